@@ -1,0 +1,1 @@
+"""Connect: the OpenID Connect identity provider. The floors of the house are described in docs/architecture.md."""

@@ -1,0 +1,55 @@
+"""The only door to randomness: everything unpredictable comes from the operating system through `Random`."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class Random(Protocol):
+    def bytes(self, count: int) -> bytes:
+        """`count` unpredictable bytes."""
+        ...
+
+
+class SystemRandom:
+    """The operating system's generator."""
+
+    def bytes(self, count: int) -> bytes:
+        return secrets.token_bytes(count)  # noqa: TID251 - this is the door
+
+
+ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def pick(random: Random, alphabet: str, count: int) -> str:
+    """`count` characters, each equally likely (rejection sampling, so no alphabet length is biased)."""
+    limit = 256 - 256 % len(alphabet)
+    chosen: list[str] = []
+    while len(chosen) < count:
+        chosen.extend(alphabet[byte % len(alphabet)] for byte in random.bytes(count) if byte < limit)
+    return "".join(chosen[:count])
+
+
+def digits(random: Random, count: int = 6) -> str:
+    """A decimal code, each digit equally likely."""
+    return pick(random, "0123456789", count)
+
+
+def token(random: Random, prefix: str = "") -> str:
+    """A URL-safe secret of 43 letters and digits (256 bits) behind a type prefix such as `cc_at_`.
+
+    Letters and digits only: such a secret survives form encoding, copying by double click and every client library.
+    """
+    return prefix + pick(random, ALPHANUMERIC, 43)
+
+
+def new_id(random: Random, now: datetime) -> UUID:
+    """A time-ordered UUID, version 7 (RFC 9562 §5.7): rows that are born together lie together in the index."""
+    milliseconds = int(now.timestamp() * 1000)
+    value = milliseconds << 80 | int.from_bytes(random.bytes(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)

@@ -1,0 +1,1 @@
+"""The `connect` command line: one click group per noun."""

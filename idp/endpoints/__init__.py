@@ -1,0 +1,1 @@
+"""The machine endpoints and the authorization endpoint, one file each."""

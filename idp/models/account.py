@@ -1,0 +1,78 @@
+"""Somebody who can sign in, and what they sign in with."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base, db
+
+
+class Account(Base):
+    """One person's account. `email` is the normalised form (services/emails.py) and unique."""
+
+    __tablename__ = "account"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    email_verified_at: Mapped[datetime]
+    given_name: Mapped[str]
+    family_name: Mapped[str]
+    language: Mapped[str]
+    status: Mapped[str] = mapped_column(default="active")  # or "disabled", "closed"
+    terms_accepted_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+
+class Password(Base):
+    __tablename__ = "password"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    hash: Mapped[str]  # argon2id over an HMAC with the pepper, see services/passwords.py
+    changed_at: Mapped[datetime]
+
+
+class Phone(Base):
+    """A verified mobile number, the SMS factor."""
+
+    __tablename__ = "phone"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    number: Mapped[str] = mapped_column(index=True)  # E.164
+    verified_at: Mapped[datetime]
+
+
+class TOTPSecret(Base):
+    """An enrolled authenticator app (RFC 6238). `last_step` is the newest accepted time step: each serves once."""
+
+    __tablename__ = "totp_secret"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    sealed_seed: Mapped[str]
+    last_step: Mapped[int]
+    enrolled_at: Mapped[datetime]
+
+
+def find_account(email: str) -> Account | None:
+    """The account of this normalised address."""
+    return db.session.scalar(select(Account).where(Account.email == email))
+
+
+def load_account(account_id: UUID) -> Account:
+    """The account of this id. Raises `sqlalchemy.exc.NoResultFound`."""
+    return db.session.get_one(Account, account_id)
+
+
+def spend_totp_step(account_id: UUID, step: int) -> bool:
+    """Accept a time step once and only forwards (RFC 6238 §5.2); False when it or a later one was used."""
+    done = db.session.execute(
+        update(TOTPSecret).where(TOTPSecret.account_id == account_id, TOTPSecret.last_step < step).values(last_step=step)
+    )
+    return done.rowcount == 1

@@ -1,0 +1,92 @@
+"""The OAuth life of one authorization: pending request, code, grant (the family a replay revokes), tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base
+
+
+class PendingRequest(Base):
+    """A checked authorization request that waits for its person, bound to one browser."""
+
+    __tablename__ = "pending_request"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    handle_hash: Mapped[str] = mapped_column(unique=True)
+    browser_hash: Mapped[str]
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    parameters: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    consumed_at: Mapped[datetime | None]
+
+
+class Grant(Base):
+    """What one authorization gave to a portal. Codes, access and refresh tokens hang from it and die with it."""
+
+    __tablename__ = "oauth_grant"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("session.id"), index=True)
+    sid: Mapped[UUID] = mapped_column(ForeignKey("portal_session.id"))
+    scope: Mapped[str]
+    nonce: Mapped[str | None]
+    auth_time: Mapped[datetime]
+    acr: Mapped[str]
+    amr: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    revoked_at: Mapped[datetime | None]
+
+
+class AuthorizationCode(Base):
+    __tablename__ = "authorization_code"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"))
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    redirect_uri: Mapped[str]
+    code_challenge: Mapped[str | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class AccessToken(Base):
+    __tablename__ = "access_token"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"))
+    scope: Mapped[str]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RefreshToken(Base):
+    """A rotated token stays as a row with `used_at`, so that its reuse is seen and revokes the grant."""
+
+    __tablename__ = "refresh_token"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"))
+    scope: Mapped[str]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class AssertionID(Base):
+    """The `jti` of a client assertion that was accepted: a second one with the same key is a replay (RFC 7523 §3)."""
+
+    __tablename__ = "assertion_id"
+
+    id_hash: Mapped[str] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)

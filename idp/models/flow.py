@@ -1,0 +1,79 @@
+"""One walk of a journey in one browser, the codes sent on the way, and the guesses counted before they are judged."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base, db
+
+
+class FlowRun(Base):
+    """The proved facts and kept entries of one journey, found by its handle *and* the cookie of its browser."""
+
+    __tablename__ = "flow_run"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    handle_hash: Mapped[str] = mapped_column(unique=True)
+    browser_hash: Mapped[str]
+    journey: Mapped[str]
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    state: Mapped[dict[str, Any]]  # facts of the journey's state dataclass, and its version under "v"
+    entries: Mapped[dict[str, Any]]  # step name → field → text as typed; never a password or a code
+    errors: Mapped[dict[str, Any]]  # step name → field → [message key, values]
+    notice: Mapped[dict[str, Any]]  # step name → [message key, values] shown as a status
+    resume: Mapped[str | None]  # handle of the pending authorization request, sealed
+    version: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    consumed_at: Mapped[datetime | None]
+
+
+class Submission(Base):
+    """A form that was sent, by its nonce: a double click is judged once and both clicks see the same result."""
+
+    __tablename__ = "submission"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"), primary_key=True)
+    nonce: Mapped[str] = mapped_column(primary_key=True)
+    done_at: Mapped[datetime | None]
+
+
+class Challenge(Base):
+    """A mailed or texted code. Bound to its run, its kind and the address it was sent to; only a keyed hash."""
+
+    __tablename__ = "challenge"
+    __table_args__ = (Index("ix_challenge_run_kind", "run_id", "kind", "sent_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
+    kind: Mapped[str]  # "email" or "sms"
+    recipient_hash: Mapped[str]
+    code_hash: Mapped[str | None]  # empty for a decoy: no code will ever match
+    sent_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class AttemptCounter(Base):
+    """How many guesses a subject has spent. Counted by one conditional UPDATE before the guess is judged."""
+
+    __tablename__ = "attempt_counter"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)  # kind and keyed hash, see services/attempts.py
+    spent: Mapped[int]
+    streak: Mapped[int]  # consecutive failures, never reset by time
+    last_at: Mapped[datetime]
+    blocked_until: Mapped[datetime | None]
+
+
+def consume_run(run_id: UUID, now: datetime) -> bool:
+    """Finish a run, once."""
+    done = db.session.execute(
+        update(FlowRun).where(FlowRun.id == run_id, FlowRun.consumed_at.is_(None)).values(consumed_at=now)
+    )
+    return done.rowcount == 1

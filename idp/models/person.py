@@ -1,0 +1,126 @@
+"""The insured persons a fund imported, and the registration codes issued for them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, or_, select, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from idp.models.base import Base, db
+from idp.models.portal import Portal
+
+
+class InsuredPerson(Base):
+    """A record imported by a fund for one portal; `account_id` is empty until a code is redeemed."""
+
+    __tablename__ = "insured_person"
+    __table_args__ = (
+        UniqueConstraint("portal_id", "external_id"),
+        UniqueConstraint("portal_id", "account_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    external_id: Mapped[str]
+    insured_number: Mapped[str]
+    given_name: Mapped[str] = mapped_column(default="")
+    family_name: Mapped[str] = mapped_column(default="")
+    birth_date: Mapped[date]
+    language: Mapped[str]
+    address: Mapped[list[str]]  # the 1 to 5 lines below the name, postcode and town last
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"), index=True)
+    linked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+    portal: Mapped[Portal] = relationship()
+
+    def link(self, account_id: UUID, now: datetime) -> bool:
+        """Tie this record to an account; False when it is tied already (one conditional write)."""
+        done = db.session.execute(
+            update(InsuredPerson)
+            .where(InsuredPerson.id == self.id, InsuredPerson.account_id.is_(None))
+            .values(account_id=account_id, linked_at=now)
+        )
+        return done.rowcount == 1
+
+
+class RegistrationCode(Base):
+    """A code issued for one insured person: issued, reserved, redeemed; or revoked, or expired. Only a keyed hash."""
+
+    __tablename__ = "registration_code"
+    __table_args__ = (Index("ix_registration_code_person", "insured_person_id", "issued_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
+    purpose: Mapped[str] = mapped_column(default="register")
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    reserved_by: Mapped[UUID | None]  # the flow run that holds it
+    reserved_at: Mapped[datetime | None]
+    redeemed_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    person: Mapped[InsuredPerson] = relationship()
+
+    def state(self, now: datetime) -> str:
+        """One word for operators: redeemed, revoked, expired, reserved or issued."""
+        if self.redeemed_at:
+            return "redeemed"
+        if self.revoked_at:
+            return "revoked"
+        if self.expires_at <= now:
+            return "expired"
+        return "reserved" if self.reserved_at else "issued"
+
+
+def find_code(code_hash: str) -> RegistrationCode | None:
+    return db.session.scalar(select(RegistrationCode).where(RegistrationCode.code_hash == code_hash))
+
+
+def reserve_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
+    """Give a live code to this run. The newest reservation wins: whoever holds the letter may change the device."""
+    done = db.session.execute(
+        update(RegistrationCode)
+        .where(
+            RegistrationCode.id == code_id,
+            RegistrationCode.redeemed_at.is_(None),
+            RegistrationCode.revoked_at.is_(None),
+            RegistrationCode.expires_at > now,
+        )
+        .values(reserved_by=run_id, reserved_at=now)
+    )
+    return done.rowcount == 1
+
+
+def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
+    """Use the code up, once, by the run that holds it. A code reserved in time may be redeemed after its expiry."""
+    done = db.session.execute(
+        update(RegistrationCode)
+        .where(
+            RegistrationCode.id == code_id,
+            RegistrationCode.reserved_by == run_id,
+            RegistrationCode.redeemed_at.is_(None),
+            RegistrationCode.revoked_at.is_(None),
+        )
+        .values(redeemed_at=now)
+    )
+    return done.rowcount == 1
+
+
+def revoke_codes(insured_person_id: UUID, now: datetime, *, except_id: UUID | None = None) -> int:
+    """Void every open code of a person (a new one voids the old); returns how many."""
+    done = db.session.execute(
+        update(RegistrationCode)
+        .where(
+            RegistrationCode.insured_person_id == insured_person_id,
+            RegistrationCode.redeemed_at.is_(None),
+            RegistrationCode.revoked_at.is_(None),
+            or_(except_id is None, RegistrationCode.id != except_id),
+        )
+        .values(revoked_at=now)
+    )
+    return int(done.rowcount)

@@ -1,0 +1,84 @@
+"""The portals: relying parties (RFC 7591 client metadata) with the name, brand and contact persons see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base, db
+
+
+class Portal(Base):
+    """One relying party. `slug` stands in URLs, `client_id` on the wire; neither is ever given to another portal."""
+
+    __tablename__ = "portal"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    client_id: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+    # What persons see. `names` has the keys fr, de, it, en; `short_name` is for SMS (GSM-7, at most 20).
+    names: Mapped[dict[str, str]]
+    short_name: Mapped[str]
+    place: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str]
+    email: Mapped[str]
+    hours: Mapped[dict[str, str]]  # opening hours in fr, de, it, en
+    brand_color: Mapped[str] = mapped_column(default="#0B5C7A")
+    logo_svg: Mapped[str | None]
+    home_url: Mapped[str]
+
+    # How persons are registered.
+    code_life_days: Mapped[int] = mapped_column(default=30)
+    second_item: Mapped[str] = mapped_column(default="birth_date")  # or "none"
+    factors: Mapped[list[str]]  # of "sms", "app"
+    letter_window: Mapped[str] = mapped_column(default="right")  # or "left"
+
+    # Client metadata, in the words of RFC 7591 and OpenID Connect Registration.
+    redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]]
+    initiate_login_uri: Mapped[str | None]
+    scopes: Mapped[list[str]]
+    token_endpoint_auth_method: Mapped[str] = mapped_column(default="client_secret_basic")
+    token_endpoint_auth_signing_alg: Mapped[str | None]
+    client_secret_hash: Mapped[str | None]
+    jwks: Mapped[dict[str, Any] | None]
+    assertion_audience: Mapped[str] = mapped_column(default="issuer")  # or "token_endpoint"
+    id_token_signed_response_alg: Mapped[str] = mapped_column(default="RS256")
+    subject_type: Mapped[str] = mapped_column(default="pairwise")
+    sector_identifier: Mapped[str]  # host that pairwise subjects are computed for (OIDC Core §8.1)
+    require_pkce: Mapped[bool] = mapped_column(default=True)
+
+    @property
+    def is_disabled(self) -> bool:
+        return self.disabled_at is not None
+
+    def name(self, language: str) -> str:
+        """The name in `language`, else in French, which every portal has."""
+        return self.names.get(language) or self.names["fr"]
+
+    def opening_hours(self, language: str) -> str:
+        return self.hours.get(language) or self.hours.get("fr", "")
+
+
+def find_portal(slug: str) -> Portal | None:
+    """The enabled portal of this slug."""
+    portal = db.session.scalar(select(Portal).where(Portal.slug == slug))
+    return None if portal is None or portal.is_disabled else portal
+
+
+def find_client(client_id: str) -> Portal | None:
+    """The enabled portal of this client id."""
+    portal = db.session.scalar(select(Portal).where(Portal.client_id == client_id))
+    return None if portal is None or portal.is_disabled else portal
+
+
+def list_portals() -> list[Portal]:
+    """Every enabled portal, by slug; the caller sorts by the name in the reader's language."""
+    return list(db.session.scalars(select(Portal).where(Portal.disabled_at.is_(None)).order_by(Portal.slug)))

@@ -1,0 +1,53 @@
+"""Single sign-on in one browser (`Session`) and its presence at each portal (`PortalSession`, the `sid`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base, db
+
+
+class Session(Base):
+    """One browser, one account. Only the hash of the cookie's secret is stored."""
+
+    __tablename__ = "session"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    secret_hash: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    browser_hash: Mapped[str] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+    auth_time: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    acr: Mapped[str]
+    amr: Mapped[list[str]]
+    user_agent: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]
+
+
+class PortalSession(Base):
+    """That a portal took part in a session; its id is the `sid` claim."""
+
+    __tablename__ = "portal_session"
+    __table_args__ = (UniqueConstraint("session_id", "portal_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    session_id: Mapped[UUID] = mapped_column(ForeignKey("session.id"))
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
+    created_at: Mapped[datetime]
+
+
+def find_session(secret_hash: str) -> Session | None:
+    return db.session.scalar(select(Session).where(Session.secret_hash == secret_hash))
+
+
+def was_seen_on(account_id: UUID, browser_hash: str) -> bool:
+    """Whether this browser opened a session of this account before."""
+    found = db.session.scalar(
+        select(Session.id).where(Session.account_id == account_id, Session.browser_hash == browser_hash).limit(1)
+    )
+    return found is not None

@@ -1,0 +1,1 @@
+"""Pages outside any journey: portal choice, help, terms, privacy, accessibility, status, language, theme."""

@@ -1,0 +1,1 @@
+"""The OAuth and OpenID Connect rules, one concern per file."""

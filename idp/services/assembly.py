@@ -1,0 +1,99 @@
+"""The one place where the services are wired: production choices as defaults, arguments for tests."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from idp.chance import Random, SystemRandom
+from idp.clock import Clock, SystemClock
+from idp.models.base import db, prepare_sqlite
+from idp.services.accounts import Accounts
+from idp.services.attempts import Attempts
+from idp.services.audit import Audit
+from idp.services.bundle import Services
+from idp.services.challenges import Challenges
+from idp.services.keyring import Keyring
+from idp.services.mail import MailSender, SMTPMailSender
+from idp.services.outbox import Outbox
+from idp.services.passwords import Passwords
+from idp.services.registration_codes import RegistrationCodes
+from idp.services.sessions import Sessions
+from idp.services.sms import SMSSender, sms_sender
+from idp.services.throttle import Throttle
+from idp.services.tokens import Tokens
+from idp.services.totp import TOTP
+from idp.settings import Settings
+from idp.texts import Texts
+from keys import Vault
+from keys.master import read_master_key
+
+
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    random: Random | None = None,
+    mail: MailSender | None = None,
+    sms: SMSSender | None = None,
+) -> Services:
+    """Wire every service. Raises `keys.MasterKeyError` when the master key cannot be read."""
+    clock = clock or SystemClock()
+    random = random or SystemRandom()
+    vault = Vault(
+        read_master_key(
+            value=settings.master_key.get_secret_value() if settings.master_key else None,
+            descriptor=settings.master_key_fd,
+            command=settings.master_key_command,
+        )
+    )
+    texts = Texts.load()
+    audit = Audit(clock, random)
+    attempts = Attempts(clock, vault)
+    outbox = Outbox(settings, clock, random, vault, texts)
+    return Services(
+        settings=settings,
+        clock=clock,
+        random=random,
+        vault=vault,
+        texts=texts,
+        keyring=Keyring(clock, vault, settings.key_active_for),
+        audit=audit,
+        attempts=attempts,
+        throttle=Throttle(settings),
+        mail=mail or SMTPMailSender(settings),
+        sms=sms or sms_sender(settings),
+        outbox=outbox,
+        challenges=Challenges(settings, clock, random, vault, outbox),
+        passwords=Passwords(settings, clock, vault),
+        totp=TOTP(clock, random, vault),
+        accounts=Accounts(clock, random),
+        sessions=Sessions(settings, clock, random),
+        registration_codes=RegistrationCodes(clock, random, vault),
+        tokens=Tokens(settings, clock, random, vault),
+    )
+
+
+def attach(app: Flask, services: Services) -> None:
+    """Give the application its database and its services."""
+    url = services.settings.database_url
+    app.config["SQLALCHEMY_DATABASE_URI"] = url
+    if url.startswith("postgresql"):
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+            "pool_pre_ping": True,
+            "pool_size": 10,
+            "max_overflow": 10,
+            "pool_timeout": 5,
+            "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
+        }
+    db.init_app(app)
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            prepare_sqlite(db.engine)
+    app.extensions["connect"] = services
+
+
+def bare_app(services: Services) -> Flask:
+    """An application without routes: the context the command line and the worker run in."""
+    app = Flask("connect")
+    attach(app, services)
+    return app

@@ -1,0 +1,56 @@
+"""Everything a request may ask for, in one frozen bundle; built by idp/services/assembly.py, replaced in part by tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from idp.chance import Random
+from idp.clock import Clock
+from idp.services.accounts import Accounts
+from idp.services.attempts import Attempts
+from idp.services.audit import Audit
+from idp.services.challenges import Challenges
+from idp.services.keyring import Keyring
+from idp.services.mail import MailSender
+from idp.services.outbox import Outbox
+from idp.services.passwords import Passwords
+from idp.services.registration_codes import RegistrationCodes
+from idp.services.sessions import Sessions
+from idp.services.sms import SMSSender
+from idp.services.throttle import Throttle
+from idp.services.tokens import Tokens
+from idp.services.totp import TOTP
+from idp.settings import Settings
+from idp.texts import Texts
+from keys import Vault
+
+
+@dataclass(frozen=True)
+class Services:
+    settings: Settings
+    clock: Clock
+    random: Random
+    vault: Vault
+    texts: Texts
+    keyring: Keyring
+    audit: Audit
+    attempts: Attempts
+    throttle: Throttle
+    mail: MailSender
+    sms: SMSSender
+    outbox: Outbox
+    challenges: Challenges
+    passwords: Passwords
+    totp: TOTP
+    accounts: Accounts
+    sessions: Sessions
+    registration_codes: RegistrationCodes
+    tokens: Tokens
+
+
+def services() -> Services:
+    """The bundle of the current application."""
+    return cast(Services, current_app.extensions["connect"])

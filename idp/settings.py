@@ -1,0 +1,190 @@
+"""One frozen `Settings`, read once from the environment; every fault of a configuration is reported at once, in words."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+PREFIX = "CONNECT_"
+PLACEHOLDERS = re.compile(r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE)
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+Countries = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `faults` lists every reason, one sentence each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Settings(BaseModel):
+    """What an installation decides. Each field is the environment variable `CONNECT_` + its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(description="public address of this installation, https; http only for localhost")
+    database_url: str = Field("sqlite:///connect.db", description="SQLite file or `postgresql+psycopg://…`")
+    master_key: SecretStr | None = Field(None, description="32 random bytes in base64 (`connect key new-master` prints one)")
+    master_key_fd: int | None = Field(None, description="file descriptor to read the master key from, instead")
+    master_key_command: str | None = Field(None, description="command whose output is the master key, instead")
+    redis_url: SecretStr | None = Field(None, description="Redis or Valkey for shared volume limits; memory when empty")
+    trusted_proxies: int = Field(0, ge=0, le=5, description="how many reverse proxies in front set `X-Forwarded-For`")
+
+    support_phone: str = Field("", description="telephone shown where no portal is chosen yet")
+    support_email: str = Field("", description="e-mail address shown where no portal is chosen yet")
+
+    mail_from: str = Field(description="sender address of every mail")
+    smtp_host: str = Field(description="mail server")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="`starttls`, `tls`; `none` only for a server on this machine"
+    )
+    smtp_username: str | None = Field(None, description="user at the mail server, if it asks for one")
+    smtp_password: SecretStr | None = Field(None, description="password at the mail server")
+    smtp_ca_file: Path | None = Field(None, description="certificate authority to trust for the mail server")
+
+    sms_provider: Literal["aspsms", "webhook"] = Field("aspsms", description="`aspsms` or a generic signed `webhook`")
+    sms_url: str = Field("https://json.aspsms.com/SendSimpleTextSMS", description="address of the SMS gateway, https")
+    sms_user: str = Field("", description="ASPSMS user key; unused by the webhook")
+    sms_secret: SecretStr = Field(description="ASPSMS API password, or the key that signs webhook requests")
+    sms_sender: str = Field("Connect", max_length=11, description="sender name shown on the phone")
+    sms_ca_file: Path | None = Field(None, description="certificate authority to trust for the SMS gateway")
+    sms_countries: Countries = Field(
+        ("CH", "LI", "DE", "AT", "FR", "IT"), description="countries SMS are sent to, comma separated"
+    )
+    sms_per_day: int = Field(20_000, ge=1, description="SMS per portal and day before sending stops and operators are told")
+
+    argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
+    argon2_passes: int = Field(2, ge=1, description="argon2id passes")
+
+    email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
+    sms_code_for: timedelta = Field(timedelta(minutes=10), description="life of a texted code")
+    registration_idle_for: timedelta = Field(timedelta(hours=24), description="how long entries of a registration are kept")
+    login_idle_for: timedelta = Field(timedelta(minutes=30), description="how long an unused sign-in page stays valid")
+    session_idle_for: timedelta = Field(timedelta(minutes=30), description="a session ends when unused this long")
+    session_absolute_for: timedelta = Field(timedelta(hours=12), description="a session ends after this in any case")
+    authorization_code_for: timedelta = Field(timedelta(seconds=60), description="life of an authorization code")
+    access_token_for: timedelta = Field(timedelta(minutes=10), description="life of an access token")
+    id_token_for: timedelta = Field(timedelta(minutes=10), description="life of an ID token")
+    refresh_idle_for: timedelta = Field(timedelta(days=7), description="a refresh token ends when unused this long")
+    refresh_absolute_for: timedelta = Field(timedelta(days=30), description="a refresh family ends after this in any case")
+    key_active_for: timedelta = Field(timedelta(days=90), description="how long a signing key signs before the next takes over")
+
+    embedded_worker: bool = Field(True, description="deliver mail and SMS from a thread of the web process")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
+    demo_folder: Path | None = Field(None, description="set by `dev.py demo` alone: shows /demo; never in production")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `CONNECT_…` of the environment. Raises `SettingsError` with every fault; values are never repeated."""
+        source = os.environ if environ is None else environ  # noqa: TID251 - this is the door
+        given = {key[len(PREFIX) :].lower(): value for key, value in source.items() if key.startswith(PREFIX)}
+        faults = [f"{PREFIX}{name.upper()}: there is no such setting" for name in given if name not in cls.model_fields]
+        known = {name: value for name, value in given.items() if name in cls.model_fields and value != ""}
+        try:
+            settings = cls.model_validate(known)
+        except ValidationError as error:
+            raise SettingsError(faults + [_in_words(detail["loc"], detail["msg"]) for detail in error.errors()]) from None
+        faults += settings.faults()
+        if faults:
+            raise SettingsError(faults)
+        return settings
+
+    @field_validator("sms_countries", mode="before")
+    @classmethod
+    def _split_countries(cls, value: object) -> object:
+        return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator(
+        "email_code_for", "sms_code_for", "registration_idle_for", "login_idle_for", "session_idle_for",
+        "session_absolute_for", "authorization_code_for", "access_token_for", "id_token_for", "refresh_idle_for",
+        "refresh_absolute_for", "key_active_for", mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _read_seconds(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdigit() else value
+
+    @model_validator(mode="after")
+    def _spans_are_positive(self) -> Settings:
+        for name, value in self:
+            if isinstance(value, timedelta) and value <= timedelta(0):
+                raise ValueError(f"{PREFIX}{name.upper()} must be longer than nothing")
+        return self
+
+    def faults(self) -> list[str]:
+        """What is wrong with a well-formed configuration, one sentence a fault."""
+        return [
+            *_issuer_faults(self.issuer),
+            *_key_faults(self.master_key, self.master_key_fd, self.master_key_command),
+            *_delivery_faults(self),
+        ]
+
+    @property
+    def host(self) -> str:
+        """Host and port of the issuer, as a browser sends it in `Host`."""
+        return urlsplit(self.issuer).netloc
+
+    @property
+    def is_https(self) -> bool:
+        return self.issuer.startswith("https://")
+
+
+def _in_words(location: tuple[int | str, ...], message: str) -> str:
+    name = PREFIX + str(location[0]).upper() if location else ""
+    message = "is missing" if message == "Field required" else message.removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
+def _issuer_faults(issuer: str) -> list[str]:
+    parts = urlsplit(issuer)
+    faults = []
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        return [f"{PREFIX}ISSUER: must be a full address such as https://connect.example.ch"]
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        faults.append(f"{PREFIX}ISSUER: must be https; http is for localhost only")
+    if parts.path or parts.query or parts.fragment or parts.username:
+        faults.append(f"{PREFIX}ISSUER: must be scheme and host only, without path and without a slash at the end")
+    return faults
+
+
+def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:
+    if sum(source is not None for source in (value, descriptor, command)) != 1:
+        return [f"{PREFIX}MASTER_KEY, {PREFIX}MASTER_KEY_FD, {PREFIX}MASTER_KEY_COMMAND: set exactly one of the three"]
+    if value is not None and PLACEHOLDERS.search(value.get_secret_value()):
+        return [f"{PREFIX}MASTER_KEY: this is a placeholder; make a real one with `connect key new-master`"]
+    return []
+
+
+def _delivery_faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:
+        faults.append(f"{PREFIX}SMTP_SECURITY: none is for a mail server on this machine only")
+    if bool(settings.smtp_username) != bool(settings.smtp_password):
+        faults.append(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD: set both or neither")
+    if settings.mail_from.count("@") != 1:
+        faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address")
+    gateway = urlsplit(settings.sms_url)
+    if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
+        faults.append(f"{PREFIX}SMS_URL: must be https; http is for a gateway on this machine only")
+    if settings.sms_provider == "aspsms" and not settings.sms_user:
+        faults.append(f"{PREFIX}SMS_USER: ASPSMS needs the user key")
+    secrets = {"SMS_SECRET": settings.sms_secret, "SMTP_PASSWORD": settings.smtp_password}
+    for name, secret in secrets.items():
+        if secret is not None and PLACEHOLDERS.search(secret.get_secret_value()):
+            faults.append(f"{PREFIX}{name}: this is a placeholder")
+    if settings.sms_provider == "webhook" and len(settings.sms_secret.get_secret_value()) < 32:
+        faults.append(f"{PREFIX}SMS_SECRET: the signing key of the webhook needs at least 32 characters")
+    if settings.demo_folder and urlsplit(settings.issuer).hostname not in LOOPBACK:
+        faults.append(f"{PREFIX}DEMO_FOLDER: the demonstration runs on localhost only")
+    return faults

@@ -1,0 +1,1 @@
+"""HTTP manners: guard, headers, cookies, transaction, rendering, errors, logs."""
