@@ -8,7 +8,7 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -45,16 +45,18 @@ JSONDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "p
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
-        datetime: UTCDateTime(),
-        dict[str, Any]: JSONDocument,
-        dict[str, str]: JSONDocument,
-        list[str]: JSONDocument,
-    }
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            datetime: UTCDateTime(),
+            dict[str, Any]: JSONDocument,
+            dict[str, str]: JSONDocument,
+            list[str]: JSONDocument,
+        },
+    )
 
 
-db = SQLAlchemy(model_class=Base)
+db = SQLAlchemy(model_class=Base, metadata=Base.metadata)
 
 
 def prepare_sqlite(engine: Engine) -> None:
