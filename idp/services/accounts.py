@@ -1,0 +1,77 @@
+"""Accounts: who exists, who is linked to which portal's record, and the creation at the end of a registration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+
+from idp.chance import Random, new_id
+from idp.clock import Clock
+from idp.models.account import Account, Password, Phone, TOTPSecret, find_account
+from idp.models.base import db
+from idp.models.person import InsuredPerson
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The second factors an account can use now."""
+
+    phone: str | None
+    has_app: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The methods in the order in which they are proposed: the app first (NIST SP 800-63B-4 §3.2.9)."""
+        return (("app",) if self.has_app else ()) + (("sms",) if self.phone else ())
+
+
+class Accounts:
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+
+    def find(self, email: str) -> Account | None:
+        """The account of this normalised address that can sign in."""
+        account = find_account(email)
+        return account if account is not None and account.is_active else None
+
+    def exists(self, email: str) -> bool:
+        """Whether the address is taken, by an account of any status."""
+        return find_account(email) is not None
+
+    def factors(self, account_id: UUID) -> Factors:
+        phone = db.session.get(Phone, account_id)
+        return Factors(phone.number if phone else None, db.session.get(TOTPSecret, account_id) is not None)
+
+    def record_of(self, account_id: UUID, portal_id: UUID) -> InsuredPerson | None:
+        """The one record of this portal that is linked to the account."""
+        return db.session.scalar(
+            select(InsuredPerson).where(InsuredPerson.account_id == account_id, InsuredPerson.portal_id == portal_id)
+        )
+
+    def records_of(self, account_id: UUID) -> list[InsuredPerson]:
+        return list(db.session.scalars(select(InsuredPerson).where(InsuredPerson.account_id == account_id)))
+
+    def create(self, *, email: str, given_name: str, family_name: str, language: str, password_hash: str) -> Account:
+        """A new active account whose address has been proved. Raises IntegrityError when the address was taken since."""
+        now = self._clock.now()
+        account = Account(
+            id=new_id(self._random, now),
+            email=email,
+            email_verified_at=now,
+            given_name=given_name,
+            family_name=family_name,
+            language=language,
+            status="active",
+            terms_accepted_at=now,
+            created_at=now,
+        )
+        db.session.add(account)
+        db.session.flush()
+        db.session.add(Password(account_id=account.id, hash=password_hash, changed_at=now))
+        return account
+
+    def add_phone(self, account_id: UUID, number: str) -> None:
+        db.session.merge(Phone(account_id=account_id, number=number, verified_at=self._clock.now()))

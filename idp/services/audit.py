@@ -1,0 +1,64 @@
+"""What is recorded, as a closed list of tags `subject:object:action`, and the one place that records it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from flask import g, has_request_context
+
+from idp.chance import Random, new_id
+from idp.clock import Clock
+from idp.models.audit import AuditEvent
+from idp.models.base import db
+
+
+class AuditTag(StrEnum):
+    CODE_ISSUED = "operator:registration_code:issue"
+    CODE_REVOKED = "operator:registration_code:revoke"
+    CODE_RESERVED = "person:registration_code:reserve"
+    CODE_REFUSED = "person:registration_code:refuse"
+    SECOND_ITEM_REFUSED = "person:second_item:refuse"
+    REGISTERED = "person:account:register"
+    PORTAL_LINKED = "person:portal:link"
+    SIGNED_IN = "person:session:open"
+    PASSWORD_REFUSED = "person:password:refuse"  # noqa: S105 - a tag, not a password
+    FACTOR_REFUSED = "person:factor:refuse"
+    ATTEMPTS_EXHAUSTED = "person:attempts:exhaust"
+    SMS_REFUSED = "person:sms:refuse"
+    SIGNED_OUT = "person:session:end"
+    CODE_REPLAYED = "portal:authorization_code:replay"
+    REFRESH_REPLAYED = "portal:refresh_token:replay"
+    PORTAL_CHANGED = "operator:portal:change"
+    PERSONS_IMPORTED = "operator:insured_person:import"
+    KEY_ROTATED = "operator:signing_key:rotate"
+
+
+class Audit:
+    def __init__(self, clock: Clock, random: Random) -> None:
+        self._clock = clock
+        self._random = random
+
+    def record(
+        self,
+        tag: AuditTag,
+        *,
+        account: UUID | None = None,
+        person: UUID | None = None,
+        portal: UUID | None = None,
+        **detail: str,
+    ) -> None:
+        """Add one event to the current transaction. `detail` holds words and ids, never a secret or an address."""
+        now = self._clock.now()
+        db.session.add(
+            AuditEvent(
+                id=new_id(self._random, now),
+                at=now,
+                tag=tag.value,
+                account_id=account,
+                insured_person_id=person,
+                portal_id=portal,
+                request_id=g.get("request_id") if has_request_context() else None,
+                detail=detail,
+            )
+        )

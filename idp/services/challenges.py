@@ -1,0 +1,173 @@
+"""Codes sent by mail and SMS: who may be sent how many, what was sent in which run, and the one use of each.
+
+A code is bound to its run, its kind and the address it was sent to. The two newest are accepted, each in its own life
+(ux.md §3.2). Sending again never extends a life nor gives back a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from math import ceil
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+
+from idp.chance import Random, digits, new_id
+from idp.clock import Clock
+from idp.models.base import db
+from idp.models.flow import Challenge
+from idp.models.portal import Portal
+from idp.services.outbox import Outbox
+from idp.settings import Settings
+from idp.texts import format_time
+from keys import Vault
+
+ACCEPTED_CODES = 2
+MAIL_PER_HOUR, SMS_PER_HOUR, SMS_PER_DAY = 5, 5, 10
+CIRCUIT_WINDOW, CIRCUIT_RATIO = 100, 3  # security.md F-23: sent to verified
+
+
+class Kind(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Verdict(StrEnum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing was sent: ask again in `seconds`."""
+
+    seconds: int
+
+
+class Challenges:
+    def __init__(self, settings: Settings, clock: Clock, random: Random, vault: Vault, outbox: Outbox) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._vault = vault
+        self._outbox = outbox
+
+    def newest(self, run_id: UUID, kind: Kind, recipient: str) -> Challenge | None:
+        """The code last sent in this run to this address."""
+        return db.session.scalar(
+            select(Challenge)
+            .where(
+                Challenge.run_id == run_id, Challenge.kind == kind, Challenge.recipient_hash == self._address(recipient)
+            )
+            .order_by(Challenge.sent_at.desc())
+            .limit(1)
+        )
+
+    def send(
+        self, kind: Kind, *, run_id: UUID, recipient: str, language: str, portal: Portal, exists: bool = False
+    ) -> Wait | None:
+        """Send a new code, or say how long to wait. `exists`: the mail tells the owner they have an account already,
+        and no code will match; rows and cost are the same, so the sender of the request learns nothing.
+        """
+        now = self._clock.now()
+        if wait := self._must_wait(kind, recipient, portal, now):
+            return wait
+        code = digits(self._random)
+        life = self._settings.sms_code_for if kind is Kind.SMS else self._settings.email_code_for
+        db.session.add(
+            Challenge(
+                id=new_id(self._random, now),
+                run_id=run_id,
+                kind=kind,
+                recipient_hash=self._address(recipient),
+                code_hash=None if exists else self._code(run_id, kind, recipient, code),
+                sent_at=now,
+                expires_at=now + life,
+            )
+        )
+        if kind is Kind.SMS:
+            self._outbox.sms(
+                "code", to=recipient, language=language, portal=portal, values={"code": code},
+                expires_at=now + life, run_id=run_id,
+            )  # fmt: skip
+        else:
+            self._outbox.mail(
+                "exists" if exists else "code", to=recipient, language=language, portal=portal,
+                values={"code": code, "time": format_time(now + life)}, expires_at=now + life, run_id=run_id,
+            )  # fmt: skip
+        return None
+
+    def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
+        """Compare with the two newest codes of this run and address; a right one is consumed and committed at once."""
+        now = self._clock.now()
+        rows = db.session.scalars(
+            select(Challenge)
+            .where(
+                Challenge.run_id == run_id, Challenge.kind == kind, Challenge.recipient_hash == self._address(recipient)
+            )
+            .order_by(Challenge.sent_at.desc())
+            .limit(ACCEPTED_CODES)
+        ).all()
+        live = [row for row in rows if row.expires_at > now]
+        if not live:
+            return Verdict.EXPIRED
+        digest = self._code(run_id, kind, recipient, code)
+        for row in live:
+            if row.code_hash == digest:
+                done = db.session.execute(
+                    update(Challenge).where(Challenge.id == row.id, Challenge.used_at.is_(None)).values(used_at=now)
+                )
+                db.session.commit()
+                return Verdict.RIGHT if done.rowcount == 1 else Verdict.WRONG
+        return Verdict.WRONG
+
+    def _must_wait(self, kind: Kind, recipient: str, portal: Portal, now: datetime) -> Wait | None:
+        address = self._address(recipient)
+        sent = list(
+            db.session.scalars(
+                select(Challenge.sent_at)
+                .where(
+                    Challenge.kind == kind,
+                    Challenge.recipient_hash == address,
+                    Challenge.sent_at > now - timedelta(days=1),
+                )
+                .order_by(Challenge.sent_at.desc())
+            )
+        )
+        if not sent:
+            return None
+        last_hour = [moment for moment in sent if moment > now - timedelta(hours=1)]
+        pause = timedelta(seconds=30)
+        if kind is Kind.SMS:
+            pause *= 2 ** min(max(len(last_hour) - 1, 0), 2)  # 30, 60, 120 seconds
+        waits = [sent[0] + pause - now]
+        if len(last_hour) >= (SMS_PER_HOUR if kind is Kind.SMS else MAIL_PER_HOUR):
+            waits.append(last_hour[-1] + timedelta(hours=1) - now)
+        if kind is Kind.SMS and len(sent) >= SMS_PER_DAY:
+            waits.append(sent[-1] + timedelta(days=1) - now)
+        longest = max(waits)
+        return Wait(ceil(longest.total_seconds())) if longest > timedelta(0) else None
+
+    def sms_is_stopped(self, portal: Portal) -> bool:
+        """Whether texting is stopped: the portal's daily cap is reached, or far more codes are sent than entered."""
+        since = self._clock.now() - timedelta(days=1)
+        if self._outbox.count_since(portal.id, "sms", since) >= self._settings.sms_per_day:
+            return True
+        newest = (
+            select(Challenge.used_at)
+            .where(Challenge.kind == Kind.SMS, Challenge.sent_at > since)
+            .order_by(Challenge.sent_at.desc())
+            .limit(CIRCUIT_WINDOW)
+            .subquery()
+        )
+        sent, used = db.session.execute(select(func.count(), func.count(newest.c.used_at)).select_from(newest)).one()
+        return bool(sent >= CIRCUIT_WINDOW and used * CIRCUIT_RATIO < sent)
+
+    def _address(self, recipient: str) -> str:
+        return self._vault.mac("challenge-recipient", recipient)
+
+    def _code(self, run_id: UUID, kind: Kind, recipient: str, code: str) -> str:
+        return self._vault.mac("challenge-code", f"{run_id}|{kind}|{recipient}|{code}")

@@ -1,0 +1,87 @@
+"""Passwords: argon2id over a keyed step, a quality rule with a reason, and a decoy so that nobody learns who exists.
+
+NIST SP 800-63B-4 §3.1.1.2: length only, no composition, a blocklist, comparison of every code point after NFC.
+"""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from dataclasses import dataclass
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn_rs_py import zxcvbn
+
+from idp.clock import Clock
+from idp.models.account import Password
+from idp.models.base import db
+from idp.settings import Settings
+from keys import Vault
+
+SHORTEST, LONGEST = 12, 256
+PARALLEL_HASHES = 2  # argon2 releases the interpreter lock; more than one per core only makes everybody slow
+WEAKEST_SCORE = 2
+INSTALLATION_WORDS = ("connect", "pension", "pensionskasse", "vorsorge", "caisse", "prevoyance", "cassa", "versicherung")
+
+
+@dataclass(frozen=True)
+class BadPassword:
+    """`reason` is the message key of ux.md §6.6; `length` its `{n}`."""
+
+    reason: str
+    length: int
+
+
+class Passwords:
+    def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
+        self._clock = clock
+        self._vault = vault
+        self._hasher = PasswordHasher(
+            time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
+        )
+        self._slots = threading.BoundedSemaphore(PARALLEL_HASHES)
+        self._decoy = self.hash("the account that does not exist")
+
+    def problem(self, password: str, own_words: tuple[str, ...] = ()) -> BadPassword | None:
+        """Why this password cannot be taken, or None. `own_words`: the person's names, e-mail, code, portal."""
+        text = unicodedata.normalize("NFC", password)
+        if not text:
+            return BadPassword("e.pw.empty", 0)
+        if len(text) < SHORTEST:
+            return BadPassword("e.pw.short", len(text))
+        if len(text) > LONGEST:
+            return BadPassword("e.pw.long", len(text))
+        folded = text.casefold()
+        words = [word.casefold() for word in own_words if len(word) >= 4]
+        if any(word in folded and len(word) * 2 >= len(folded) or folded in word for word in words):
+            return BadPassword("e.pw.self", len(text))
+        inputs = [*words, *INSTALLATION_WORDS]
+        if int(zxcvbn(text[:100], inputs).score) < WEAKEST_SCORE:
+            blames_own_words = int(zxcvbn(text[:100], list(INSTALLATION_WORDS)).score) >= WEAKEST_SCORE
+            return BadPassword("e.pw.self" if blames_own_words else "e.pw.common", len(text))
+        return None
+
+    def hash(self, password: str) -> str:
+        """The stored form: argon2id over an HMAC under a key that no database dump holds."""
+        with self._slots:
+            return self._hasher.hash(self._keyed(password))
+
+    def store(self, account_id: UUID, hashed: str) -> None:
+        db.session.merge(Password(account_id=account_id, hash=hashed, changed_at=self._clock.now()))
+
+    def verify(self, account_id: UUID | None, password: str) -> bool:
+        """Whether this is the account's password. No account costs the same as a wrong password."""
+        row = db.session.get(Password, account_id) if account_id else None
+        stored = row.hash if row is not None else self._decoy
+        db.session.rollback()  # no connection is held while the processor hashes
+        with self._slots:
+            try:
+                right = self._hasher.verify(stored, self._keyed(password))
+            except (VerificationError, InvalidHashError):
+                right = False
+        return right and row is not None
+
+    def _keyed(self, password: str) -> str:
+        return self._vault.mac("password-pepper", unicodedata.normalize("NFC", password))

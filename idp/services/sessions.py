@@ -1,0 +1,105 @@
+"""Sessions: opened only after two factors or a passkey, ended exactly, judged against idle and absolute limits.
+
+OWASP ASVS 5.0 §7.2–7.4; NIST SP 800-63B-4 §5. The database is the truth, so an ended session is ended everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from idp.chance import Random, new_id, token
+from idp.clock import Clock
+from idp.models.account import Account, load_account
+from idp.models.base import db
+from idp.models.portal import Portal
+from idp.models.session import PortalSession, Session, find_session
+from idp.settings import Settings
+
+TOUCHED_EVERY = timedelta(seconds=60)
+
+
+def _hash(secret: str) -> str:
+    """256 random bits need no key and no salt."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Sessions:
+    def __init__(self, settings: Settings, clock: Clock, random: Random) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+
+    def open(
+        self, account: Account, *, browser_hash: str, acr: str, amr: list[str], user_agent: str = ""
+    ) -> tuple[Session, str]:
+        """A new session and the secret for its cookie; a session id is never reused after signing in again."""
+        now = self._clock.now()
+        secret = token(self._random, "cc_se_")
+        session = Session(
+            id=new_id(self._random, now),
+            secret_hash=_hash(secret),
+            account_id=account.id,
+            browser_hash=browser_hash,
+            created_at=now,
+            auth_time=now,
+            seen_at=now,
+            acr=acr,
+            amr=amr,
+            user_agent=user_agent[:200],
+        )
+        db.session.add(session)
+        db.session.flush()
+        return session, secret
+
+    def load(self, secret: str) -> Session | None:
+        """The live session of this cookie, or None. Being seen is written at most once a minute."""
+        session = find_session(_hash(secret))
+        if session is None or not self.is_live(session):
+            return None
+        now = self._clock.now()
+        if now - session.seen_at > TOUCHED_EVERY:
+            session.seen_at = now
+        return session
+
+    def is_live(self, session: Session) -> bool:
+        now = self._clock.now()
+        return (
+            session.ended_at is None
+            and now - session.seen_at < self._settings.session_idle_for
+            and now - session.created_at < self._settings.session_absolute_for
+            and load_account(session.account_id).is_active
+        )
+
+    def end(self, session: Session) -> None:
+        """End it for good; its tokens are revoked by services/tokens.py."""
+        if session.ended_at is None:
+            session.ended_at = self._clock.now()
+
+    def portal_session(self, session: Session, portal: Portal) -> PortalSession:
+        """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim."""
+        found = db.session.scalar(
+            select(PortalSession).where(PortalSession.session_id == session.id, PortalSession.portal_id == portal.id)
+        )
+        if found is None:
+            now = self._clock.now()
+            found = PortalSession(
+                id=new_id(self._random, now), session_id=session.id, portal_id=portal.id, created_at=now
+            )
+            db.session.add(found)
+            db.session.flush()
+        return found
+
+    def portals_of(self, session_id: UUID) -> list[Portal]:
+        """The portals that took part in a session, oldest first."""
+        return list(
+            db.session.scalars(
+                select(Portal)
+                .join(PortalSession, PortalSession.portal_id == Portal.id)
+                .where(PortalSession.session_id == session_id)
+                .order_by(PortalSession.created_at)
+            )
+        )
