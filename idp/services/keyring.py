@@ -1,0 +1,155 @@
+"""The signing ring at work: keys in the database, prepared in the process for a second at a time, rotated safely.
+
+Several processes may create or rotate at once: the moves are conditional writes inside one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from idp.clock import Clock
+from idp.models.base import db
+from idp.models.signing_key import SigningKey
+from keys import InvalidToken, Vault
+from keys.jwk import ALGORITHMS, PrivateKey, generate, public_document, read_private
+from keys.jws import peek, sign, verify
+from keys.ring import ACTIVE, NEXT, PUBLISHED, RETIRED, Ring, RingKey
+
+FRESH_FOR = timedelta(seconds=1)
+PUBLISHED_BEFORE_USE = timedelta(hours=24)
+LONGEST_TOKEN_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    ring: Ring
+    private: Mapping[str, PrivateKey]
+    at: datetime
+
+
+class Keyring:
+    def __init__(self, clock: Clock, vault: Vault, active_for: timedelta) -> None:
+        self._clock = clock
+        self._vault = vault
+        self._active_for = active_for
+        self._lock = threading.Lock()
+        self._loaded: _Loaded | None = None
+
+    def ensure(self) -> None:
+        """Make the first active and next key of every algorithm where there is none."""
+        present = {(row.alg, row.state) for row in self.rows()}
+        for alg in ALGORITHMS:
+            for state in (ACTIVE, NEXT):
+                if (alg, state) not in present:
+                    self._add(alg, state)
+        db.session.commit()
+        self._forget()
+
+    def rotate(self, alg: str | None = None) -> list[str]:
+        """Let the announced key of one algorithm (or of all) sign from now on; returns the kids now active."""
+        now, active = self._clock.now(), []
+        for name in ALGORITHMS if alg is None else (alg,):
+            ring = self._read().ring
+            fresh = self._new_row(name)
+            after = ring.rotate(name, _seen(fresh), now)
+            moved = [key for key in after.keys if (before := ring.find(key.kid)) and before.state != key.state]
+            for key in moved:
+                self._move(key, now)
+            fresh.state = next(key.state for key in after.keys if key.kid == fresh.kid)
+            db.session.add(fresh)
+            db.session.commit()
+            self._forget()
+            active.append(next(key.kid for key in after.keys if key.alg == name and key.state == ACTIVE))
+        return active
+
+    def rotate_if_due(self) -> list[str]:
+        """What the calendar asks for: rotate what signed long enough, drop what no living token needs."""
+        now, ring, rotated = self._clock.now(), self._read().ring, []
+        for alg in ALGORITHMS:
+            active = ring.active(alg)
+            if active and now - active.since >= self._active_for:
+                rotated += self.rotate(alg)
+        retired = [key for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys if key.state == RETIRED]
+        for key in retired:
+            self._move(key, now)
+        db.session.commit()
+        self._forget()
+        return rotated
+
+    def sign(self, claims: Mapping[str, Any], *, alg: str, typ: str) -> str:
+        """Sign with the active key of this algorithm."""
+        loaded = self._read()
+        key = loaded.ring.active(alg)
+        if key is None:
+            raise LookupError(f"no active {alg} key: run `connect key list`")
+        return sign(claims, loaded.private[key.kid], alg=alg, kid=key.kid, typ=typ)
+
+    def verify(self, token: str, *, typ: str | None, algs: tuple[str, ...] = ALGORITHMS) -> dict[str, Any]:
+        """The claims of a token we signed, of the expected kind. Raises `InvalidToken`; judges no claim."""
+        header = peek(token)
+        kid = header.get("kid")
+        key = self._read().ring.find(kid) if isinstance(kid, str) and len(kid) <= 64 else None
+        if key is None or key.alg not in algs:
+            raise InvalidToken("no published key of this name")
+        if typ is not None and header.get("typ") != typ:
+            raise InvalidToken("a token of another kind")
+        return verify(token, key.public_jwk, alg=key.alg)
+
+    def jwks(self) -> dict[str, list[dict[str, Any]]]:
+        """The public JSON Web Key Set: next, active and retiring keys."""
+        return {"keys": [key.public_jwk for key in self._read().ring.published()]}
+
+    def rows(self) -> list[SigningKey]:
+        return list(db.session.scalars(select(SigningKey).order_by(SigningKey.alg, SigningKey.created_at)))
+
+    def _read(self) -> _Loaded:
+        now = self._clock.now()
+        with self._lock:
+            if self._loaded is None or not timedelta(0) <= now - self._loaded.at < FRESH_FOR:
+                known = self._loaded.private if self._loaded else {}
+                rows = [row for row in self.rows() if row.state in PUBLISHED]
+                private = {row.kid: known.get(row.kid) or self._open(row) for row in rows}
+                self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), private, now)
+            return self._loaded
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._loaded = None
+
+    def _open(self, row: SigningKey) -> PrivateKey:
+        return read_private(json.loads(self._vault.open(row.sealed_private, f"signing_key.sealed_private.{row.kid}")))
+
+    def _new_row(self, alg: str) -> SigningKey:
+        key, now = generate(alg), self._clock.now()
+        document = public_document(key, alg)
+        sealed = self._vault.seal(
+            json.dumps(key.as_dict(private=True)).encode(), f"signing_key.sealed_private.{document['kid']}"
+        )
+        return SigningKey(
+            kid=document["kid"], alg=alg, state=NEXT, public_jwk=document, sealed_private=sealed,
+            created_at=now, state_since=now,
+        )  # fmt: skip
+
+    def _add(self, alg: str, state: str) -> None:
+        row = self._new_row(alg)
+        row.state = state
+        db.session.add(row)
+
+    def _move(self, key: RingKey, now: datetime) -> None:
+        values: dict[str, Any] = {"state": key.state, "state_since": now}
+        if key.state == RETIRED:
+            values["sealed_private"] = ""
+        db.session.execute(
+            update(SigningKey).where(SigningKey.kid == key.kid, SigningKey.state != key.state).values(**values)
+        )
+
+
+def _seen(row: SigningKey) -> RingKey:
+    return RingKey(row.kid, row.alg, row.state, row.public_jwk, row.state_since)
