@@ -1,0 +1,69 @@
+"""The one door to words: every text of pages, mails, SMS and letters, by key, in four languages.
+
+Catalogues are gettext files whose msgid is the key of the text. Typography is applied when they are loaded: ’ for ',
+and the French no-break space before ? ! ; : (never in SMS, whose alphabet has neither).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.pofile import read_po
+
+from idp.clock import swiss
+
+LANGUAGES = ("fr", "de", "it", "en")
+LANGUAGE_NAMES = {"fr": "Français", "de": "Deutsch", "it": "Italiano", "en": "English"}
+FOLDER = Path(__file__).parent / "translations"
+PLACEHOLDER = re.compile(r"\{([a-zA-Z0-9_]+)\}")
+FRENCH_HIGH = re.compile(r"(?<=[\w»)}])([?!;]|:(?=\s|$))")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All catalogues, read once."""
+
+    catalogues: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def load(cls) -> Texts:
+        """Read the four catalogues."""
+        return cls({language: _read(language) for language in LANGUAGES})
+
+    def get(self, language: str, key: str, **values: object) -> str:
+        """The text with its placeholders filled in literally: a value is data, never a template. Raises KeyError."""
+        text = self.catalogues[language][key]
+        return PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), text)
+
+    def keys(self) -> set[str]:
+        return set(self.catalogues["fr"])
+
+
+def _read(language: str) -> dict[str, str]:
+    raw = (FOLDER / language / "LC_MESSAGES" / "connect.po").read_bytes()
+    catalogue = read_po(BytesIO(raw), locale=language)
+    return {
+        str(message.id): _typeset(str(message.id), str(message.string), language) for message in catalogue if message.id
+    }
+
+
+def _typeset(key: str, text: str, language: str) -> str:
+    if key.startswith("s."):
+        return text
+    text = text.replace("'", "’")
+    return FRENCH_HIGH.sub("\u00a0\\1", text) if language == "fr" else text
+
+
+def format_date(day: date) -> str:
+    """27.3.2026, the same in all four languages."""
+    return f"{day.day}.{day.month}.{day.year}"
+
+
+def format_time(moment: datetime) -> str:
+    """14:30 on a Swiss clock."""
+    return f"{swiss(moment):%H:%M}"
