@@ -1,0 +1,150 @@
+"""Mail and SMS as rows of the transaction that causes them; idp/services/delivery.py sends them after the commit.
+
+Recipient and content are sealed: a copy of the database holds no code and no address of a message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from html import escape
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from idp.chance import Random, new_id
+from idp.clock import Clock
+from idp.models.base import db
+from idp.models.outbox import OutboxMessage
+from idp.models.portal import Portal
+from idp.services.gsm import fits_one_sms
+from idp.settings import Settings
+from idp.texts import Texts
+from keys import Vault
+
+BOLD = re.compile(r"\*\*(.+?)\*\*")
+HTML = (
+    '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+    "<title>{subject}</title></head>"
+    '<body style="font-family:system-ui,sans-serif;font-size:18px;line-height:1.5;max-width:36em;margin:1em auto">'
+    "{paragraphs}<hr>{footer}</body></html>"
+)
+CODE_HTML = '<br><span style="font-size:32px;letter-spacing:.12em">{code}</span>'
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is sealed in a row. `html` and `reply_to` are for mail only."""
+
+    to: str
+    text: str
+    subject: str = ""
+    html: str = ""
+    sender_name: str = ""
+    reply_to: str = ""
+    language: str = "fr"
+
+
+class Outbox:
+    def __init__(self, settings: Settings, clock: Clock, random: Random, vault: Vault, texts: Texts) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._vault = vault
+        self._texts = texts
+
+    def mail(
+        self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
+        expires_at: datetime | None = None, run_id: UUID | None = None,
+    ) -> OutboxMessage:  # fmt: skip
+        """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice."""
+        values = {"portal": portal.name(language), **values}
+        subject = self._texts.get(language, f"m.{kind}.subject", **values)
+        lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n")
+        footer = [
+            f"{portal.name(language)}, {portal.phone}, {portal.email}",
+            self._texts.get(language, "c.never"),
+        ]
+        text = "\n\n".join(BOLD.sub(r"\1", line) for line in lines) + "\n\n-- \n" + "\n".join(footer) + "\n"
+        content = Content(
+            to=to,
+            text=text,
+            subject=subject,
+            html=_html(language, subject, lines, footer),
+            sender_name=f"{portal.name(language)} – Connect",
+            reply_to=portal.email,
+            language=language,
+        )
+        return self._add("mail", portal, content, expires_at, run_id)
+
+    def sms(
+        self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
+        expires_at: datetime | None = None, run_id: UUID | None = None,
+    ) -> OutboxMessage:  # fmt: skip
+        """Queue one of the SMS of ux.md §7.1: code or changed. Raises ValueError when it would not fit one segment."""
+        host = self._settings.host
+        text = self._texts.get(language, f"s.{kind}", pname=portal.short_name, host=host, phone=portal.phone, **values)
+        if not fits_one_sms(text):
+            raise ValueError("the text does not fit one SMS of the GSM alphabet")
+        return self._add("sms", portal, Content(to=to, text=text, language=language), expires_at, run_id)
+
+    def open(self, row: OutboxMessage) -> Content:
+        """The sealed content of a row that is not settled yet."""
+        opened = self._vault.open(row.sealed_content or "", f"outbox_message.sealed_content.{row.id}")
+        return Content(**json.loads(opened))
+
+    def has_failed(self, run_id: UUID, channel: str) -> bool:
+        """Whether the newest message of this run and channel could not be delivered."""
+        state = db.session.scalar(
+            select(OutboxMessage.state)
+            .where(OutboxMessage.run_id == run_id, OutboxMessage.channel == channel)
+            .order_by(OutboxMessage.created_at.desc())
+            .limit(1)
+        )
+        return state == "dead"
+
+    def count_since(self, portal_id: UUID, channel: str, since: datetime) -> int:
+        return (
+            db.session.scalar(
+                select(func.count())
+                .select_from(OutboxMessage)
+                .where(
+                    OutboxMessage.portal_id == portal_id,
+                    OutboxMessage.channel == channel,
+                    OutboxMessage.created_at > since,
+                )
+            )
+            or 0
+        )
+
+    def _add(
+        self, channel: str, portal: Portal, content: Content, expires_at: datetime | None, run_id: UUID | None
+    ) -> OutboxMessage:
+        now = self._clock.now()
+        ident = new_id(self._random, now)
+        sealed = self._vault.seal(json.dumps(asdict(content)).encode(), f"outbox_message.sealed_content.{ident}")
+        row = OutboxMessage(
+            id=ident,
+            channel=channel,
+            portal_id=portal.id,
+            state="waiting",
+            sealed_content=sealed,
+            created_at=now,
+            due_at=now,
+            expires_at=expires_at,
+            tries=0,
+            run_id=run_id,
+        )
+        db.session.add(row)
+        return row
+
+
+def _html(language: str, subject: str, lines: list[str], footer: list[str]) -> str:
+    paragraphs = "".join(
+        "<p>" + BOLD.sub(lambda found: CODE_HTML.replace("{code}", found[1]), escape(line)) + "</p>" for line in lines
+    )
+    small = "".join(f"<p>{escape(line)}</p>" for line in footer)
+    parts = {"language": language, "subject": escape(subject), "paragraphs": paragraphs, "footer": small}
+    return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], HTML)

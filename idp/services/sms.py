@@ -1,0 +1,84 @@
+"""SMS through a gateway over HTTPS: ASPSMS's JSON interface, or a generic webhook whose requests we sign."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Protocol
+from uuid import UUID
+
+from idp.clock import SystemClock
+from idp.services.http_out import Answer, OutgoingFailed, OutgoingRefused, post
+from idp.services.mail import DeliveryFailed, Undeliverable
+from idp.services.outbox import Content
+from idp.settings import Settings
+
+ASPSMS_OK = "1"
+ASPSMS_BAD_NUMBER = {"4", "16"}  # invalid or unreachable recipient
+
+
+class SMSSender(Protocol):
+    def send(self, content: Content, message_id: UUID) -> None:
+        """Hand over one SMS. Raises `Undeliverable` or `DeliveryFailed`."""
+        ...
+
+
+class ASPSMS:
+    """https://json.aspsms.com: user key, password, originator; StatusCode 1 is success."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def send(self, content: Content, message_id: UUID) -> None:
+        body = {
+            "UserName": self._settings.sms_user,
+            "Password": self._settings.sms_secret.get_secret_value(),
+            "Originator": self._settings.sms_sender,
+            "Recipients": [content.to],
+            "MessageText": content.text,
+            "TransactionReferenceNumber": str(message_id),
+        }
+        answer = _post(self._settings, json.dumps(body).encode(), {})
+        try:
+            status = str(json.loads(answer.body)["StatusCode"])
+        except (ValueError, KeyError, TypeError):
+            raise DeliveryFailed(f"the gateway answered {answer.status} without a status code") from None
+        if status in ASPSMS_BAD_NUMBER:
+            raise Undeliverable(f"the gateway refused the number with status {status}")
+        if status != ASPSMS_OK:
+            raise DeliveryFailed(f"the gateway answered status {status}")
+
+
+class Webhook:
+    """A POST of `{"id", "to", "sender", "text"}`, signed: `Connect-Signature: t=<unix>,v1=<hex HMAC of "t.body">`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def send(self, content: Content, message_id: UUID) -> None:
+        body = json.dumps(
+            {"id": str(message_id), "to": content.to, "sender": self._settings.sms_sender, "text": content.text}
+        ).encode()
+        moment = str(int(SystemClock().now().timestamp()))
+        key = self._settings.sms_secret.get_secret_value().encode()
+        signature = hmac.new(key, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+        answer = _post(self._settings, body, {"Connect-Signature": f"t={moment},v1={signature}"})
+        if answer.status in {400, 404, 410, 422}:
+            raise Undeliverable(f"the gateway refused with status {answer.status}")
+        if not 200 <= answer.status < 300:
+            raise DeliveryFailed(f"the gateway answered {answer.status}")
+
+
+def sms_sender(settings: Settings) -> SMSSender:
+    """The adapter that the settings name."""
+    return ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
+
+
+def _post(settings: Settings, body: bytes, headers: dict[str, str]) -> Answer:
+    try:
+        return post(
+            settings.sms_url, body, {"Content-Type": "application/json", **headers}, ca_file=settings.sms_ca_file
+        )
+    except (OutgoingFailed, OutgoingRefused) as error:
+        raise DeliveryFailed(f"{type(error).__name__}: {error}") from None
