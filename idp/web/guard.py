@@ -1,0 +1,75 @@
+"""What every request must pass before a view runs: the right host, a tolerable size, and no foreign form.
+
+Closed by default: a POST needs the same origin *and* the token of this browser; the few machine endpoints that other
+origins may post to are declared with `csrf_exempt` and listed by a test.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, request
+from flask.typing import ResponseReturnValue
+
+from idp.services.bundle import services
+from idp.web.browser import browser_secret
+from idp.web.errors import error_page
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+LARGEST_BODY = 64 * 1024
+EXEMPT: set[str] = set()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def csrf_exempt(view: F) -> F:
+    """Let other origins post here; the view authenticates its caller by itself."""
+    EXEMPT.add(f"{view.__module__}.{view.__name__}")
+    return view
+
+
+def csrf_token() -> str:
+    """The token of this browser, for the hidden field of a form."""
+    secret = browser_secret()
+    return services().vault.mac("csrf", secret) if secret else ""
+
+
+def install(app: Flask) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    app.config["MAX_FORM_PARTS"] = 100
+    app.jinja_env.globals["csrf_token"] = csrf_token
+
+    @app.before_request
+    def _guard() -> ResponseReturnValue | None:
+        if request.host != services().settings.host:
+            abort(421)
+        if request.method in SAFE_METHODS or request.endpoint is None:
+            return None
+        view = app.view_functions[request.endpoint]
+        if f"{view.__module__}.{view.__name__}" in EXEMPT:
+            return None
+        if not _is_same_origin():
+            return error_page("x.csrf", 403)
+        if browser_secret() is None:
+            return error_page("x.cookie", 403, values={"host": services().settings.host})
+        if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), csrf_token().encode()):
+            return error_page("x.csrf", 403)
+        return None
+
+
+def _is_same_origin() -> bool:
+    """What browsers say of themselves: Sec-Fetch-Site, else Origin, else Referer; a request with none is foreign."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    own = services().settings.issuer
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        return origin == own
+    if site is not None:
+        return True
+    referer = urlsplit(request.headers.get("Referer", ""))
+    return f"{referer.scheme}://{referer.netloc}" == own

@@ -1,0 +1,43 @@
+"""The security headers of every answer (OWASP ASVS 5.0 §3.4)."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g
+
+from idp.services.bundle import services
+
+CACHEABLE = "cacheable"
+
+
+def allow_form_targets(origins: tuple[str, ...]) -> None:
+    """Origins a form of this page may lead to: Chromium applies form-action to the redirect after the POST."""
+    g.form_targets = origins
+
+
+def policy(form_targets: tuple[str, ...]) -> str:
+    forms = " ".join(("'self'", *form_targets))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"connect-src 'self'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+    )
+
+
+def install(app: Flask) -> None:
+    @app.after_request
+    def _add(response: Response) -> Response:
+        headers = response.headers
+        headers["Content-Security-Policy"] = policy(g.get("form_targets", ()))
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Permissions-Policy"] = (
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=(), otp-credentials=(self), "
+            "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+        )
+        if services().settings.is_https:
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        if not g.get(CACHEABLE):
+            headers["Cache-Control"] = "no-store"
+        return response

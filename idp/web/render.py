@@ -1,0 +1,62 @@
+"""Turning a template, its frame and its named view into a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, Response, make_response, render_template, request
+
+from idp.models.portal import Portal
+from idp.services.bundle import services
+from idp.texts import LANGUAGE_NAMES
+from idp.web.forms import FormView
+from idp.web.headers import allow_form_targets
+from idp.web.i18n import language
+
+PACKAGE = Path(__file__).resolve().parent.parent
+TEMPLATES = PACKAGE / "_templates" if (PACKAGE / "_templates").is_dir() else PACKAGE.parent / "templates"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the content of every page (ux.md §3.1)."""
+
+    title: str
+    portal: Portal | None = None
+    form: FormView | None = None
+    step: tuple[int, int] | None = None
+    back: str | None = None
+    status: str | None = None
+    wide: bool = False
+
+    @property
+    def languages(self) -> list[tuple[str, str, str]]:
+        """Code, name and link of each language; the link keeps the rest of the address."""
+        kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
+        here = request.path if request.method == "GET" else "/"
+        return [(code, name, f"{here}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
+
+
+def origins(portal: Portal) -> tuple[str, ...]:
+    """The origins a journey of this portal may end at."""
+    addresses = [*portal.redirect_uris, portal.home_url, *([portal.initiate_login_uri] if portal.initiate_login_uri else [])]
+    parts = [urlsplit(address) for address in addresses]
+    return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts if part.netloc))
+
+
+def page(template: str, frame: Frame, view: object = None, *, status: int = 200) -> Response:
+    """An HTML page; its CSP lets forms lead to this installation and to the portal's registered origins."""
+    if frame.portal is not None:
+        allow_form_targets(origins(frame.portal))
+    settings = services().settings
+    html = render_template(
+        template, page=frame, view=view, language=language(), settings=settings, is_demo=settings.demo_folder is not None
+    )
+    return make_response(html, status, {"Content-Type": "text/html; charset=utf-8", "Vary": "Cookie, Accept-Language"})
+
+
+def install(app: Flask) -> None:
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True

@@ -1,0 +1,50 @@
+"""The session of this request: read once, set and cleared through the response."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import Blueprint, Response, after_this_request, g, request
+
+from idp.errors import Fault
+from idp.models.session import Session
+from idp.services.bundle import services
+from idp.web.browser import cookie_name, set_cookie
+
+BLIND: set[str] = set()  # blueprints whose endpoints must not look at cookies
+
+
+def cookie_blind(blueprint: Blueprint) -> Blueprint:
+    """Declare a blueprint of machine endpoints: asking for the session there is a fault."""
+    BLIND.add(blueprint.name)
+    return blueprint
+
+
+def current_session() -> Session | None:
+    """The live session of this browser."""
+    if request.blueprint in BLIND:
+        raise Fault("a machine endpoint asked for the session")
+    if "session" not in g:
+        secret = request.cookies.get(cookie_name("session"))
+        g.session = services().sessions.load(secret) if secret else None
+    return cast(Session | None, g.session)
+
+
+def set_session(secret: str) -> None:
+    """Send the cookie of a new session with this response."""
+
+    @after_this_request
+    def _send(response: Response) -> Response:
+        set_cookie(response, "session", secret)
+        return response
+
+
+def clear_session() -> None:
+    g.session = None
+
+    @after_this_request
+    def _send(response: Response) -> Response:
+        response.delete_cookie(
+            cookie_name("session"), path="/", secure=services().settings.is_https, httponly=True, samesite="Lax"
+        )
+        return response
