@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from idp.services.bundle import services
 
@@ -38,6 +38,8 @@ def install(app: Flask) -> None:
         )
         if services().settings.is_https:
             headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        if not g.get(CACHEABLE):
+        if request.endpoint == "static":
+            headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        elif not g.get(CACHEABLE):
             headers["Cache-Control"] = "no-store"
         return response
