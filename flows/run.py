@@ -1,0 +1,113 @@
+"""Load, keep and bind a run: the database row of one walk, found by its handle *and* the cookie of its browser."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from idp.chance import new_id, token
+from idp.models.base import db
+from idp.models.flow import FlowRun, Submission
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+
+STATE_VERSION = 1
+DUPLICATE_WAITS_S, DUPLICATE_POLL_S = 5.0, 0.05
+
+
+def _hash(handle: str) -> str:
+    return hashlib.sha256(handle.encode()).hexdigest()
+
+
+def begin(
+    bundle: Services, *, journey: str, state: Any, portal: Portal, browser_hash: str, idle_for: timedelta, resume: str | None
+) -> tuple[FlowRun, str]:
+    """A new run and its handle. `resume` is the local address the person returns to when it is finished."""
+    now = bundle.clock.now()
+    ident, handle = new_id(bundle.random, now), token(bundle.random)[:22]
+    run = FlowRun(
+        id=ident,
+        handle_hash=_hash(handle),
+        browser_hash=browser_hash,
+        journey=journey,
+        portal_id=portal.id,
+        state=freeze(state),
+        entries={},
+        errors={},
+        notice={},
+        resume=bundle.vault.seal(resume.encode(), f"flow_run.resume.{ident}") if resume else None,
+        version=0,
+        created_at=now,
+        expires_at=now + idle_for,
+    )
+    db.session.add(run)
+    return run, handle
+
+
+def find(handle: str) -> FlowRun | None:
+    return db.session.scalar(select(FlowRun).where(FlowRun.handle_hash == _hash(handle)))
+
+
+def resume_address(bundle: Services, run: FlowRun) -> str | None:
+    """Where the person came from, if from anywhere."""
+    return bundle.vault.open(run.resume, f"flow_run.resume.{run.id}").decode() if run.resume else None
+
+
+def freeze(state: Any) -> dict[str, Any]:
+    """The facts as JSON."""
+    if not is_dataclass(state) or isinstance(state, type):
+        raise TypeError("a state is a dataclass of facts")
+    return {"v": STATE_VERSION, **asdict(state)}
+
+
+def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
+    """The facts of a row; one that this version does not know is left out, so its step is asked again."""
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in stored.items() if name in known})
+
+
+def save(run: FlowRun, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
+    """Write the run if nobody else did since it was loaded; False when another tab was faster."""
+    done = db.session.execute(
+        update(FlowRun)
+        .where(FlowRun.id == run.id, FlowRun.version == run.version, FlowRun.consumed_at.is_(None))
+        .values(version=run.version + 1, expires_at=now + idle_for, **values)
+        .execution_options(synchronize_session=False)
+    )
+    saved = done.rowcount == 1
+    db.session.commit()
+    db.session.expire(run)
+    return saved
+
+
+def claim(run: FlowRun, nonce: str) -> bool:
+    """Whether this form is sent for the first time. A second click waits for the result of the first."""
+    insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
+    done = db.session.execute(insert(Submission).values(run_id=run.id, nonce=nonce[:64]).on_conflict_do_nothing())
+    db.session.commit()
+    if done.rowcount == 1:
+        return True
+    deadline = time.monotonic() + DUPLICATE_WAITS_S
+    while time.monotonic() < deadline:
+        first = db.session.get(Submission, (run.id, nonce[:64]), populate_existing=True)
+        settled = first is None or first.done_at is not None
+        db.session.rollback()
+        if settled:
+            break
+        time.sleep(DUPLICATE_POLL_S)
+    return False
+
+
+def settle(run_id: Any, nonce: str, now: datetime) -> None:
+    """The form was judged: a waiting second click may go on."""
+    db.session.execute(
+        update(Submission).where(Submission.run_id == run_id, Submission.nonce == nonce[:64]).values(done_at=now)
+    )
+    db.session.commit()
