@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.chance import new_id, token
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.flow import FlowRun, Submission
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -27,7 +27,14 @@ def _hash(handle: str) -> str:
 
 
 def begin(
-    bundle: Services, *, journey: str, state: Any, portal: Portal, browser_hash: str, idle_for: timedelta, resume: str | None
+    bundle: Services,
+    *,
+    journey: str,
+    state: Any,
+    portal: Portal,
+    browser_hash: str,
+    idle_for: timedelta,
+    resume: str | None,
 ) -> tuple[FlowRun, str]:
     """A new run and its handle. `resume` is the local address the person returns to when it is finished."""
     now = bundle.clock.now()
@@ -75,13 +82,13 @@ def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
 
 def save(run: FlowRun, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
     """Write the run if nobody else did since it was loaded; False when another tab was faster."""
-    done = db.session.execute(
+    done = write(
         update(FlowRun)
         .where(FlowRun.id == run.id, FlowRun.version == run.version, FlowRun.consumed_at.is_(None))
         .values(version=run.version + 1, expires_at=now + idle_for, **values)
         .execution_options(synchronize_session=False)
     )
-    saved = done.rowcount == 1
+    saved = done == 1
     db.session.commit()
     db.session.expire(run)
     return saved
@@ -90,9 +97,9 @@ def save(run: FlowRun, *, now: datetime, idle_for: timedelta, **values: Any) -> 
 def claim(run: FlowRun, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first."""
     insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
-    done = db.session.execute(insert(Submission).values(run_id=run.id, nonce=nonce[:64]).on_conflict_do_nothing())
+    done = write(insert(Submission).values(run_id=run.id, nonce=nonce[:64]).on_conflict_do_nothing())
     db.session.commit()
-    if done.rowcount == 1:
+    if done == 1:
         return True
     deadline = time.monotonic() + DUPLICATE_WAITS_S
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""One frozen `Settings`, read once from the environment; every fault of a configuration is reported at once, in words."""
+"""One frozen `Settings`, read once from the environment; every fault is reported at once, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import NoDecode
 
 PREFIX = "CONNECT_"
-PLACEHOLDERS = re.compile(r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE)
+PLACEHOLDERS = re.compile(
+    r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE
+)
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 Countries = Annotated[tuple[str, ...], NoDecode]
@@ -35,7 +37,9 @@ class Settings(BaseModel):
 
     issuer: str = Field(description="public address of this installation, https; http only for localhost")
     database_url: str = Field("sqlite:///connect.db", description="SQLite file or `postgresql+psycopg://…`")
-    master_key: SecretStr | None = Field(None, description="32 random bytes in base64 (`connect key new-master` prints one)")
+    master_key: SecretStr | None = Field(
+        None, description="32 random bytes in base64 (`connect key new-master` prints one)"
+    )
     master_key_fd: int | None = Field(None, description="file descriptor to read the master key from, instead")
     master_key_command: str | None = Field(None, description="command whose output is the master key, instead")
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey for shared volume limits; memory when empty")
@@ -63,14 +67,18 @@ class Settings(BaseModel):
     sms_countries: Countries = Field(
         ("CH", "LI", "DE", "AT", "FR", "IT"), description="countries SMS are sent to, comma separated"
     )
-    sms_per_day: int = Field(20_000, ge=1, description="SMS per portal and day before sending stops and operators are told")
+    sms_per_day: int = Field(
+        20_000, ge=1, description="SMS per portal and day before sending stops and operators are told"
+    )
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
 
     email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
     sms_code_for: timedelta = Field(timedelta(minutes=10), description="life of a texted code")
-    registration_idle_for: timedelta = Field(timedelta(hours=24), description="how long entries of a registration are kept")
+    registration_idle_for: timedelta = Field(
+        timedelta(hours=24), description="how long entries of a registration are kept"
+    )
     login_idle_for: timedelta = Field(timedelta(minutes=30), description="how long an unused sign-in page stays valid")
     session_idle_for: timedelta = Field(timedelta(minutes=30), description="a session ends when unused this long")
     session_absolute_for: timedelta = Field(timedelta(hours=12), description="a session ends after this in any case")
@@ -78,11 +86,17 @@ class Settings(BaseModel):
     access_token_for: timedelta = Field(timedelta(minutes=10), description="life of an access token")
     id_token_for: timedelta = Field(timedelta(minutes=10), description="life of an ID token")
     refresh_idle_for: timedelta = Field(timedelta(days=7), description="a refresh token ends when unused this long")
-    refresh_absolute_for: timedelta = Field(timedelta(days=30), description="a refresh family ends after this in any case")
-    key_active_for: timedelta = Field(timedelta(days=90), description="how long a signing key signs before the next takes over")
+    refresh_absolute_for: timedelta = Field(
+        timedelta(days=30), description="a refresh family ends after this in any case"
+    )
+    key_active_for: timedelta = Field(
+        timedelta(days=90), description="how long a signing key signs before the next takes over"
+    )
 
     embedded_worker: bool = Field(True, description="deliver mail and SMS from a thread of the web process")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe line that is logged"
+    )
     demo_folder: Path | None = Field(None, description="set by `dev.py demo` alone: shows /demo; never in production")
 
     @classmethod
@@ -95,7 +109,9 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(known)
         except ValidationError as error:
-            raise SettingsError(faults + [_in_words(detail["loc"], detail["msg"]) for detail in error.errors()]) from None
+            raise SettingsError(
+                faults + [_in_words(detail["loc"], detail["msg"]) for detail in error.errors()]
+            ) from None
         faults += settings.faults()
         if faults:
             raise SettingsError(faults)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.models.base import Base, db
+from idp.models.base import Base, db, write
 
 
 class Account(Base):
@@ -72,7 +72,9 @@ def load_account(account_id: UUID) -> Account:
 
 def spend_totp_step(account_id: UUID, step: int) -> bool:
     """Accept a time step once and only forwards (RFC 6238 §5.2); False when it or a later one was used."""
-    done = db.session.execute(
-        update(TOTPSecret).where(TOTPSecret.account_id == account_id, TOTPSecret.last_step < step).values(last_step=step)
+    done = write(
+        update(TOTPSecret)
+        .where(TOTPSecret.account_id == account_id, TOTPSecret.last_step < step)
+        .values(last_step=step)
     )
-    return done.rowcount == 1
+    return done == 1

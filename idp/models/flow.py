@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.models.base import Base, db
+from idp.models.base import Base, write
 
 
 class FlowRun(Base):
@@ -73,7 +73,5 @@ class AttemptCounter(Base):
 
 def consume_run(run_id: UUID, now: datetime) -> bool:
     """Finish a run, once."""
-    done = db.session.execute(
-        update(FlowRun).where(FlowRun.id == run_id, FlowRun.consumed_at.is_(None)).values(consumed_at=now)
-    )
-    return done.rowcount == 1
+    done = write(update(FlowRun).where(FlowRun.id == run_id, FlowRun.consumed_at.is_(None)).values(consumed_at=now))
+    return done == 1

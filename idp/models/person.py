@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, or_, select, update
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from idp.models.base import Base, db
+from idp.models.base import Base, db, write
 from idp.models.portal import Portal
 
 
@@ -39,12 +39,12 @@ class InsuredPerson(Base):
 
     def link(self, account_id: UUID, now: datetime) -> bool:
         """Tie this record to an account; False when it is tied already (one conditional write)."""
-        done = db.session.execute(
+        done = write(
             update(InsuredPerson)
             .where(InsuredPerson.id == self.id, InsuredPerson.account_id.is_(None))
             .values(account_id=account_id, linked_at=now)
         )
-        return done.rowcount == 1
+        return done == 1
 
 
 class RegistrationCode(Base):
@@ -83,7 +83,7 @@ def find_code(code_hash: str) -> RegistrationCode | None:
 
 def reserve_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
     """Give a live code to this run. The newest reservation wins: whoever holds the letter may change the device."""
-    done = db.session.execute(
+    done = write(
         update(RegistrationCode)
         .where(
             RegistrationCode.id == code_id,
@@ -93,12 +93,12 @@ def reserve_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
         )
         .values(reserved_by=run_id, reserved_at=now)
     )
-    return done.rowcount == 1
+    return done == 1
 
 
 def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
     """Use the code up, once, by the run that holds it. A code reserved in time may be redeemed after its expiry."""
-    done = db.session.execute(
+    done = write(
         update(RegistrationCode)
         .where(
             RegistrationCode.id == code_id,
@@ -108,19 +108,18 @@ def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
         )
         .values(redeemed_at=now)
     )
-    return done.rowcount == 1
+    return done == 1
 
 
-def revoke_codes(insured_person_id: UUID, now: datetime, *, except_id: UUID | None = None) -> int:
+def revoke_codes(insured_person_id: UUID, now: datetime) -> int:
     """Void every open code of a person (a new one voids the old); returns how many."""
-    done = db.session.execute(
+    done = write(
         update(RegistrationCode)
         .where(
             RegistrationCode.insured_person_id == insured_person_id,
             RegistrationCode.redeemed_at.is_(None),
             RegistrationCode.revoked_at.is_(None),
-            or_(except_id is None, RegistrationCode.id != except_id),
         )
         .values(revoked_at=now)
     )
-    return int(done.rowcount)
+    return done

@@ -55,7 +55,7 @@ class Accounts:
         return list(db.session.scalars(select(InsuredPerson).where(InsuredPerson.account_id == account_id)))
 
     def create(self, *, email: str, given_name: str, family_name: str, language: str, password_hash: str) -> Account:
-        """A new active account whose address has been proved. Raises IntegrityError when the address was taken since."""
+        """A new active account whose address has been proved. Raises IntegrityError when it was taken since."""
         now = self._clock.now()
         account = Account(
             id=new_id(self._random, now),

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.clock import Clock
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.flow import AttemptCounter
 from keys import Vault
 
@@ -89,7 +89,7 @@ class Attempts:
         waits.append((spent >= last_count, now + last_wait))
         if budget.hard_limit is not None:
             waits.insert(0, (streak >= budget.hard_limit, now + FOREVER))
-        done = db.session.execute(
+        done = write(
             update(AttemptCounter)
             .where(
                 AttemptCounter.subject == subject,
@@ -99,7 +99,7 @@ class Attempts:
             .execution_options(synchronize_session=False)
         )
         db.session.commit()
-        if done.rowcount == 1:
+        if done == 1:
             return None
         row = db.session.get(AttemptCounter, subject, populate_existing=True)
         return Refused(row.blocked_until if row is not None and row.blocked_until is not None else now)

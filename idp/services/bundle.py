@@ -1,4 +1,4 @@
-"""Everything a request may ask for, in one frozen bundle; built by idp/services/assembly.py, replaced in part by tests."""
+"""Everything a request may ask for, in one frozen bundle; built by idp/services/assembly.py."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.flow import Challenge
 from idp.models.portal import Portal
 from idp.services.outbox import Outbox
@@ -117,11 +117,11 @@ class Challenges:
         digest = self._code(run_id, kind, recipient, code)
         for row in live:
             if row.code_hash == digest:
-                done = db.session.execute(
+                done = write(
                     update(Challenge).where(Challenge.id == row.id, Challenge.used_at.is_(None)).values(used_at=now)
                 )
                 db.session.commit()
-                return Verdict.RIGHT if done.rowcount == 1 else Verdict.WRONG
+                return Verdict.RIGHT if done == 1 else Verdict.WRONG
         return Verdict.WRONG
 
     def _must_wait(self, kind: Kind, recipient: str, portal: Portal, now: datetime) -> Wait | None:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.authorization import AccessToken, AssertionID, AuthorizationCode, PendingRequest, RefreshToken
-from idp.models.base import Base, db
+from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
 from idp.services.bundle import Services, services
@@ -81,13 +81,13 @@ class Worker:
         ).all()
         taken = []
         for ident in candidates:
-            done = db.session.execute(
+            done = write(
                 update(OutboxMessage)
                 .where(OutboxMessage.id == ident, due, OutboxMessage.due_at <= now)
                 .values(state="sending", due_at=now + LEASE, tries=OutboxMessage.tries + 1)
             )
             db.session.commit()
-            if done.rowcount == 1:
+            if done == 1:
                 taken.append(ident)
         return taken
 

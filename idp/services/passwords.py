@@ -23,7 +23,16 @@ from keys import Vault
 SHORTEST, LONGEST = 12, 256
 PARALLEL_HASHES = 2  # argon2 releases the interpreter lock; more than one per core only makes everybody slow
 WEAKEST_SCORE = 2
-INSTALLATION_WORDS = ("connect", "pension", "pensionskasse", "vorsorge", "caisse", "prevoyance", "cassa", "versicherung")
+INSTALLATION_WORDS = (
+    "connect",
+    "pension",
+    "pensionskasse",
+    "vorsorge",
+    "caisse",
+    "prevoyance",
+    "cassa",
+    "versicherung",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Passwords:
             return BadPassword("e.pw.long", len(text))
         folded = text.casefold()
         words = [word.casefold() for word in own_words if len(word) >= 4]
-        if any(word in folded and len(word) * 2 >= len(folded) or folded in word for word in words):
+        if any((word in folded and len(word) * 2 >= len(folded)) or folded in word for word in words):
             return BadPassword("e.pw.self", len(text))
         inputs = [*words, *INSTALLATION_WORDS]
         if int(zxcvbn(text[:100], inputs).score) < WEAKEST_SCORE:
@@ -78,7 +87,7 @@ class Passwords:
         db.session.rollback()  # no connection is held while the processor hashes
         with self._slots:
             try:
-                right = self._hasher.verify(stored, self._keyed(password))
+                right: bool = self._hasher.verify(stored, self._keyed(password))
             except (VerificationError, InvalidHashError):
                 right = False
         return right and row is not None

@@ -43,4 +43,6 @@ def show_number(number: str) -> str:
     """An E.164 number as people read it: Swiss ones nationally (079 123 45 67), others internationally."""
     parsed = phonenumbers.parse(number)
     is_swiss = phonenumbers.region_code_for_number(parsed) == "CH"
-    return phonenumbers.format_number(parsed, PhoneNumberFormat.NATIONAL if is_swiss else PhoneNumberFormat.INTERNATIONAL)
+    return phonenumbers.format_number(
+        parsed, PhoneNumberFormat.NATIONAL if is_swiss else PhoneNumberFormat.INTERNATIONAL
+    )

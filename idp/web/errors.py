@@ -70,7 +70,11 @@ def install(app: Flask) -> None:
     def _fault(error: Exception) -> Response:
         db.session.rollback()
         log.error(
-            "fault", kind=type(error).__name__, rule=str(request.url_rule), request_id=g.get("request_id"), exc_info=True
+            "fault",
+            kind=type(error).__name__,
+            rule=str(request.url_rule),
+            request_id=g.get("request_id"),
+            exc_info=True,
         )
         if isinstance(error, OperationalError):
             response = error_page("x.500", 503)

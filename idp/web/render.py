@@ -41,7 +41,11 @@ class Frame:
 
 def origins(portal: Portal) -> tuple[str, ...]:
     """The origins a journey of this portal may end at."""
-    addresses = [*portal.redirect_uris, portal.home_url, *([portal.initiate_login_uri] if portal.initiate_login_uri else [])]
+    addresses = [
+        *portal.redirect_uris,
+        portal.home_url,
+        *([portal.initiate_login_uri] if portal.initiate_login_uri else []),
+    ]
     parts = [urlsplit(address) for address in addresses]
     return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts if part.netloc))
 
@@ -52,7 +56,12 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
         allow_form_targets(origins(frame.portal))
     settings = services().settings
     html = render_template(
-        template, page=frame, view=view, language=language(), settings=settings, is_demo=settings.demo_folder is not None
+        template,
+        page=frame,
+        view=view,
+        language=language(),
+        settings=settings,
+        is_demo=settings.demo_folder is not None,
     )
     return make_response(html, status, {"Content-Type": "text/html; charset=utf-8", "Vary": "Cookie, Accept-Language"})
 

@@ -1,0 +1,104 @@
+"""The set-up commands of the README, with the standard library alone: `python3 dev.py test` and `check`.
+
+A Debian without python3-venv has no ensurepip, and its pip refuses to install outside an environment; so the
+environment is made without pip and filled by the system's pip from the hash-checked lock file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCK = ROOT / "requirements.lock"
+STAMP = VENV / "lock.sha256"
+SERVICES = {"chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server"}
+
+
+def run(*command: str | Path, **options: object) -> int:
+    """Run a command in the project's folder and return its exit code."""
+    return subprocess.run([str(part) for part in command], cwd=ROOT, check=False, **options).returncode  # type: ignore[call-overload, no-any-return]
+
+
+def prepare_environment() -> None:
+    """Make .venv from the lock file; nothing to do when the lock has not changed since."""
+    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if STAMP.is_file() and STAMP.read_text() == wanted:
+        return
+    print("Installing the locked packages into .venv (once, about a minute) …", flush=True)
+    if run(sys.executable, "-m", "venv", "--without-pip", "--clear", VENV):
+        sys.exit("python3 could not make a virtual environment in .venv")
+    if run(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", "--require-hashes", "-r", LOCK):
+        sys.exit("pip could not install requirements.lock; the lines above say why")
+    STAMP.write_text(wanted)
+
+
+def prepare_services() -> None:
+    """Install what tests need from Debian when root; else say what is missing."""
+    missing = [package for package, program in SERVICES.items() if not shutil.which(program)]
+    if not missing:
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        run("apt-get", "update", "-qq", stdout=subprocess.DEVNULL)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        if (
+            run(
+                "apt-get",
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                *missing,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+            )
+            == 0
+        ):
+            return
+    message = f"the tests need {', '.join(missing)} (Debian packages); install them and start again"
+    if os.environ.get("CI"):
+        sys.exit(message)
+    print(f"Note: {message}. Tests that need them will fail.", flush=True)
+
+
+def check() -> int:
+    """Lint, types and floors."""
+    bin_folder = VENV / "bin"
+    return (
+        run(bin_folder / "ruff", "check", ".")
+        or run(bin_folder / "ruff", "format", "--check", ".")
+        or run(PYTHON, "-m", "mypy")
+        or run(bin_folder / "lint-imports")
+    )
+
+
+def test(arguments: list[str], *, long: bool) -> int:
+    """Check, then every test; `--long` adds the full-size fault, load and fuzz runs."""
+    prepare_services()
+    failed = check()
+    if failed:
+        return failed
+    marks = [] if long else ["-m", "not long"]
+    return run(PYTHON, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), *marks, *arguments)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="dev.py", description="Set up, check and test Connect.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="lint, types, floors")
+    tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
+    tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
+    options, rest = parser.parse_known_args()
+    prepare_environment()
+    return check() if options.command == "check" else test(rest, long=options.long)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

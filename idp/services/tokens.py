@@ -1,0 +1,205 @@
+"""Grants and what hangs from them: codes, access tokens and refresh tokens, each used once by one conditional write.
+
+RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes the whole grant. Consuming commits at once,
+so that whatever is refused afterwards cannot give a code back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from idp.chance import Random, new_id, token
+from idp.clock import Clock
+from idp.models.authorization import AccessToken, AuthorizationCode, Grant, RefreshToken
+from idp.models.base import db
+from idp.models.portal import Portal
+from idp.models.session import PortalSession, Session
+from idp.settings import Settings
+from keys import Vault
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """A code that was consumed by its own client; what it demands is judged by the caller."""
+
+    grant: Grant
+    redirect_uri: str
+    code_challenge: str | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The code or token was used before; its grant is revoked now."""
+
+    grant_id: UUID
+
+
+class Tokens:
+    def __init__(self, settings: Settings, clock: Clock, random: Random, vault: Vault) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = random
+        self._vault = vault
+
+    def subject(self, portal: Portal, account_id: UUID) -> str:
+        """The `sub` of an account at a portal: pairwise by sector (OIDC Core §8.1), so no portals can correlate."""
+        sector = portal.sector_identifier if portal.subject_type == "pairwise" else "public"
+        return self._vault.mac("subject", f"{sector}|{account_id}")
+
+    def grant(self, session: Session, portal: Portal, sid: PortalSession, *, scope: str, nonce: str | None) -> Grant:
+        """What one authorization gives to a portal."""
+        now = self._clock.now()
+        grant = Grant(
+            id=new_id(self._random, now),
+            portal_id=portal.id,
+            account_id=session.account_id,
+            session_id=session.id,
+            sid=sid.id,
+            scope=scope,
+            nonce=nonce,
+            auth_time=session.auth_time,
+            acr=session.acr,
+            amr=session.amr,
+            created_at=now,
+            expires_at=now + self._settings.refresh_absolute_for,
+        )
+        db.session.add(grant)
+        db.session.flush()
+        return grant
+
+    def issue_code(self, grant: Grant, *, redirect_uri: str, code_challenge: str | None) -> str:
+        """The authorization code in plain text; only its hash is kept."""
+        now, code = self._clock.now(), token(self._random, "cc_code_")
+        db.session.add(
+            AuthorizationCode(
+                id=new_id(self._random, now),
+                code_hash=_hash(code),
+                grant_id=grant.id,
+                portal_id=grant.portal_id,
+                redirect_uri=redirect_uri,
+                code_challenge=code_challenge,
+                expires_at=now + self._settings.authorization_code_for,
+            )
+        )
+        return code
+
+    def redeem_code(self, portal: Portal, code: str) -> Redeemed | Replayed | None:
+        """Consume a live code of this portal (RFC 6749 §4.1.2: MUST NOT be used more than once); committed at once."""
+        now = self._clock.now()
+        row = db.session.execute(
+            update(AuthorizationCode)
+            .where(
+                AuthorizationCode.code_hash == _hash(code),
+                AuthorizationCode.portal_id == portal.id,
+                AuthorizationCode.used_at.is_(None),
+                AuthorizationCode.expires_at > now,
+            )
+            .values(used_at=now)
+            .returning(AuthorizationCode.grant_id, AuthorizationCode.redirect_uri, AuthorizationCode.code_challenge)
+        ).one_or_none()
+        db.session.commit()
+        if row is not None:
+            grant = self._live_grant(row.grant_id, now)
+            return Redeemed(grant, row.redirect_uri, row.code_challenge) if grant else None
+        used = db.session.scalar(
+            select(AuthorizationCode.grant_id).where(
+                AuthorizationCode.code_hash == _hash(code),
+                AuthorizationCode.portal_id == portal.id,
+                AuthorizationCode.used_at.is_not(None),
+            )
+        )
+        return self._replayed(used, now)
+
+    def issue_access(self, grant: Grant, scope: str) -> str:
+        now, secret = self._clock.now(), token(self._random, "cc_at_")
+        db.session.add(
+            AccessToken(
+                id=new_id(self._random, now),
+                token_hash=_hash(secret),
+                grant_id=grant.id,
+                scope=scope,
+                expires_at=now + self._settings.access_token_for,
+            )
+        )
+        return secret
+
+    def issue_refresh(self, grant: Grant) -> str:
+        """A refresh token that ends when unused, and with its grant in any case."""
+        now, secret = self._clock.now(), token(self._random, "cc_rt_")
+        db.session.add(
+            RefreshToken(
+                id=new_id(self._random, now),
+                token_hash=_hash(secret),
+                grant_id=grant.id,
+                scope=grant.scope,
+                expires_at=min(now + self._settings.refresh_idle_for, grant.expires_at),
+            )
+        )
+        return secret
+
+    def redeem_refresh(self, portal: Portal, secret: str) -> Grant | Replayed | None:
+        """Rotate: consume the token, once, if it belongs to this portal; its reuse revokes the grant."""
+        now = self._clock.now()
+        own = select(Grant.id).where(Grant.portal_id == portal.id, Grant.revoked_at.is_(None))
+        grant_id = db.session.scalar(
+            update(RefreshToken)
+            .where(
+                RefreshToken.token_hash == _hash(secret),
+                RefreshToken.used_at.is_(None),
+                RefreshToken.expires_at > now,
+                RefreshToken.grant_id.in_(own),
+            )
+            .values(used_at=now)
+            .returning(RefreshToken.grant_id)
+        )
+        db.session.commit()
+        if grant_id is not None:
+            return self._live_grant(grant_id, now)
+        used = db.session.scalar(
+            select(RefreshToken.grant_id)
+            .join(Grant, Grant.id == RefreshToken.grant_id)
+            .where(
+                RefreshToken.token_hash == _hash(secret),
+                RefreshToken.used_at.is_not(None),
+                Grant.portal_id == portal.id,
+            )
+        )
+        return self._replayed(used, now)
+
+    def find_access(self, secret: str) -> tuple[Grant, str] | None:
+        """The live grant and scope of an access token."""
+        now = self._clock.now()
+        row = db.session.scalar(
+            select(AccessToken).where(AccessToken.token_hash == _hash(secret), AccessToken.expires_at > now)
+        )
+        grant = self._live_grant(row.grant_id, now) if row else None
+        return (grant, row.scope) if row and grant else None
+
+    def revoke_for_session(self, session_id: UUID) -> None:
+        """Withdraw everything that was given during a session."""
+        self._revoke(Grant.session_id == session_id)
+
+    def _live_grant(self, grant_id: UUID, now: datetime) -> Grant | None:
+        grant = db.session.get(Grant, grant_id, populate_existing=True)
+        return grant if grant and grant.revoked_at is None and grant.expires_at > now else None
+
+    def _replayed(self, grant_id: UUID | None, now: datetime) -> Replayed | None:
+        if grant_id is None:
+            return None
+        self._revoke(Grant.id == grant_id)
+        db.session.commit()
+        return Replayed(grant_id)
+
+    def _revoke(self, which: object) -> None:
+        db.session.execute(
+            update(Grant).where(which, Grant.revoked_at.is_(None)).values(revoked_at=self._clock.now())  # type: ignore[arg-type]
+        )

@@ -1,0 +1,59 @@
+"""Guesses are counted before they are judged, over any number of sessions, and never more than the limit in parallel."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from flask import Flask
+
+from idp.clock import FrozenClock
+from idp.models.base import db
+from idp.services.attempts import APP_CODE, PASSWORD, Attempts
+from idp.services.bundle import Services
+
+
+def test_five_wrong_passwords_are_followed_by_a_minute_and_eight_by_fifteen(
+    app: Flask, services: Services, clock: FrozenClock
+) -> None:
+    attempts = services.attempts
+    assert [attempts.spend(PASSWORD, "a@example.ch") for _ in range(5)] == [None] * 5
+    refused = attempts.spend(PASSWORD, "a@example.ch")
+    assert refused is not None
+    assert refused.until == clock.now() + timedelta(minutes=1)
+    clock.advance(timedelta(minutes=1))
+    assert [attempts.spend(PASSWORD, "a@example.ch") for _ in range(1)] == [None]
+    assert attempts.spend(PASSWORD, "b@example.ch") is None
+    for _ in range(2):
+        clock.advance(timedelta(minutes=1))
+        assert attempts.spend(PASSWORD, "a@example.ch") is None
+    refused = attempts.spend(PASSWORD, "a@example.ch")
+    assert refused is not None
+    assert refused.until == clock.now() + timedelta(minutes=15)
+
+
+def test_a_right_guess_gives_the_budget_back(app: Flask, services: Services) -> None:
+    for _ in range(3):
+        for _ in range(4):
+            assert services.attempts.spend(PASSWORD, "a") is None
+        services.attempts.forgive(PASSWORD, "a")
+        db.session.commit()
+
+
+def test_fifty_failures_in_a_row_disable_a_factor(app: Flask, services: Services, clock: FrozenClock) -> None:
+    judged = 0
+    for _ in range(200):
+        judged += services.attempts.spend(APP_CODE, "a") is None
+        clock.advance(timedelta(hours=25))
+    assert judged == 50
+
+
+def test_parallel_guesses_never_pass_the_limit(app: Flask, services: Services) -> None:
+    attempts = Attempts(services.clock, services.vault)
+
+    def guess(_: int) -> bool:
+        with app.app_context():
+            return attempts.spend(PASSWORD, "parallel") is None
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(guess, range(100))) == 5
