@@ -113,7 +113,7 @@ def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
 
 def revoke_codes(insured_person_id: UUID, now: datetime) -> int:
     """Void every open code of a person (a new one voids the old); returns how many."""
-    done = write(
+    return write(
         update(RegistrationCode)
         .where(
             RegistrationCode.insured_person_id == insured_person_id,
@@ -122,4 +122,3 @@ def revoke_codes(insured_person_id: UUID, now: datetime) -> int:
         )
         .values(revoked_at=now)
     )
-    return done

@@ -1,4 +1,4 @@
-"""Guesses are counted before they are judged, over any number of sessions, and never more than the limit in parallel."""
+"""Guesses are counted before they are judged, and never more than the limit in parallel."""
 
 from __future__ import annotations
 
