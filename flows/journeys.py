@@ -1,0 +1,111 @@
+"""The journeys as tables of contents: their facts, their steps in order, and the address of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flows.context import Context, Step
+from flows.engine import Itinerary
+from flows.finish import finish_link, finish_login, finish_registration
+from flows.steps.app_code import EnrolAppStep, LoginAppStep
+from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
+from flows.steps.credentials import ChooseMethodStep, CredentialsStep
+from flows.steps.details import DetailsStep
+from flows.steps.email import EmailStep
+from flows.steps.link import AccountStep, SecondItemStep
+from flows.steps.registration_code import RegistrationCodeStep
+from idp.settings import Settings
+
+
+@dataclass(frozen=True)
+class Registration:
+    code_id: str | None = None
+    person_id: str | None = None
+    email: str | None = None
+    email_proved: bool | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    password_hash: str | None = None
+    factor: str | None = None
+    mobile: str | None = None
+    factor_proved: bool | None = None
+    app_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    account_id: str | None = None
+    method: str | None = None
+    factor_proved: bool | None = None
+
+    def account(self) -> UUID:
+        """The account whose password was right."""
+        return UUID(str(self.account_id))
+
+
+@dataclass(frozen=True)
+class Link:
+    code_id: str | None = None
+    person_id: str | None = None
+    account_id: str | None = None
+    second_item_proved: bool | None = None
+
+
+@dataclass(frozen=True)
+class Journey:
+    """`paths` maps each step to its address below the portal; `finish` runs once and returns where to go."""
+
+    name: str
+    itinerary: Itinerary[Any, Step]
+    paths: dict[str, str]
+    idle_for: Callable[[Settings], timedelta]
+    finish: Callable[[Context], str | None]
+    expired_key: str
+
+
+REGISTRATION = Journey(
+    "registration",
+    Itinerary(
+        Registration(),
+        (
+            RegistrationCodeStep(),
+            EmailStep(),
+            EmailCodeStep(),
+            DetailsStep(),
+            RegistrationSMSStep(),
+            EnrolAppStep(),
+        ),
+    ),
+    {
+        "registration_code": "register/code",
+        "email": "register/email",
+        "email_code": "register/email-code",
+        "details": "register/details",
+        "sms_code": "register/sms",
+        "totp_enrol": "register/app",
+    },
+    lambda settings: settings.registration_idle_for,
+    finish_registration,
+    "x.flow",
+)
+LOGIN = Journey(
+    "login",
+    Itinerary(Login(), (CredentialsStep(), ChooseMethodStep(), LoginSMSStep(), LoginAppStep())),
+    {"credentials": "login", "choose_method": "login/methods", "sms_code": "login/code", "totp": "login/code"},
+    lambda settings: settings.login_idle_for,
+    finish_login,
+    "x.login",
+)
+LINK = Journey(
+    "link",
+    Itinerary(Link(), (RegistrationCodeStep(is_link=True), AccountStep(), SecondItemStep())),
+    {"registration_code": "link/code", "account": "link/account", "second_item": "link/details"},
+    lambda settings: settings.registration_idle_for,
+    finish_link,
+    "x.flow",
+)
+JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, LINK)}

@@ -1,0 +1,82 @@
+"""L1 and L3: e-mail and password, and the choice among several methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.context import BaseStep, Context, Screen, retry
+from flows.engine import Message, Outcome, Proved
+from idp.models.session import was_seen_on
+from idp.services.attempts import PASSWORD
+from idp.services.audit import AuditTag
+from idp.services.emails import normalise_email
+from idp.texts import format_time
+
+
+@dataclass(frozen=True)
+class CredentialsView:
+    register_url: str
+    help_url: str
+
+
+@dataclass(frozen=True)
+class MethodsView:
+    methods: tuple[str, ...]
+
+
+class CredentialsStep(BaseStep):
+    name = "credentials"
+    proves = frozenset({"account_id"})
+    keeps = ("email",)
+
+    def show(self, ctx: Context) -> Screen:
+        view = CredentialsView(register_url=f"/{ctx.portal.slug}/register/code", help_url=ctx.link("login/help"))
+        return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        typed, password = answer.get("email", ""), answer.get("password", "")
+        errors: dict[str, Message] = {}
+        email = normalise_email(typed)
+        if not typed.strip():
+            errors["email"] = Message("e.email.empty")
+        elif email is None:
+            errors["email"] = Message("e.email.format")
+        if not password:
+            errors["password"] = Message("e.pw.cur")
+        if errors or email is None:
+            return retry(**errors)
+        account = ctx.services.accounts.find(email)
+        # A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out.
+        known = account is not None and was_seen_on(account.id, ctx.browser_hash)
+        subject = f"{email}|{ctx.browser_hash}" if known else email
+        if refused := ctx.services.attempts.spend(PASSWORD, subject):
+            return retry(email=Message("e.login.wait", {"time": format_time(refused.until)}))
+        if not ctx.services.passwords.verify(account.id if account else None, password) or account is None:
+            ctx.services.audit.record(AuditTag.PASSWORD_REFUSED, account=account.id if account else None)
+            return retry(email=Message("e.login.wrong"))
+        ctx.services.attempts.forgive(PASSWORD, subject)
+        return Proved({"account_id": str(account.id)})
+
+
+class ChooseMethodStep(BaseStep):
+    name = "choose_method"
+    proves = frozenset({"method"})
+
+    def automatic(self, ctx: Context) -> dict[str, Any] | None:
+        """The best method is taken without a question; L3 offers the others."""
+        names = ctx.services.accounts.factors(ctx.state.account()).names
+        return {"method": names[0]} if names else None
+
+    def show(self, ctx: Context) -> Screen:
+        names = ctx.services.accounts.factors(ctx.state.account()).names
+        values = {"method": ctx.state.method or ""}
+        return Screen(
+            "flows/choose_method.html", ctx.text("l3.title"), MethodsView(names), back=ctx.link("login"), values=values
+        )
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        method = answer.get("method", "")
+        if method not in ctx.services.accounts.factors(ctx.state.account()).names:
+            return retry(method=Message("e.method.empty"))
+        return Proved({"method": method})

@@ -1,0 +1,108 @@
+"""R4: the second item of the record, names where the fund's record lacks them, the password and the choice of factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from flows.context import BaseStep, Context, Screen, retry
+from flows.engine import Message, Outcome, Proved
+from idp.models.base import db
+from idp.models.person import InsuredPerson
+from idp.services.attempts import SECOND_ITEM
+from idp.services.audit import AuditTag
+from idp.services.phones import BadNumber, read_mobile
+from idp.texts import format_time
+from idp.web.forms import line, read_date
+
+
+@dataclass(frozen=True)
+class DetailsView:
+    email: str
+    asks_given_name: bool
+    asks_family_name: bool
+    asks_birth_date: bool
+    factors: tuple[str, ...]
+    password_hint: str
+
+
+def load_person(person_id: str) -> InsuredPerson:
+    return db.session.get_one(InsuredPerson, UUID(person_id))
+
+
+def check_birth_date(ctx: Context, person: InsuredPerson, typed: str) -> Message | None:
+    """The second item of the record. A readable date is a guess: it is paid for before it is compared."""
+    read = read_date(typed, ctx.today)
+    if isinstance(read, str):
+        return Message(read)
+    subject = str(person.id)
+    if refused := ctx.services.attempts.spend(SECOND_ITEM, subject):
+        return Message("e.wait", {"time": format_time(refused.until)})
+    if read != person.birth_date:
+        ctx.services.audit.record(AuditTag.SECOND_ITEM_REFUSED, person=person.id, portal=ctx.portal.id)
+        return Message("e.dob.mismatch")
+    ctx.services.attempts.forgive(SECOND_ITEM, subject)
+    return None
+
+
+class DetailsStep(BaseStep):
+    name = "details"
+    proves = frozenset({"given_name", "family_name", "password_hash", "factor", "mobile"})
+    keeps = ("given_name", "family_name", "birth_date", "factor", "mobile", "terms")
+
+    def show(self, ctx: Context) -> Screen:
+        person = load_person(ctx.state.person_id)
+        return Screen(
+            "flows/details.html",
+            ctx.text("r4.title"),
+            DetailsView(
+                email=ctx.state.email,
+                asks_given_name=not person.given_name,
+                asks_family_name=not person.family_name,
+                asks_birth_date=ctx.portal.second_item == "birth_date",
+                factors=tuple(ctx.portal.factors),
+                password_hint=ctx.text("r4.pw.keep" if ctx.state.password_hash else "r4.pw.hint"),
+            ),
+            step=(4, 5),
+            back=ctx.link("register/email"),
+        )
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        person = load_person(ctx.state.person_id)
+        given = person.given_name or line(answer.get("given_name"))[:100]
+        family = person.family_name or line(answer.get("family_name"))[:100]
+        errors: dict[str, Message] = {}
+        if not given:
+            errors["given_name"] = Message("e.given.empty")
+        if not family:
+            errors["family_name"] = Message("e.family.empty")
+        factor, mobile = answer.get("factor", ""), ""
+        password = answer.get("password", "")
+        if password or not ctx.state.password_hash:
+            own = (given, family, ctx.state.email.split("@")[0], ctx.state.email, ctx.portal.short_name)
+            if bad := ctx.services.passwords.problem(password, own):
+                errors["password"] = Message(bad.reason, {"n": bad.length})
+        if factor not in ctx.portal.factors:
+            errors["factor"] = Message("e.factor.empty")
+        elif factor == "sms":
+            read = read_mobile(answer.get("mobile", ""), ctx.services.settings.sms_countries)
+            if isinstance(read, BadNumber):
+                errors["mobile"] = Message(read.reason)
+            elif ctx.services.challenges.sms_is_stopped(ctx.portal):
+                errors["factor"] = Message("e.sms.stopped")
+            else:
+                mobile = read
+        if not answer.get("terms"):
+            errors["terms"] = Message("e.terms.empty")
+        if ctx.portal.second_item == "birth_date":
+            wrong = check_birth_date(ctx, person, answer.get("birth_date", ""))
+            if wrong:
+                errors = {"birth_date": wrong, **errors}
+        if errors:
+            return retry(**errors)
+        hashed = ctx.services.passwords.hash(password) if password else ctx.state.password_hash
+        facts: dict[str, Any] = {
+            "given_name": given, "family_name": family, "password_hash": hashed, "factor": factor, "mobile": mobile,
+        }  # fmt: skip
+        return Proved(facts)

@@ -1,0 +1,41 @@
+"""R2: the private e-mail address, and a suggestion where a well-known domain was mistyped."""
+
+from __future__ import annotations
+
+from flows.context import BaseStep, Context, Screen, retry
+from flows.engine import Message, Outcome, Proved
+from idp.services.emails import normalise_email, suggest_email
+
+
+class EmailStep(BaseStep):
+    name = "email"
+    proves = frozenset({"email"})
+    keeps = ("email",)
+
+    def show(self, ctx: Context) -> Screen:
+        state = ctx.state
+        confirmed = ctx.text("r3.confirmed", email=state.email) if state.email_proved else None
+        return Screen(
+            "flows/email.html",
+            ctx.text("r2.title"),
+            step=(2, 5),
+            back=ctx.link("register/code"),
+            status=confirmed,
+            values={"email": state.email} if state.email else {},
+        )
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        typed = answer.get("email", "")
+        if not typed.strip():
+            return retry(email=Message("e.email.empty"))
+        email = normalise_email(typed)
+        if email is None:
+            return retry(email=Message("e.email.format"))
+        suggestion = suggest_email(email)
+        if suggestion and answer.get("typed_before") != email:
+            return retry(email=Message("e.email.typo", {"suggestion": suggestion}))
+        return Proved({"email": email})
+
+    def act(self, ctx: Context, action: str) -> Outcome | str | None:
+        """«J'ai déjà un compte»: go on as the owner of that account, with the letter code at hand."""
+        return f"/{ctx.portal.slug}/link/code?from={ctx.handle}" if action == "existing" else None

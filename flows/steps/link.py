@@ -1,0 +1,47 @@
+"""A second portal for an existing account: its owner signs in, and the record's birth date is proved once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.context import BaseStep, Context, Screen, retry
+from flows.engine import Outcome, Proved
+from flows.steps.details import check_birth_date, load_person
+from idp.models.account import load_account
+
+
+@dataclass(frozen=True)
+class LinkView:
+    account: str
+
+
+class AccountStep(BaseStep):
+    """Proved by the session alone; the views send a person without one to the sign-in and back."""
+
+    name = "account"
+    proves = frozenset({"account_id"})
+
+    def automatic(self, ctx: Context) -> dict[str, Any] | None:
+        return {"account_id": str(ctx.session.account_id)} if ctx.session else None
+
+    def show(self, ctx: Context) -> Screen:
+        raise LookupError("this step has no screen of its own")
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        return retry()
+
+
+class SecondItemStep(BaseStep):
+    name = "second_item"
+    proves = frozenset({"second_item_proved"})
+    keeps = ("birth_date",)
+
+    def show(self, ctx: Context) -> Screen:
+        email = load_account(ctx.session.account_id).email if ctx.session else ""
+        view = LinkView(account=ctx.text("link.account", email=email))
+        return Screen("flows/second_item.html", ctx.text("link.title"), view, back=ctx.link("link/code"))
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        wrong = check_birth_date(ctx, load_person(ctx.state.person_id), answer.get("birth_date", ""))
+        return retry(birth_date=wrong) if wrong else Proved({"second_item_proved": True})

@@ -1,0 +1,62 @@
+"""R1: the code of the letter. Reserved here, redeemed only when the journey finishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flows.context import BaseStep, Context, Screen, retry
+from flows.engine import Message, Outcome, Proved
+from idp.clock import swiss
+from idp.services import registration_codes as codes
+from idp.services.attempts import LETTER_CODE
+from idp.services.audit import AuditTag
+from idp.texts import format_date, format_time
+
+
+@dataclass(frozen=True)
+class CodeView:
+    login_url: str
+    is_link: bool
+
+
+class RegistrationCodeStep(BaseStep):
+    name = "registration_code"
+    proves = frozenset({"code_id", "person_id"})
+
+    def __init__(self, *, is_link: bool = False) -> None:
+        self._is_link = is_link
+
+    def show(self, ctx: Context) -> Screen:
+        return Screen(
+            "flows/registration_code.html",
+            ctx.text("r1.title"),
+            CodeView(login_url=f"/{ctx.portal.slug}/login", is_link=self._is_link),
+            step=None if self._is_link else (1, 5),
+            back=f"/{ctx.portal.slug}/login",
+            status=ctx.text("l.noportal") if self._is_link else None,
+        )
+
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        code = codes.normalise(answer.get("code", ""))
+        if wrong := codes.problem(code):
+            return retry(code=Message(f"e.code.{wrong}", {"n": len(code)}))
+        subject = f"{ctx.network}|{ctx.portal.id}"
+        if refused := ctx.services.attempts.spend(LETTER_CODE, subject):
+            return retry(code=Message("e.wait", {"time": format_time(refused.until)}))
+        service = ctx.services.registration_codes
+        found = service.look_up(ctx.portal, code)
+        if isinstance(found, codes.Unknown):
+            ctx.services.audit.record(AuditTag.CODE_REFUSED, portal=ctx.portal.id)
+            return retry(code=Message("e.code.unknown"))
+        ctx.services.attempts.forgive(LETTER_CODE, subject)
+        if isinstance(found, codes.Used):
+            return retry(code=Message("e.code.used"))
+        if isinstance(found, codes.Expired):
+            return retry(code=Message("e.code.expired", {"date": format_date(swiss(found.at).date())}))
+        if not service.reserve(found.code, ctx.run_id):
+            return retry(code=Message("e.code.used"))
+        person = found.code.person
+        ctx.services.audit.record(AuditTag.CODE_RESERVED, person=person.id, portal=ctx.portal.id)
+        facts: dict[str, Any] = {"code_id": str(found.code.id), "person_id": str(person.id)}
+        return Proved(facts)
