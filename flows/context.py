@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from flows.engine import Outcome, Retry
@@ -75,49 +76,32 @@ class Context:
         return dict(self.run.entries.get(step, {}))
 
 
-class Step(Protocol):
-    """One screen of a journey (design.md §4.3). `proves` names the facts it alone may set."""
+class Step(ABC):
+    """One screen of a journey. `proves` names the facts it alone may set."""
 
-    name: str
-    proves: frozenset[str]
-    keeps: tuple[str, ...]  # fields whose entries are kept; never passwords or codes
-
-    def applies(self, state: Any) -> bool: ...
-
-    def automatic(self, ctx: Context) -> dict[str, Any] | None:
-        """Facts that need no question here, or None."""
-        ...
-
-    def prepare(self, ctx: Context) -> None:
-        """Once, when the step becomes current by a POST: send what must be sent."""
-        ...
-
-    def show(self, ctx: Context) -> Screen: ...
-
-    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome: ...
-
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
-        """A second button of the page: an outcome, an address to go to, or None where there is no such action."""
-        ...
-
-
-class BaseStep:
-    """The defaults of a step that asks one question."""
-
-    name = ""
+    name: str = ""
     proves: frozenset[str] = frozenset()
-    keeps: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()  # fields whose entries are kept; never passwords or codes
 
     def applies(self, state: Any) -> bool:
         return True
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
+        """Facts that need no question here, or None."""
         return None
 
     def prepare(self, ctx: Context) -> None:
-        return None
+        """Once, when the step becomes current by a POST: send what must be sent."""
+        return
+
+    @abstractmethod
+    def show(self, ctx: Context) -> Screen: ...
+
+    @abstractmethod
+    def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome: ...
 
     def act(self, ctx: Context, action: str) -> Outcome | str | None:
+        """A second button of the page: an outcome, an address to go to, or None where there is no such action."""
         return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import segno
 from markupsafe import Markup
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.services.attempts import APP_CODE
 from idp.services.audit import AuditTag
@@ -47,7 +47,7 @@ def _wrong(judged: Judged) -> Message:
     return Message("e.totp.clock" if judged.clock_is_wrong else "e.totp.wrong")
 
 
-class EnrolAppStep(BaseStep):
+class EnrolAppStep(Step):
     """The seed lives in the run, sealed, from the first showing: a scanned QR stays right over reloads and Back."""
 
     name = "totp_enrol"
@@ -85,7 +85,7 @@ class EnrolAppStep(BaseStep):
         return Proved({"factor_proved": True, "app_step": judged.step})
 
 
-class LoginAppStep(BaseStep):
+class LoginAppStep(Step):
     name = "totp"
     proves = frozenset({"factor_proved"})
 

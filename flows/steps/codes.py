@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
 from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget
 from idp.services.audit import AuditTag
@@ -65,7 +65,7 @@ def resend(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) ->
     return Retry({"": Message("r3.resent", {"time": format_time(ctx.now)})})
 
 
-class EmailCodeStep(BaseStep):
+class EmailCodeStep(Step):
     name = "email_code"
     proves = frozenset({"email_proved"})
 
@@ -103,7 +103,7 @@ class EmailCodeStep(BaseStep):
         return resend(ctx, Kind.EMAIL, ctx.state.email, exists=self._exists(ctx)) if action == "resend" else None
 
 
-class RegistrationSMSStep(BaseStep):
+class RegistrationSMSStep(Step):
     name = "sms_code"
     proves = frozenset({"factor_proved"})
 
@@ -139,7 +139,7 @@ class RegistrationSMSStep(BaseStep):
         return resend(ctx, Kind.SMS, ctx.state.mobile) if action == "resend" else None
 
 
-class LoginSMSStep(BaseStep):
+class LoginSMSStep(Step):
     name = "sms_code"
     proves = frozenset({"factor_proved"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD
@@ -25,7 +25,7 @@ class MethodsView:
     methods: tuple[str, ...]
 
 
-class CredentialsStep(BaseStep):
+class CredentialsStep(Step):
     name = "credentials"
     proves = frozenset({"account_id"})
     keeps = ("email",)
@@ -59,7 +59,7 @@ class CredentialsStep(BaseStep):
         return Proved({"account_id": str(account.id)})
 
 
-class ChooseMethodStep(BaseStep):
+class ChooseMethodStep(Step):
     name = "choose_method"
     proves = frozenset({"method"})
 

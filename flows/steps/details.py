@@ -1,4 +1,4 @@
-"""R4: the second item of the record, names where the fund's record lacks them, the password and the choice of factor."""
+"""R4: the second item of the record, missing names, the password and the choice of factor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.models.base import db
 from idp.models.person import InsuredPerson
@@ -46,7 +46,7 @@ def check_birth_date(ctx: Context, person: InsuredPerson, typed: str) -> Message
     return None
 
 
-class DetailsStep(BaseStep):
+class DetailsStep(Step):
     name = "details"
     proves = frozenset({"given_name", "family_name", "password_hash", "factor", "mobile"})
     keeps = ("given_name", "family_name", "birth_date", "factor", "mobile", "terms")

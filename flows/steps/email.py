@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.services.emails import normalise_email, suggest_email
 
 
-class EmailStep(BaseStep):
+class EmailStep(Step):
     name = "email"
     proves = frozenset({"email"})
     keeps = ("email",)

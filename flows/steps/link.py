@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Outcome, Proved
 from flows.steps.details import check_birth_date, load_person
 from idp.models.account import load_account
@@ -16,7 +16,7 @@ class LinkView:
     account: str
 
 
-class AccountStep(BaseStep):
+class AccountStep(Step):
     """Proved by the session alone; the views send a person without one to the sign-in and back."""
 
     name = "account"
@@ -32,7 +32,7 @@ class AccountStep(BaseStep):
         return retry()
 
 
-class SecondItemStep(BaseStep):
+class SecondItemStep(Step):
     name = "second_item"
     proves = frozenset({"second_item_proved"})
     keeps = ("birth_date",)

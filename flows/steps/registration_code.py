@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flows.context import BaseStep, Context, Screen, retry
+from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.clock import swiss
 from idp.services import registration_codes as codes
@@ -20,7 +20,7 @@ class CodeView:
     is_link: bool
 
 
-class RegistrationCodeStep(BaseStep):
+class RegistrationCodeStep(Step):
     name = "registration_code"
     proves = frozenset({"code_id", "person_id"})
 
