@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from flows.views import blueprint as journeys
+from idp.pages.pages import blueprint as pages
 from idp.services.assembly import attach, build_services
 from idp.services.bundle import Services
 from idp.settings import Settings
@@ -21,4 +23,6 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (log, render, i18n, guard, unit, headers, errors):
         part.install(app)
+    for blueprint in (pages, journeys):
+        app.register_blueprint(blueprint)
     return app

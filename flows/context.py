@@ -42,6 +42,7 @@ class Context:
     network: str
     browser_hash: str
     session: Session | None
+    version: int  # of the run when it was loaded: another tab's write in between is noticed
 
     @property
     def run_id(self) -> UUID:
@@ -90,9 +91,9 @@ class Step(ABC):
         """Facts that need no question here, or None."""
         return None
 
-    def prepare(self, ctx: Context) -> None:
-        """Once, when the step becomes current by a POST: send what must be sent."""
-        return
+    def prepare(self, ctx: Context) -> dict[str, str]:
+        """When the step becomes current by a POST: send what must be sent; returns entries to keep for the step."""
+        return {}
 
     @abstractmethod
     def show(self, ctx: Context) -> Screen: ...

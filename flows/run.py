@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
@@ -80,17 +81,16 @@ def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
     return kind(**{name: value for name, value in stored.items() if name in known})
 
 
-def save(run: FlowRun, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
+def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
     """Write the run if nobody else did since it was loaded; False when another tab was faster."""
     done = write(
         update(FlowRun)
-        .where(FlowRun.id == run.id, FlowRun.version == run.version, FlowRun.consumed_at.is_(None))
-        .values(version=run.version + 1, expires_at=now + idle_for, **values)
+        .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
+        .values(version=version + 1, expires_at=now + idle_for, **values)
         .execution_options(synchronize_session=False)
     )
     saved = done == 1
     db.session.commit()
-    db.session.expire(run)
     return saved
 
 

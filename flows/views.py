@@ -57,7 +57,7 @@ def _portal(slug: str) -> Portal:
 
 
 def _see(address: str) -> Response:
-    return redirect(address, 303)  # type: ignore[return-value]
+    return redirect(address, 303)
 
 
 def _context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Context:
@@ -71,6 +71,7 @@ def _context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Con
         network=client_network(),
         browser_hash=browser_hash() or "",
         session=current_session(),
+        version=run.version,
     )
 
 
@@ -103,8 +104,8 @@ def _start(journey: Journey, portal: Portal, path: str) -> Response:
     state = None
     origin = _own_run(request.args.get("from", ""), portal)
     _, handle = _begin(journey, portal, state, resume)
-    if journey is LINK and origin is not None:
-        _carry_code(origin, handle)
+    if journey is LINK and origin is not None and _carry_code(origin, handle):
+        path = journey.paths["account"]
     return _see(f"/{portal.slug}/{path}?f={handle}")
 
 
@@ -116,7 +117,7 @@ def _own_run(handle: str, portal: Portal) -> FlowRun | None:
     return run
 
 
-def _carry_code(origin: FlowRun, handle: str) -> None:
+def _carry_code(origin: FlowRun, handle: str) -> bool:
     """Going on as the owner of an account keeps the letter code that this browser entered before."""
     db.session.flush()
     run = runs.find(handle)
@@ -125,6 +126,8 @@ def _carry_code(origin: FlowRun, handle: str) -> None:
         row = services().registration_codes.holder(UUID(facts["code_id"]))
         if row is not None and row.reserved_by == origin.id and services().registration_codes.reserve(row, run.id):
             run.state = {**run.state, **facts}
+            return True
+    return False
 
 
 def _load(journey: Journey, portal: Portal, path: str) -> tuple[FlowRun, str] | Response:
@@ -258,7 +261,7 @@ def _back_to_code(ctx: Context, journey: Journey, message: Message) -> Response:
 def _save(ctx: Context, journey: Journey, state: Any, **values: Any) -> bool:
     bundle = ctx.services
     return runs.save(
-        ctx.run, now=ctx.now, idle_for=journey.idle_for(bundle.settings), state=runs.freeze(state),
+        ctx.run_id, ctx.version, now=ctx.now, idle_for=journey.idle_for(bundle.settings), state=runs.freeze(state),
         **{"errors": {}, "notice": {}, **values},
     )  # fmt: skip
 
@@ -313,14 +316,11 @@ def _conclude(ctx: Context, journey: Journey, step: Step, outcome: Outcome, entr
     if not isinstance(outcome, Proved):
         raise TypeError("an outcome is Proved or Retry")
     ctx = replace(ctx, state=journey.itinerary.prove(ctx.state, step, outcome.facts))
-    ctx.run.entries = kept
     ctx = _settle_automatic(ctx, journey)
     following = journey.itinerary.current(ctx.state)
     if following is not None:
-        following.prepare(ctx)
-    state, entries_now = ctx.state, ctx.run.entries
-    db.session.refresh(ctx.run, ["version"])
-    if not _save(ctx, journey, state, entries=entries_now):
+        kept = {**kept, following.name: {**kept.get(following.name, {}), **following.prepare(ctx)}}
+    if not _save(ctx, journey, ctx.state, entries=kept):
         return _see(ctx.link(journey.paths[step.name]))
     return _see(_address(ctx, journey, following)) if following is not None else _finish(ctx, journey)
 

@@ -59,10 +59,10 @@ class EnrolAppStep(Step):
     def _seed(self, ctx: Context) -> str:
         return ctx.services.totp.open_seed(ctx.run.entries["totp_enrol"]["sealed_seed"], str(ctx.run_id))
 
-    def prepare(self, ctx: Context) -> None:
-        if "totp_enrol" not in ctx.run.entries:
-            sealed = ctx.services.totp.seal_seed(ctx.services.totp.new_seed(), str(ctx.run_id))
-            ctx.run.entries = {**ctx.run.entries, "totp_enrol": {"sealed_seed": sealed}}
+    def prepare(self, ctx: Context) -> dict[str, str]:
+        if "sealed_seed" in ctx.entries(self.name):
+            return {}
+        return {"sealed_seed": ctx.services.totp.seal_seed(ctx.services.totp.new_seed(), str(ctx.run_id))}
 
     def show(self, ctx: Context) -> Screen:
         seed = self._seed(ctx)

@@ -32,6 +32,22 @@ def send(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) -> W
     )
 
 
+def ensure_sent(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) -> dict[str, str]:
+    """Send a code unless one of this run is still good: reload, Back and a second tab never send another."""
+    newest = ctx.services.challenges.newest(ctx.run_id, kind, recipient)
+    if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
+        send(ctx, kind, recipient, exists=exists)
+    return {}
+
+
+def sent_words(ctx: Context, kind: Kind, recipient: str, words: str) -> str:
+    """`words`, or the truth when a journey just before used up the pause between two codes and none was sent here."""
+    if ctx.services.challenges.newest(ctx.run_id, kind, recipient) is None:
+        wait = ctx.services.challenges.must_wait(kind, recipient)
+        return ctx.text("r3.wait", s=wait.seconds if wait else 0)
+    return words
+
+
 def valid_until(ctx: Context, kind: Kind, recipient: str) -> str:
     newest = ctx.services.challenges.newest(ctx.run_id, kind, recipient)
     return format_time(newest.expires_at if newest else ctx.now)
@@ -72,10 +88,8 @@ class EmailCodeStep(Step):
     def _exists(self, ctx: Context) -> bool:
         return ctx.services.accounts.exists(ctx.state.email)
 
-    def prepare(self, ctx: Context) -> None:
-        newest = ctx.services.challenges.newest(ctx.run_id, Kind.EMAIL, ctx.state.email)
-        if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
-            send(ctx, Kind.EMAIL, ctx.state.email, exists=self._exists(ctx))
+    def prepare(self, ctx: Context) -> dict[str, str]:
+        return ensure_sent(ctx, Kind.EMAIL, ctx.state.email, exists=self._exists(ctx))
 
     def show(self, ctx: Context) -> Screen:
         email = ctx.state.email
@@ -84,7 +98,9 @@ class EmailCodeStep(Step):
             "flows/email_code.html",
             ctx.text("r3.title"),
             SentView(
-                sent=ctx.text("e.email.undeliverable" if failed else "r3.sent", email=email),
+                sent=sent_words(
+                    ctx, Kind.EMAIL, email, ctx.text("e.email.undeliverable" if failed else "r3.sent", email=email)
+                ),
                 hint=ctx.text("r3.hint", time=valid_until(ctx, Kind.EMAIL, email)),
                 change_url=ctx.link("register/email"),
             ),
@@ -110,10 +126,8 @@ class RegistrationSMSStep(Step):
     def applies(self, state: Any) -> bool:
         return bool(state.factor == "sms")
 
-    def prepare(self, ctx: Context) -> None:
-        newest = ctx.services.challenges.newest(ctx.run_id, Kind.SMS, ctx.state.mobile)
-        if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
-            send(ctx, Kind.SMS, ctx.state.mobile)
+    def prepare(self, ctx: Context) -> dict[str, str]:
+        return ensure_sent(ctx, Kind.SMS, ctx.state.mobile)
 
     def show(self, ctx: Context) -> Screen:
         number = ctx.state.mobile
@@ -122,7 +136,12 @@ class RegistrationSMSStep(Step):
             "flows/sms_code.html",
             ctx.text("r5.title"),
             SentView(
-                sent=ctx.text("e.sms.failed" if failed else "r5.sent", number=show_number(number)),
+                sent=sent_words(
+                    ctx,
+                    Kind.SMS,
+                    number,
+                    ctx.text("e.sms.failed" if failed else "r5.sent", number=show_number(number)),
+                ),
                 hint=ctx.text("r5.hint", time=valid_until(ctx, Kind.SMS, number)),
                 change_url=ctx.link("register/details") + "#f-mobile",
             ),
@@ -149,11 +168,9 @@ class LoginSMSStep(Step):
     def _number(self, ctx: Context) -> str:
         return ctx.services.accounts.factors(ctx.state.account()).phone or ""
 
-    def prepare(self, ctx: Context) -> None:
+    def prepare(self, ctx: Context) -> dict[str, str]:
         number = self._number(ctx)
-        newest = ctx.services.challenges.newest(ctx.run_id, Kind.SMS, number)
-        if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
-            send(ctx, Kind.SMS, number)
+        return ensure_sent(ctx, Kind.SMS, number)
 
     def show(self, ctx: Context) -> Screen:
         number = self._number(ctx)
@@ -162,7 +179,7 @@ class LoginSMSStep(Step):
             "flows/login_sms.html",
             ctx.text("r5.title"),
             SentView(
-                sent=ctx.text("l2.sms.sent", last2=number[-2:]),
+                sent=sent_words(ctx, Kind.SMS, number, ctx.text("l2.sms.sent", last2=number[-2:])),
                 hint=ctx.text("r5.hint", time=valid_until(ctx, Kind.SMS, number)),
                 other_url=ctx.link("login/methods") if has_more else "",
                 lost_url=ctx.link("login/help"),

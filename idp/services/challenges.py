@@ -7,7 +7,7 @@ A code is bound to its run, its kind and the address it was sent to. The two new
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from math import ceil
 from uuid import UUID
@@ -73,7 +73,7 @@ class Challenges:
         and no code will match; rows and cost are the same, so the sender of the request learns nothing.
         """
         now = self._clock.now()
-        if wait := self._must_wait(kind, recipient, portal, now):
+        if wait := self.must_wait(kind, recipient):
             return wait
         code = digits(self._random)
         life = self._settings.sms_code_for if kind is Kind.SMS else self._settings.email_code_for
@@ -124,8 +124,9 @@ class Challenges:
                 return Verdict.RIGHT if done == 1 else Verdict.WRONG
         return Verdict.WRONG
 
-    def _must_wait(self, kind: Kind, recipient: str, portal: Portal, now: datetime) -> Wait | None:
-        address = self._address(recipient)
+    def must_wait(self, kind: Kind, recipient: str) -> Wait | None:
+        """How long nothing more is sent to this address, counted over all journeys and browsers."""
+        now, address = self._clock.now(), self._address(recipient)
         sent = list(
             db.session.scalars(
                 select(Challenge.sent_at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -14,6 +16,7 @@ from idp.texts import LANGUAGE_NAMES
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
 from idp.web.i18n import language
+from idp.web.theme import theme_address
 
 PACKAGE = Path(__file__).resolve().parent.parent
 TEMPLATES = PACKAGE / "_templates" if (PACKAGE / "_templates").is_dir() else PACKAGE.parent / "templates"
@@ -66,6 +69,19 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
     return make_response(html, status, {"Content-Type": "text/html; charset=utf-8", "Vary": "Cookie, Accept-Language"})
 
 
+@lru_cache(maxsize=32)
+def asset(name: str) -> str:
+    """The address of a static file, with its version, so that it may be cached for ever."""
+    digest = hashlib.sha256((PACKAGE / "static" / name).read_bytes()).hexdigest()[:10]
+    return f"/static/{name}?v={digest}"
+
+
+def act(name: str) -> str:
+    """The address of a second button of the step that is shown."""
+    return f"{request.path}/do/{name}?{urlencode({'f': request.args.get('f', '')})}"
+
+
 def install(app: Flask) -> None:
+    app.jinja_env.globals.update(asset=asset, act=act, theme=theme_address)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
