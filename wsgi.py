@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flows.views import blueprint as journeys
+from idp.endpoints.authorize import blueprint as authorize
+from idp.endpoints.discovery import blueprint as discovery
+from idp.endpoints.end_session import blueprint as end_session
+from idp.endpoints.token import blueprint as token
+from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
 from idp.services.assembly import attach, build_services
 from idp.services.bundle import Services
+from idp.services.bundle import services as current_services
+from idp.services.delivery import Worker
 from idp.settings import Settings
 from idp.web import errors, guard, headers, i18n, log, render, unit
 
@@ -23,6 +33,27 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (log, render, i18n, guard, unit, headers, errors):
         part.install(app)
-    for blueprint in (pages, journeys):
+    for blueprint in (pages, authorize, token, userinfo, discovery, end_session, journeys):
         app.register_blueprint(blueprint)
     return app
+
+
+def _production() -> Flask:
+    """The application that a server asks for by `wsgi:app`: logs, signing keys, and the worker where it is embedded."""
+    settings = Settings.from_environ()
+    log.configure(settings.log_level)
+    app = create_app(settings)
+    with app.app_context():
+        current_services().keyring.ensure()
+    if settings.embedded_worker:
+        threading.Thread(target=Worker(app).run_forever, args=(threading.Event(),), name="worker", daemon=True).start()
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`app` is built when a server asks for it, so that importing this module for tests configures nothing."""
+    if name != "app":
+        raise AttributeError(name)
+    application = _production()
+    globals()["app"] = application
+    return application

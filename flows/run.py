@@ -10,11 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.chance import new_id, token
-from idp.models.base import db, write
+from idp.models.base import db, insert_if_absent, write
 from idp.models.flow import FlowRun, Submission
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -96,10 +94,9 @@ def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, **va
 
 def claim(run: FlowRun, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first."""
-    insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
-    done = write(insert(Submission).values(run_id=run.id, nonce=nonce[:64]).on_conflict_do_nothing())
+    is_first = insert_if_absent(Submission, run_id=run.id, nonce=nonce[:64])
     db.session.commit()
-    if done == 1:
+    if is_first:
         return True
     deadline = time.monotonic() + DUPLICATE_WAITS_S
     while time.monotonic() < deadline:

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 
 class ProtocolError(Exception):
-    """An answer of RFC 6749 §4.1.2.1 or §5.2. `description` is printable ASCII and never built from input."""
+    """An answer of RFC 6749 §4.1.2.1 or §5.2. `description` is printable ASCII and never built from input.
+
+    `log_detail` never leaves the house; `challenge` is the `WWW-Authenticate` that a 401 needs (RFC 9110 §11.6.1).
+    """
 
     status = 400
 
     def __init__(
-        self, code: str, description: str, *, log_detail: str = "", redirectable: bool = True, status: int | None = None
+        self,
+        code: str,
+        description: str,
+        *,
+        log_detail: str = "",
+        redirectable: bool = True,
+        status: int | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.description = description
         self.log_detail = log_detail
         self.redirectable = redirectable
+        self.challenge = challenge
         if status is not None:
             self.status = status
 

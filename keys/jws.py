@@ -40,11 +40,23 @@ def peek(token: str) -> dict[str, Any]:
         raise InvalidToken("not a compact token")
     try:
         header = jws.extract_compact(token.encode()).headers()
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidToken("the header cannot be read") from error
     if not isinstance(header, dict) or REFUSED_HEADERS & set(header):
         raise InvalidToken("the header has a refused member")
     return header
+
+
+def peek_claims(token: str) -> dict[str, Any]:
+    """The claims as they stand, *unverified*: good for finding the key to verify with. Raises `InvalidToken`."""
+    peek(token)
+    try:
+        claims = json.loads(jws.extract_compact(token.encode()).payload)
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        raise InvalidToken("the claims cannot be read") from error
+    if not isinstance(claims, dict):
+        raise InvalidToken("the claims are not an object")
+    return claims
 
 
 def verify(token: str, public_jwk: Mapping[str, Any], *, alg: str) -> dict[str, Any]:
@@ -56,7 +68,7 @@ def verify(token: str, public_jwk: Mapping[str, Any], *, alg: str) -> dict[str, 
     try:
         key = kinds[str(public_jwk["kty"])].import_key(dict(public_jwk))
         claims = json.loads(jws.deserialize_compact(token.encode(), key, algorithms=[alg]).payload)
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidToken("the signature does not verify") from error
     if not isinstance(claims, dict):
         raise InvalidToken("the claims are not an object")

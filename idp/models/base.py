@@ -8,6 +8,8 @@ from typing import Any, cast
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -79,3 +81,9 @@ def prepare_sqlite(engine: Engine) -> None:
 def write(statement: Executable) -> int:
     """Execute an INSERT, UPDATE or DELETE and return how many rows it met."""
     return cast("CursorResult[Any]", db.session.execute(statement)).rowcount
+
+
+def insert_if_absent(model: type[Base], **values: Any) -> bool:
+    """Insert a row unless its key is taken, in one statement; True when it was inserted."""
+    insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
+    return write(insert(model).values(**values).on_conflict_do_nothing()) == 1

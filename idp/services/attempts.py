@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, delete, or_, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from idp.clock import Clock
-from idp.models.base import db, write
+from idp.models.base import db, insert_if_absent, write
 from idp.models.flow import AttemptCounter
 from keys import Vault
 
@@ -80,7 +78,7 @@ class Attempts:
         return f"{budget.kind}:{self._vault.mac('attempt', subject)}"
 
     def _spend_one(self, budget: Budget, subject: str, now: datetime) -> Refused | None:
-        self._ensure_row(subject, now)
+        insert_if_absent(AttemptCounter, subject=subject, spent=0, streak=0, last_at=now)
         stale = AttemptCounter.last_at < now - FORGOTTEN_AFTER
         spent = case((stale, 1), else_=AttemptCounter.spent + 1)
         streak = AttemptCounter.streak + 1
@@ -103,11 +101,3 @@ class Attempts:
             return None
         row = db.session.get(AttemptCounter, subject, populate_existing=True)
         return Refused(row.blocked_until if row is not None and row.blocked_until is not None else now)
-
-    def _ensure_row(self, subject: str, now: datetime) -> None:
-        insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
-        db.session.execute(
-            insert(AttemptCounter)
-            .values(subject=subject, spent=0, streak=0, last_at=now)
-            .on_conflict_do_nothing(index_elements=["subject"])
-        )

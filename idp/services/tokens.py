@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, and_, select, update
 
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
+from idp.errors import ProtocolError
 from idp.models.authorization import AccessToken, AuthorizationCode, Grant, RefreshToken
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session
 from idp.settings import Settings
@@ -146,31 +147,37 @@ class Tokens:
         )
         return secret
 
-    def redeem_refresh(self, portal: Portal, secret: str) -> Grant | Replayed | None:
-        """Rotate: consume the token, once, if it belongs to this portal; its reuse revokes the grant."""
+    def redeem_refresh(self, portal: Portal, secret: str, wanted: frozenset[str]) -> Grant | Replayed | None:
+        """Rotate: consume the token, once, if it belongs to this portal; its reuse revokes the grant.
+
+        A wish for more than was granted raises `ProtocolError` invalid_scope and leaves the token usable.
+        """
         now = self._clock.now()
-        own = select(Grant.id).where(Grant.portal_id == portal.id, Grant.revoked_at.is_(None))
-        grant_id = db.session.scalar(
+        grant = db.session.scalar(
+            select(Grant)
+            .join(RefreshToken, RefreshToken.grant_id == Grant.id)
+            .where(RefreshToken.token_hash == _hash(secret), Grant.portal_id == portal.id)
+        )
+        if grant is None:
+            return None
+        if not wanted <= set(grant.scope.split()):
+            raise ProtocolError("invalid_scope", "scope exceeds what was granted")
+        grant_id = grant.id
+        rotated = write(
             update(RefreshToken)
             .where(
                 RefreshToken.token_hash == _hash(secret),
                 RefreshToken.used_at.is_(None),
                 RefreshToken.expires_at > now,
-                RefreshToken.grant_id.in_(own),
             )
             .values(used_at=now)
-            .returning(RefreshToken.grant_id)
         )
         db.session.commit()
-        if grant_id is not None:
+        if rotated == 1:
             return self._live_grant(grant_id, now)
         used = db.session.scalar(
-            select(RefreshToken.grant_id)
-            .join(Grant, Grant.id == RefreshToken.grant_id)
-            .where(
-                RefreshToken.token_hash == _hash(secret),
-                RefreshToken.used_at.is_not(None),
-                Grant.portal_id == portal.id,
+            select(RefreshToken.grant_id).where(
+                RefreshToken.token_hash == _hash(secret), RefreshToken.used_at.is_not(None)
             )
         )
         return self._replayed(used, now)
@@ -188,6 +195,10 @@ class Tokens:
         """Withdraw everything that was given during a session."""
         self._revoke(Grant.session_id == session_id)
 
+    def revoke_at_portal(self, session_id: UUID, portal_id: UUID) -> None:
+        """Withdraw what was given to one portal during a session."""
+        self._revoke(and_(Grant.session_id == session_id, Grant.portal_id == portal_id))
+
     def _live_grant(self, grant_id: UUID, now: datetime) -> Grant | None:
         grant = db.session.get(Grant, grant_id, populate_existing=True)
         return grant if grant and grant.revoked_at is None and grant.expires_at > now else None
@@ -199,7 +210,5 @@ class Tokens:
         db.session.commit()
         return Replayed(grant_id)
 
-    def _revoke(self, which: object) -> None:
-        db.session.execute(
-            update(Grant).where(which, Grant.revoked_at.is_(None)).values(revoked_at=self._clock.now())  # type: ignore[arg-type]
-        )
+    def _revoke(self, which: ColumnElement[bool]) -> None:
+        db.session.execute(update(Grant).where(which, Grant.revoked_at.is_(None)).values(revoked_at=self._clock.now()))

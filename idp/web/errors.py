@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, jsonify, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -16,6 +16,7 @@ from idp.services.bundle import services
 from idp.texts import format_time
 from idp.web.i18n import text
 from idp.web.render import Frame, page
+from idp.web.session import BLIND
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEYS = {404: "x.404", 405: "x.405", 413: "x.client", 421: "x.404", 429: "x.429", 403: "x.denied", 400: "x.client"}
@@ -29,6 +30,7 @@ class ErrorView:
     reference: str
     time: str
     action: tuple[str, str]
+    detail: str  # for the portal's developer, in English
 
 
 def error_page(
@@ -38,6 +40,7 @@ def error_page(
     portal: Portal | None = None,
     action: tuple[str, str] | None = None,
     values: dict[str, object] | None = None,
+    detail: str = "",
 ) -> Response:
     """One of the pages `x.*` of ux.md §6.9. `action`: label and address of the one way out."""
     bundle = services()
@@ -51,8 +54,22 @@ def error_page(
         reference=reference,
         time=time,
         action=action or (text("x.retry"), f"/{portal.slug}/login" if portal else "/"),
+        detail=detail,
     )
     return page("errors/error.html", Frame(text(f"{key}.title", **words), portal=portal), view, status=status)
+
+
+def _is_machine(app: Flask) -> bool:
+    """Whether this address is one that machines call: they read JSON, also where no view was reached."""
+    if request.blueprint in BLIND:
+        return True
+    return any(rule.rule == request.path and rule.endpoint.split(".")[0] in BLIND for rule in app.url_map.iter_rules())
+
+
+def _machine_error(code: str, status: int) -> Response:
+    response = jsonify(error=code)
+    response.status_code = status
+    return response
 
 
 def install(app: Flask) -> None:
@@ -61,7 +78,10 @@ def install(app: Flask) -> None:
         status = error.code or 500
         if status < 400:
             return error.get_response()  # type: ignore[return-value]
-        response = error_page(KEYS.get(status, "x.500"), status)
+        if _is_machine(app):
+            response = _machine_error("invalid_request" if status < 500 else "server_error", status)
+        else:
+            response = error_page(KEYS.get(status, "x.500"), status)
         if status == 405 and getattr(error, "valid_methods", None):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
         return response
@@ -76,7 +96,10 @@ def install(app: Flask) -> None:
             request_id=g.get("request_id"),
             exc_info=True,
         )
-        if isinstance(error, OperationalError):
+        is_outage = isinstance(error, OperationalError)
+        if _is_machine(app):
+            return _machine_error("temporarily_unavailable" if is_outage else "server_error", 503 if is_outage else 500)
+        if is_outage:
             response = error_page("x.500", 503)
             response.headers["Retry-After"] = "10"
             return response

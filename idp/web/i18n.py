@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, after_this_request, g, redirect, request
 
 from idp.services.bundle import services
 from idp.texts import LANGUAGES
+from idp.web.session import BLIND
 
 
 def language() -> str:
@@ -23,6 +24,24 @@ def text(key: str, **values: object) -> str:
     return services().texts.get(language(), key, **values)
 
 
+def prefer(locales: list[str]) -> None:
+    """The languages a portal asks for (`ui_locales`); what the person chose on our pages stays."""
+    if request.cookies.get("connect_lang", "") in LANGUAGES:
+        return
+    wanted = next((locale[:2].lower() for locale in locales if locale[:2].lower() in LANGUAGES), None)
+    if wanted is not None:
+        g.language = wanted
+        after_this_request(lambda response: _remember(response, wanted))
+
+
+def _remember(response: Response, chosen: str) -> Response:
+    response.set_cookie(
+        "connect_lang", chosen, max_age=400 * 24 * 3600, path="/", secure=services().settings.is_https,
+        httponly=True, samesite="Lax",
+    )  # fmt: skip
+    return response
+
+
 def install(app: Flask) -> None:
     """`?lang=xx` on any page sets the preference and returns to the same address, with all entries kept."""
 
@@ -31,14 +50,10 @@ def install(app: Flask) -> None:
         wanted = request.args.get("lang")
         if request.method != "GET" or wanted not in LANGUAGES or request.url_rule is None:
             return None
-        if request.blueprint in {"protocol", "machine"}:
+        if request.blueprint == "authorize" or request.blueprint in BLIND:
             return None
         rest = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
         response = redirect(request.path + (f"?{urlencode(rest)}" if rest else ""), 303)
-        response.set_cookie(
-            "connect_lang", wanted, max_age=400 * 24 * 3600, path="/", secure=services().settings.is_https,
-            httponly=True, samesite="Lax",
-        )  # fmt: skip
-        return response  # type: ignore[return-value]
+        return _remember(response, wanted)  # type: ignore[arg-type]
 
     app.jinja_env.globals["_"] = text

@@ -1,0 +1,134 @@
+"""The checks of an authorization request, in their order (OIDC Core §3.1.2.2, RFC 6749 §4.1.1).
+
+What fails before the redirect address is known to be the portal's own is answered with a page; what fails after it goes
+back to the portal. The line between the two tuples *is* the defence against open redirects (RFC 9700 §4.11).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from werkzeug.datastructures import MultiDict
+
+from idp.errors import ProtocolError
+from idp.models.portal import Portal, find_client
+from idp.protocol import pkce
+
+Parameters = MultiDict[str, str]
+Check = Callable[[Parameters, Portal], None]
+
+RESPONSE_TYPES = ("code",)
+RESPONSE_MODES = ("query",)
+PROMPTS = ("none", "login", "consent", "select_account", "create")
+LONGEST = {"state": 4096, "nonce": 512, "scope": 1000, "login_hint": 254, "ui_locales": 200, "acr_values": 200}
+KNOWN = frozenset(
+    {
+        "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
+        "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "ui_locales", "acr_values",
+        "request", "request_uri", "registration", "display", "claims",
+    }
+)  # fmt: skip
+UNSUPPORTED = {
+    "request": "request_not_supported",
+    "request_uri": "request_uri_not_supported",
+    "registration": "registration_not_supported",
+}
+VISIBLE = re.compile(r"[\x20-\x7e]*")
+SECONDS = re.compile(r"[0-9]{1,9}")
+
+
+def _page(code: str, description: str) -> ProtocolError:
+    return ProtocolError(code, description, redirectable=False)
+
+
+def find_portal_of(parameters: Parameters) -> Portal:
+    """The portal that asks. Raises `ProtocolError` that must not be redirected."""
+    # RFC 6749 §3.1: a parameter MUST NOT be included more than once.
+    if len(parameters.getlist("client_id")) != 1:
+        raise _page("invalid_request", "client_id is missing or repeated")
+    portal = find_client(parameters["client_id"])
+    if portal is None:
+        raise _page("invalid_client", "client_id is not registered here")
+    return portal
+
+
+def check_redirect_uri(parameters: Parameters, portal: Portal) -> None:
+    # RFC 9700 §2.1: exact string comparison; OIDC Core §3.1.2.1: the parameter is REQUIRED, so there is no default.
+    if len(parameters.getlist("redirect_uri")) != 1:
+        raise _page("invalid_request", "redirect_uri is missing or repeated")
+    if parameters["redirect_uri"] not in portal.redirect_uris:
+        raise _page("invalid_request", "redirect_uri is not exactly one of the registered addresses")
+
+
+def check_repetition(parameters: Parameters, portal: Portal) -> None:
+    for name in KNOWN:
+        if len(parameters.getlist(name)) > 1:
+            raise ProtocolError("invalid_request", f"{name} is repeated")
+
+
+def check_lengths(parameters: Parameters, portal: Portal) -> None:
+    for name, longest in LONGEST.items():
+        if len(parameters.get(name, "")) > longest:
+            raise ProtocolError("invalid_request", f"{name} is longer than {longest} characters")
+
+
+def check_response_type(parameters: Parameters, portal: Portal) -> None:
+    if "response_type" not in parameters:
+        raise ProtocolError("invalid_request", "response_type is missing")
+    if parameters["response_type"] not in RESPONSE_TYPES:
+        raise ProtocolError("unsupported_response_type", "response_type must be code")
+
+
+def check_response_mode(parameters: Parameters, portal: Portal) -> None:
+    if parameters.get("response_mode", "query") not in RESPONSE_MODES:
+        raise ProtocolError("invalid_request", "response_mode must be query")
+
+
+def check_unsupported(parameters: Parameters, portal: Portal) -> None:
+    # OIDC Core §6: an unsupported request object MUST be refused, never ignored; nothing is ever fetched.
+    for name, code in UNSUPPORTED.items():
+        if name in parameters:
+            raise ProtocolError(code, f"{name} is not supported")
+
+
+def check_scope(parameters: Parameters, portal: Portal) -> None:
+    # OIDC Core §3.1.2.1: scope MUST contain openid; values that are not understood SHOULD be ignored.
+    if not VISIBLE.fullmatch(parameters.get("scope", "")):
+        raise ProtocolError("invalid_scope", "scope has characters that are not allowed")
+    if "openid" not in parameters.get("scope", "").split(" "):
+        raise ProtocolError("invalid_scope", "scope must contain openid")
+
+
+def check_challenge(parameters: Parameters, portal: Portal) -> None:
+    pkce.check_challenge(
+        parameters.get("code_challenge"), parameters.get("code_challenge_method"), required=portal.require_pkce
+    )
+
+
+def check_prompt(parameters: Parameters, portal: Portal) -> None:
+    prompts = parameters.get("prompt", "").split()
+    if any(prompt not in PROMPTS for prompt in prompts):
+        raise ProtocolError("invalid_request", "prompt has a value that is not supported")
+    # OIDC Core §3.1.2.1: none MUST NOT be used with any other value.
+    if "none" in prompts and len(prompts) > 1:
+        raise ProtocolError("invalid_request", "prompt=none stands alone")
+
+
+def check_max_age(parameters: Parameters, portal: Portal) -> None:
+    if "max_age" in parameters and not SECONDS.fullmatch(parameters["max_age"]):
+        raise ProtocolError("invalid_request", "max_age must be a whole number of seconds")
+
+
+AFTER_REDIRECT: tuple[Check, ...] = (
+    check_repetition,
+    check_lengths,
+    check_unsupported,
+    check_response_type,
+    check_response_mode,
+    check_scope,
+    check_challenge,
+    check_prompt,
+    check_max_age,
+)
+BEFORE_REDIRECT: tuple[Check, ...] = (check_redirect_uri,)

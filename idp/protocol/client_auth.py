@@ -1,0 +1,108 @@
+"""Client authentication at the token endpoint: exactly one method, and only the one the portal registered.
+
+client_secret_basic and client_secret_post (RFC 6749 §2.3.1), private_key_jwt (RFC 7523 §3, OIDC Core §9).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from idp.errors import ProtocolError
+from idp.models.portal import Portal, find_client
+from idp.protocol.client_assertion import has_right_assertion
+from idp.services.bundle import Services
+from keys import InvalidToken
+from keys.jws import peek_claims
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass(frozen=True)
+class Presented:
+    """What one request shows: the method, the client id it claims, and the secret or assertion."""
+
+    method: str
+    client_id: str
+    proof: str
+
+
+def _refused(detail: str, *, basic: bool = False) -> ProtocolError:
+    return ProtocolError(
+        "invalid_client", "client authentication failed", log_detail=detail, status=401,
+        challenge='Basic realm="token"' if basic else None,
+    )  # fmt: skip
+
+
+def authenticate(bundle: Services, form: Mapping[str, str], authorization: str | None) -> Portal:
+    """The portal that proved who it is. Raises `ProtocolError` invalid_client (401) or invalid_request."""
+    shown = _presented(form, authorization)
+    portal = find_client(shown.client_id)
+    named = form.get("client_id")
+    # RFC 6749 §2.3: a client MUST NOT use more than one authentication method, nor speak for another.
+    if named is not None and named != shown.client_id:
+        raise _refused("client_id differs from the authenticated client")
+    judge = METHODS[shown.method]
+    is_right = judge(bundle, portal, shown.proof)
+    if portal is None or not is_right or portal.token_endpoint_auth_method != shown.method:
+        raise _refused("wrong proof or method", basic=shown.method == "client_secret_basic")
+    return portal
+
+
+def _presented(form: Mapping[str, str], authorization: str | None) -> Presented:
+    ways: list[Presented] = []
+    if authorization is not None:
+        ways.append(_basic(authorization))
+    if "client_secret" in form:
+        ways.append(Presented("client_secret_post", form.get("client_id", ""), form["client_secret"]))
+    if "client_assertion" in form or "client_assertion_type" in form:
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise ProtocolError("invalid_request", "client_assertion_type is not supported")
+        assertion = form.get("client_assertion", "")
+        ways.append(Presented("private_key_jwt", _claimed_client(assertion), assertion))
+    if len(ways) > 1:
+        raise ProtocolError("invalid_request", "more than one client authentication method")
+    if not ways:
+        raise _refused("no client authentication", basic=True)
+    return ways[0]
+
+
+def _basic(authorization: str) -> Presented:
+    """Both halves are form-encoded inside the base64 (RFC 6749 §2.3.1), so `+` is a space."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise _refused("not the Basic scheme", basic=True)
+    try:
+        client_id, found, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        raise _refused("the Basic header cannot be read", basic=True) from None
+    if not found:
+        raise _refused("the Basic header has no colon", basic=True)
+    return Presented("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
+
+
+def _has_right_secret(bundle: Services, portal: Portal | None, secret: str) -> bool:
+    """An unknown client costs the same as a wrong secret."""
+    stored = (portal.client_secret_hash if portal else None) or ""
+    given = bundle.vault.mac("client-secret", secret)
+    return hmac.compare_digest(given.encode(), stored.encode())
+
+
+def _claimed_client(assertion: str) -> str:
+    """The `iss` as claimed, to find the portal with; nothing is believed before the signature is verified."""
+    try:
+        issuer = peek_claims(assertion).get("iss")
+    except InvalidToken:
+        return ""
+    return issuer if isinstance(issuer, str) else ""
+
+
+METHODS: dict[str, Callable[[Services, Portal | None, str], bool]] = {
+    "client_secret_basic": _has_right_secret,
+    "client_secret_post": _has_right_secret,
+    "private_key_jwt": has_right_assertion,
+}

@@ -1,0 +1,41 @@
+"""The ID token (OIDC Core §2): who signed in at this portal, when, and how; nothing else about the person."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from idp.models.authorization import Grant
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+
+TYPE = "JWT"
+HALF_HASH = {"RS256": hashlib.sha256, "PS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
+ALGORITHMS = tuple(HALF_HASH)
+
+
+def half_hash(value: str, alg: str) -> str:
+    """`at_hash` of OIDC Core §3.1.3.6; EdDSA with Ed25519 hashes with SHA-512."""
+    digest = HALF_HASH[alg](value.encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def build(bundle: Services, portal: Portal, grant: Grant, *, access_token: str, nonce: str | None) -> str:
+    """The signed token. `auth_time` is when the person really authenticated, also after single sign-on and refresh."""
+    now, alg = bundle.clock.now(), portal.id_token_signed_response_alg
+    claims: dict[str, Any] = {
+        "iss": bundle.settings.issuer,
+        "sub": bundle.tokens.subject(portal, grant.account_id),
+        "aud": portal.client_id,
+        "exp": int((now + bundle.settings.id_token_for).timestamp()),
+        "iat": int(now.timestamp()),
+        "auth_time": int(grant.auth_time.timestamp()),
+        "acr": grant.acr,
+        "amr": grant.amr,
+        "sid": str(grant.sid),
+        "at_hash": half_hash(access_token, alg),
+    }
+    if nonce is not None:
+        claims["nonce"] = nonce
+    return bundle.keyring.sign(claims, alg=alg, typ=TYPE)
