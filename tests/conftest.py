@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from idp.clock import FrozenClock
 from idp.models.base import Base, db
+from idp.models.portal import Portal
+from idp.models.signing_key import SigningKey
 from idp.services.assembly import attach, build_services
 from idp.services.bundle import Services
 from idp.settings import Settings
 from keys.master import new_master_key
+from tests.actions import register
+from tests.support.builders import add_portal
+from tests.support.person import Person
+from tests.support.relying_party import PORTAL_SECRET, RelyingParty
+from wsgi import create_app
+
+MASTER_KEY = new_master_key()
+SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
 
 
 @pytest.fixture
@@ -28,7 +39,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "CONNECT_ISSUER": "http://localhost:8000",
         "CONNECT_DATABASE_URL": f"sqlite:///{tmp_path}/connect.db",
-        "CONNECT_MASTER_KEY": new_master_key(),
+        "CONNECT_MASTER_KEY": MASTER_KEY,
         "CONNECT_MAIL_FROM": "connect@example.ch",
         "CONNECT_SMTP_HOST": "localhost",
         "CONNECT_SMTP_SECURITY": "none",
@@ -55,3 +66,39 @@ def app(services: Services) -> Iterator[Flask]:
         yield app
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def signing_keys(app: Flask, services: Services) -> None:
+    """An active and a next key of every algorithm."""
+    if SIGNING_KEYS:
+        db.session.add_all(SigningKey(**values) for values in SIGNING_KEYS)
+        db.session.commit()
+        return
+    services.keyring.ensure()
+    columns = [column.key for column in SigningKey.__table__.columns]
+    SIGNING_KEYS.extend({name: getattr(row, name) for name in columns} for row in services.keyring.rows())
+
+
+@pytest.fixture
+def web(app: Flask, services: Services, signing_keys: None) -> Flask:
+    """The whole web application on the database of `app`."""
+    return create_app(services=services)
+
+
+@pytest.fixture
+def portal(app: Flask, services: Services) -> Portal:
+    """A portal that authenticates with `PORTAL_SECRET`."""
+    return add_portal(client_secret_hash=services.vault.mac("client-secret", PORTAL_SECRET))
+
+
+@pytest.fixture
+def rp(web: Flask, portal: Portal) -> RelyingParty:
+    """That portal's side of the protocol."""
+    return RelyingParty(web, portal.client_id, portal.redirect_uris[0], PORTAL_SECRET)
+
+
+@pytest.fixture
+def person(web: Flask, portal: Portal, services: Services) -> Person:
+    """Somebody registered at the portal by SMS and signed in."""
+    return register(web, services, portal)

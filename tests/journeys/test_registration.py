@@ -20,16 +20,9 @@ from idp.services.bundle import services as current_services
 from idp.services.registration_codes import show
 from tests.support.builders import add_person, add_portal
 from tests.support.person import Person, newest_code, newest_message
-from wsgi import create_app
 
 PASSWORD = "vier pferde im regen"
 DETAILS = {"birth_date": "27.3.1958", "password": PASSWORD, "terms": "yes"}
-
-
-@pytest.fixture
-def web(app: Flask, services: Services) -> Flask:
-    """The web application on the database of `app`."""
-    return create_app(services=services)
 
 
 @pytest.fixture
