@@ -17,6 +17,7 @@ PREFIX = "CONNECT_"
 PLACEHOLDERS = re.compile(
     r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE
 )
+RANDOM_LOOKING = 20  # distinct characters; a long random value may hold "test" or "xxx" by chance
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 Countries = Annotated[tuple[str, ...], NoDecode]
@@ -177,9 +178,14 @@ def _issuer_faults(issuer: str) -> list[str]:
 def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:
     if sum(source is not None for source in (value, descriptor, command)) != 1:
         return [f"{PREFIX}MASTER_KEY, {PREFIX}MASTER_KEY_FD, {PREFIX}MASTER_KEY_COMMAND: set exactly one of the three"]
-    if value is not None and PLACEHOLDERS.search(value.get_secret_value()):
+    if value is not None and _is_placeholder(value):
         return [f"{PREFIX}MASTER_KEY: this is a placeholder; make a real one with `connect key new-master`"]
     return []
+
+
+def _is_placeholder(secret: SecretStr) -> bool:
+    text = secret.get_secret_value()
+    return bool(PLACEHOLDERS.search(text)) and len(set(text)) < RANDOM_LOOKING
 
 
 def _delivery_faults(settings: Settings) -> list[str]:
@@ -197,7 +203,7 @@ def _delivery_faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}SMS_USER: ASPSMS needs the user key")
     secrets = {"SMS_SECRET": settings.sms_secret, "SMTP_PASSWORD": settings.smtp_password}
     for name, secret in secrets.items():
-        if secret is not None and PLACEHOLDERS.search(secret.get_secret_value()):
+        if secret is not None and _is_placeholder(secret):
             faults.append(f"{PREFIX}{name}: this is a placeholder")
     if settings.sms_provider == "webhook" and len(settings.sms_secret.get_secret_value()) < 32:
         faults.append(f"{PREFIX}SMS_SECRET: the signing key of the webhook needs at least 32 characters")

@@ -53,3 +53,11 @@ def sign_in(person: Person, email: str = "helene@example.ch") -> None:
     person.submit(email=email, password=PASSWORD)
     assert person.title == "Saisissez le code SMS"
     person.submit(otp=newest_code("sms"))
+
+
+def link(services: Services, portal: Portal, email: str = "helene@example.ch") -> None:
+    """The account has a record at this portal too."""
+    account = services.accounts.find(email)
+    assert account is not None
+    add_person(portal).link(account.id, services.clock.now())
+    db.session.commit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from idp.settings import Settings, SettingsError
@@ -35,3 +37,8 @@ def test_missing_settings_are_named() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environ({})
     assert "CONNECT_ISSUER: is missing" in caught.value.faults
+
+
+def test_a_random_key_that_happens_to_spell_a_word_is_no_placeholder(environment: dict[str, str]) -> None:
+    key = base64.b64encode(base64.b64decode("testxxxx") + bytes(range(26))).decode()
+    assert Settings.from_environ({**environment, "CONNECT_MASTER_KEY": key})

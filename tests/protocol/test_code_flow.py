@@ -11,7 +11,7 @@ from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from tests.actions import finish_registration, letter, register, sign_in
+from tests.actions import finish_registration, letter, link, register, sign_in
 from tests.support.builders import add_person, add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of, header_of
@@ -81,8 +81,7 @@ def test_an_account_of_another_portal_is_asked_for_its_letter(web: Flask, person
 
 def test_each_portal_sees_its_own_sub(web: Flask, rp: RelyingParty, person: Person, services: Services) -> None:
     other = add_portal("fon", client_secret_hash=services.vault.mac("client-secret", PORTAL_SECRET))
-    add_person(other).link(services.accounts.find("helene@example.ch").id, services.clock.now())  # type: ignore[union-attr]
-    db.session.commit()
+    link(services, other)
     subjects = []
     for one in (rp, RelyingParty(web, other.client_id, other.redirect_uris[0], PORTAL_SECRET)):
         person.open(one.request())
@@ -188,7 +187,7 @@ def test_unknown_parameters_and_hints_are_ignored(rp: RelyingParty, person: Pers
             display="popup",
             acr_values="1 2",
             prompt="consent",
-        )  # fmt: skip
+        )
     )
     assert "code" in answer_of(person.address)
 

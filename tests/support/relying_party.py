@@ -1,4 +1,4 @@
-"""A portal's side of the protocol, in the test's own words: asks, redeems, reads claims; nothing of ours is imported."""
+"""A portal's side of the protocol, in the test's own words: asks, redeems, reads claims."""
 
 from __future__ import annotations
 
