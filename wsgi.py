@@ -15,6 +15,7 @@ from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
+from idp.places import TEMPLATES
 from idp.services.assembly import attach, build_services
 from idp.services.bundle import Services
 from idp.services.bundle import services as current_services
@@ -27,7 +28,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     """The web application. Raises `SettingsError` when the configuration cannot be used."""
     settings = settings or (services.settings if services else Settings.from_environ())
     services = services or build_services(settings)
-    app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(render.TEMPLATES))
+    app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
     attach(app, services)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]

@@ -12,10 +12,13 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.imports import Imports
 from idp.services.keyring import Keyring
+from idp.services.letters import Letters
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
 from idp.services.sms import SMSSender, sms_sender
@@ -49,6 +52,7 @@ def build_services(
     texts = Texts.load()
     audit = Audit(clock, random)
     attempts = Attempts(clock, vault)
+    codes = RegistrationCodes(clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
     return Services(
         settings=settings,
@@ -68,8 +72,11 @@ def build_services(
         totp=TOTP(clock, random, vault),
         accounts=Accounts(clock, random),
         sessions=Sessions(settings, clock, random),
-        registration_codes=RegistrationCodes(clock, random, vault),
+        registration_codes=codes,
         tokens=Tokens(settings, clock, random, vault),
+        portals=Portals(clock, random, vault, audit),
+        imports=Imports(clock, random, audit),
+        letters=Letters(settings, clock, texts, codes, audit),
     )
 
 

@@ -22,7 +22,7 @@ class AuditTag(StrEnum):
     REGISTERED = "person:account:register"
     PORTAL_LINKED = "person:portal:link"
     SIGNED_IN = "person:session:open"
-    PASSWORD_REFUSED = "person:password:refuse"  # noqa: S105 - a tag, not a password
+    PASSWORD_REFUSED = "person:password:refuse"
     FACTOR_REFUSED = "person:factor:refuse"
     ATTEMPTS_EXHAUSTED = "person:attempts:exhaust"
     SMS_REFUSED = "person:sms:refuse"

@@ -13,10 +13,13 @@ from idp.services.accounts import Accounts
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
+from idp.services.imports import Imports
 from idp.services.keyring import Keyring
+from idp.services.letters import Letters
 from idp.services.mail import MailSender
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
 from idp.services.sms import SMSSender
@@ -49,6 +52,9 @@ class Services:
     sessions: Sessions
     registration_codes: RegistrationCodes
     tokens: Tokens
+    portals: Portals
+    imports: Imports
+    letters: Letters
 
 
 def services() -> Services:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, make_response, render_template, request
 
 from idp.models.portal import Portal
+from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.texts import LANGUAGE_NAMES
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
 from idp.web.i18n import language
 from idp.web.theme import theme_address
-
-PACKAGE = Path(__file__).resolve().parent.parent
-TEMPLATES = PACKAGE / "_templates" if (PACKAGE / "_templates").is_dir() else PACKAGE.parent / "templates"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""`connect code`: registration codes and their letters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from sqlalchemy import select
+
+from idp.cli.context import at_work, fail
+from idp.errors import BadInput
+from idp.models.base import db
+from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.portal import Portal
+from idp.services.audit import AuditTag
+from idp.services.bundle import Services
+from idp.services.letters import Letter
+
+
+@click.group()
+def code() -> None:
+    """Registration codes and letters."""
+
+
+@code.command(epilog="Example: connect code issue --portal cpx --all-uninvited --letters letters.pdf")
+@click.option("--portal", "slug", required=True, help="slug of the portal")
+@click.option("--person", "external_ids", multiple=True, help="external_id of one person; may be repeated")
+@click.option("--all-uninvited", "is_all", is_flag=True, help="everybody who has neither account nor letter yet")
+@click.option("--letters", "out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PDF to write")
+def issue(slug: str, external_ids: tuple[str, ...], is_all: bool, out: Path) -> None:
+    """Issue codes and write their letters into one PDF. A new code voids the person's earlier one.
+
+    The codes stand in the PDF and nowhere else: print it, then delete it.
+    """
+    if is_all == bool(external_ids):
+        fail("say whom: either --person (once or more) or --all-uninvited")
+    if out.exists():
+        fail(f"{out} exists already; letters are never written over")
+    with at_work() as bundle:
+        portal = bundle.portals.load(slug)
+        persons = bundle.letters.uninvited(portal) if is_all else _persons(portal, external_ids)
+        if not persons:
+            fail("nobody is without a letter; nothing was written")
+        count = _write(bundle, portal, persons, out)
+        click.echo(f"{count} letters in {out}")
+
+
+def _write(bundle: Services, portal: Portal, persons: list[InsuredPerson], out: Path) -> int:
+    """The PDF first, then the codes, then its name: whatever fails, no code is without its letter."""
+    half = out.with_name(f".{out.name}.part")
+    letters: list[Letter] = []
+    with click.progressbar(persons, label="Issuing codes", file=sys.stderr) as bar:
+        for person in bar:
+            letters += bundle.letters.issue(portal, [person])
+    try:
+        pdf = bundle.letters.render(letters)
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+            stream.write(pdf)
+            stream.flush()
+            os.fsync(stream.fileno())
+        db.session.commit()
+        half.replace(out)
+    except OSError as error:
+        raise BadInput(f"the letters could not be written: {error.strerror}") from None
+    finally:
+        half.unlink(missing_ok=True)
+    return len(letters)
+
+
+def _persons(portal: Portal, external_ids: tuple[str, ...]) -> list[InsuredPerson]:
+    found = {
+        person.external_id: person
+        for person in db.session.scalars(
+            select(InsuredPerson).where(
+                InsuredPerson.portal_id == portal.id, InsuredPerson.external_id.in_(external_ids)
+            )
+        )
+    }
+    missing = [ident for ident in external_ids if ident not in found]
+    if missing:
+        raise BadInput("\n".join(f"there is no person {ident!r} at {portal.slug}" for ident in missing))
+    registered = [ident for ident, person in found.items() if person.account_id]
+    if registered:
+        raise BadInput("\n".join(f"{ident!r} is registered already" for ident in registered))
+    return list(found.values())
+
+
+@code.command(epilog="Example: connect code revoke --portal cpx --person P-1042")
+@click.option("--portal", "slug", required=True, help="slug of the portal")
+@click.option("--person", "external_id", required=True, help="external_id of the person")
+def revoke(slug: str, external_id: str) -> None:
+    """Void a person's open code, for instance when the letter came back."""
+    with at_work() as bundle:
+        portal = bundle.portals.load(slug)
+        persons = _persons(portal, (external_id,))
+        count = sum(bundle.registration_codes.revoke(person) for person in persons)
+        if count:
+            bundle.audit.record(AuditTag.CODE_REVOKED, person=persons[0].id, portal=portal.id)
+        db.session.commit()
+        click.echo(f"{count} code voided" if count else "there was no open code")
+
+
+@code.command("list", epilog="Example: connect code list --portal cpx --state issued")
+@click.option("--portal", "slug", required=True, help="slug of the portal")
+@click.option("--state", type=click.Choice(["issued", "reserved", "redeemed", "expired", "revoked"]))
+def show(slug: str, state: str | None) -> None:
+    """The codes of a portal: person, state, issued, valid until. The codes themselves are nowhere kept."""
+    with at_work() as bundle:
+        portal, now = bundle.portals.load(slug), bundle.clock.now()
+        rows = db.session.execute(
+            select(RegistrationCode, InsuredPerson.external_id)
+            .join(InsuredPerson, InsuredPerson.id == RegistrationCode.insured_person_id)
+            .where(InsuredPerson.portal_id == portal.id)
+            .order_by(InsuredPerson.external_id, RegistrationCode.issued_at)
+        )
+        for row, external_id in rows:
+            if state in {None, row.state(now)}:
+                click.echo(f"{external_id:20} {row.state(now):9} {row.issued_at:%Y-%m-%d} {row.expires_at:%Y-%m-%d}")

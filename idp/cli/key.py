@@ -1,0 +1,46 @@
+"""`connect key`: the signing ring and the master key."""
+
+from __future__ import annotations
+
+import click
+
+from idp.cli.context import at_work
+from idp.models.base import db
+from idp.services.audit import AuditTag
+from keys.jwk import ALGORITHMS
+from keys.master import new_master_key
+
+
+@click.group()
+def key() -> None:
+    """Signing keys and the master key."""
+
+
+@key.command("list", epilog="Example: connect key list")
+def show() -> None:
+    """Every signing key: algorithm, state, since when, kid."""
+    with at_work() as bundle:
+        for row in bundle.keyring.rows():
+            click.echo(f"{row.alg:6} {row.state:9} {row.state_since:%Y-%m-%d %H:%M}  {row.kid}")
+
+
+@key.command(epilog="Example: connect key rotate --alg RS256")
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="only this algorithm; all when left out")
+def rotate(alg: str | None) -> None:
+    """Let the announced keys sign from now on and announce new ones; on an empty ring make the first."""
+    with at_work() as bundle:
+        if not bundle.keyring.rows():
+            bundle.keyring.ensure()
+            active = [row.kid for row in bundle.keyring.rows() if row.state == "active"]
+        else:
+            active = bundle.keyring.rotate(alg)
+        bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg or "all")
+        db.session.commit()
+        for kid in active:
+            click.echo(f"now signing: {kid}")
+
+
+@key.command("new-master", epilog="Example: connect key new-master > master.key")
+def new_master() -> None:
+    """Print a fresh master key: 32 random bytes in base64. Whoever has it can open every secret; keep it apart."""
+    click.echo(new_master_key())

@@ -1,0 +1,27 @@
+"""The command `connect`: the same nouns as the operators' pages, calling the same services."""
+
+from __future__ import annotations
+
+import click
+
+from idp.cli.check import check
+from idp.cli.code import code
+from idp.cli.database import database
+from idp.cli.key import key
+from idp.cli.outbox import outbox
+from idp.cli.person import person
+from idp.cli.portal import portal
+from idp.cli.worker import worker
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="connect-idp")
+def main() -> None:
+    """Connect: register portals, import insured persons, issue letter codes, keep the keys.
+
+    Every command reads its configuration from the environment (CONNECT_…); `connect check` says what is wrong with it.
+    """
+
+
+for command in (check, code, database, key, outbox, person, portal, worker):
+    main.add_command(command)

@@ -1,0 +1,24 @@
+"""`connect worker`: delivery and housekeeping in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+from flask import current_app
+
+from idp.cli.context import at_work
+from idp.services.delivery import Worker
+from idp.web import log
+
+
+@click.command(epilog="Example: CONNECT_EMBEDDED_WORKER=false for the web processes, then: connect worker")
+def worker() -> None:
+    """Deliver mail and SMS and clean up, until told to stop; several may run."""
+    with at_work() as bundle:
+        log.configure(bundle.settings.log_level)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        Worker(current_app._get_current_object()).run_forever(stop)  # type: ignore[attr-defined]

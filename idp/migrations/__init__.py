@@ -1,0 +1,1 @@
+"""Alembic's scripts; `idp/services/schema.py` runs them on the connection of the application."""

@@ -1,0 +1,40 @@
+"""The database schema: brought up to date by Alembic on the application's own connection, and compared with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from idp.models.base import db
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest() -> str:
+    """The number of the last migration of this release."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def current() -> str | None:
+    """The number of the last migration the database has seen; None for an empty one."""
+    with db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade() -> str:
+    """Run every migration the database has not seen, in one transaction; returns the number reached."""
+    with db.engine.begin() as connection:
+        command.upgrade(_config(connection), "head")
+    return newest()
