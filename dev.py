@@ -1,4 +1,4 @@
-"""The set-up commands of the README, with the standard library alone: `python3 dev.py test` and `check`.
+"""The set-up commands of the README, with the standard library alone: `python3 dev.py demo`, `test` and `check`.
 
 A Debian without python3-venv has no ensurepip, and its pip refuses to install outside an environment; so the
 environment is made without pip and filled by the system's pip from the hash-checked lock file.
@@ -89,14 +89,23 @@ def test(arguments: list[str], *, long: bool) -> int:
     return run(PYTHON, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), *marks, *arguments)
 
 
+def demo(arguments: list[str]) -> int:
+    """Hand over to the demonstration, which ends with Ctrl-C."""
+    os.chdir(ROOT)
+    os.execv(PYTHON, [str(PYTHON), "-m", "examples.demo", *arguments])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py", description="Set up, check and test Connect.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="lint, types, floors")
+    commands.add_parser("demo", help="the whole product with sample portals, letters and an inbox; takes --port")
     tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
     tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
     options, rest = parser.parse_known_args()
     prepare_environment()
+    if options.command == "demo":
+        return demo(rest)
     return check() if options.command == "check" else test(rest, long=options.long)
 
 

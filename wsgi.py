@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flows.views import blueprint as journeys
+from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
 from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
@@ -36,6 +37,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         part.install(app)
     for blueprint in (pages, authorize, token, userinfo, discovery, end_session, journeys):
         app.register_blueprint(blueprint)
+    if settings.demo_folder is not None:
+        app.register_blueprint(demo)
     return app
 
 

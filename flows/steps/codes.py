@@ -43,7 +43,7 @@ def ensure_sent(ctx: Context, kind: Kind, recipient: str, *, exists: bool = Fals
 def sent_words(ctx: Context, kind: Kind, recipient: str, words: str) -> str:
     """`words`, or the truth when a journey just before used up the pause between two codes and none was sent here."""
     if ctx.services.challenges.newest(ctx.run_id, kind, recipient) is None:
-        wait = ctx.services.challenges.must_wait(kind, recipient)
+        wait = ctx.services.challenges.must_wait(kind, recipient, ctx.run_id)
         return ctx.text("r3.wait", s=wait.seconds if wait else 0)
     return words
 

@@ -25,6 +25,7 @@ from idp.texts import format_time
 from keys import Vault
 
 ACCEPTED_CODES = 2
+FIRST_PAUSE = timedelta(seconds=30)
 MAIL_PER_HOUR, SMS_PER_HOUR, SMS_PER_DAY = 5, 5, 10
 CIRCUIT_WINDOW, CIRCUIT_RATIO = 100, 3  # security.md F-23: sent to verified
 
@@ -73,7 +74,7 @@ class Challenges:
         and no code will match; rows and cost are the same, so the sender of the request learns nothing.
         """
         now = self._clock.now()
-        if wait := self.must_wait(kind, recipient):
+        if wait := self.must_wait(kind, recipient, run_id):
             return wait
         code = digits(self._random)
         life = self._settings.sms_code_for if kind is Kind.SMS else self._settings.email_code_for
@@ -124,12 +125,14 @@ class Challenges:
                 return Verdict.RIGHT if done == 1 else Verdict.WRONG
         return Verdict.WRONG
 
-    def must_wait(self, kind: Kind, recipient: str) -> Wait | None:
-        """How long nothing more is sent to this address, counted over all journeys and browsers."""
+    def must_wait(self, kind: Kind, recipient: str, run_id: UUID) -> Wait | None:
+        """How long nothing more is sent to this address. The hour and the day are counted over all journeys and
+        browsers; the pause between two codes is for sending again, not for the first code of a new journey.
+        """
         now, address = self._clock.now(), self._address(recipient)
         sent = list(
-            db.session.scalars(
-                select(Challenge.sent_at)
+            db.session.execute(
+                select(Challenge.sent_at, Challenge.run_id)
                 .where(
                     Challenge.kind == kind,
                     Challenge.recipient_hash == address,
@@ -138,17 +141,16 @@ class Challenges:
                 .order_by(Challenge.sent_at.desc())
             )
         )
-        if not sent:
-            return None
-        last_hour = [moment for moment in sent if moment > now - timedelta(hours=1)]
-        pause = timedelta(seconds=30)
-        if kind is Kind.SMS:
-            pause *= 2 ** min(max(len(last_hour) - 1, 0), 2)  # 30, 60, 120 seconds
-        waits = [sent[0] + pause - now]
+        last_hour = [row.sent_at for row in sent if row.sent_at > now - timedelta(hours=1)]
+        here = [row.sent_at for row in sent if row.run_id == run_id]
+        waits = [timedelta(0)]
+        if here:
+            doubled = min(len(here) - 1, 2) if kind is Kind.SMS else 0
+            waits.append(here[0] + FIRST_PAUSE * 2**doubled - now)  # for SMS 30, 60, then 120 seconds
         if len(last_hour) >= (SMS_PER_HOUR if kind is Kind.SMS else MAIL_PER_HOUR):
             waits.append(last_hour[-1] + timedelta(hours=1) - now)
         if kind is Kind.SMS and len(sent) >= SMS_PER_DAY:
-            waits.append(sent[-1] + timedelta(days=1) - now)
+            waits.append(sent[-1].sent_at + timedelta(days=1) - now)
         longest = max(waits)
         return Wait(ceil(longest.total_seconds())) if longest > timedelta(0) else None
 

@@ -91,8 +91,7 @@ class Letters:
         name = f"{person.given_name} {person.family_name}".strip() or person.external_id
         today = swiss(self._clock.now()).date()
         values: dict[str, object] = {
-            "portal": portal.name(language), "phone": portal.phone, "email": portal.email,
-            "hours": portal.opening_hours(language), "url": self._settings.issuer, "name": name,
+            "portal": portal.name(language), "url": self._settings.issuer, "name": name,
             "date": format_date(today + timedelta(days=portal.code_life_days)),
         }  # fmt: skip
 
@@ -114,7 +113,7 @@ class Letters:
             "steps": [text("s1"), text("s2"), text("s3")],
             "never": text("never"),
             "help": text("help"),
-            "contact": text("contact"),
+            "contact": ", ".join(part for part in (portal.phone, portal.email, portal.opening_hours(language)) if part),
             "optional": text("optional"),
             "qr": _qr(self.address(portal, language, letter.code)),
             "qr_alt": self.address(portal, language, "")[:-1],
