@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Select, and_, select, update
 
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
@@ -103,14 +103,15 @@ class Tokens:
                 AuthorizationCode.portal_id == portal.id,
                 AuthorizationCode.used_at.is_(None),
                 AuthorizationCode.expires_at > now,
+                AuthorizationCode.grant_id.in_(self._live_grants(now)),
             )
             .values(used_at=now)
             .returning(AuthorizationCode.grant_id, AuthorizationCode.redirect_uri, AuthorizationCode.code_challenge)
         ).one_or_none()
         db.session.commit()
         if row is not None:
-            grant = self._live_grant(row.grant_id, now)
-            return Redeemed(grant, row.redirect_uri, row.code_challenge) if grant else None
+            # A replay may revoke the grant from here on; then what is issued is dead from birth, and that is right.
+            return Redeemed(db.session.get_one(Grant, row.grant_id), row.redirect_uri, row.code_challenge)
         used = db.session.scalar(
             select(AuthorizationCode.grant_id).where(
                 AuthorizationCode.code_hash == _hash(code),
@@ -169,12 +170,13 @@ class Tokens:
                 RefreshToken.token_hash == _hash(secret),
                 RefreshToken.used_at.is_(None),
                 RefreshToken.expires_at > now,
+                RefreshToken.grant_id.in_(self._live_grants(now)),
             )
             .values(used_at=now)
         )
         db.session.commit()
         if rotated == 1:
-            return self._live_grant(grant_id, now)
+            return db.session.get_one(Grant, grant_id)
         used = db.session.scalar(
             select(RefreshToken.grant_id).where(
                 RefreshToken.token_hash == _hash(secret), RefreshToken.used_at.is_not(None)
@@ -198,6 +200,9 @@ class Tokens:
     def revoke_at_portal(self, session_id: UUID, portal_id: UUID) -> None:
         """Withdraw what was given to one portal during a session."""
         self._revoke(and_(Grant.session_id == session_id, Grant.portal_id == portal_id))
+
+    def _live_grants(self, now: datetime) -> Select[UUID]:
+        return select(Grant.id).where(Grant.revoked_at.is_(None), Grant.expires_at > now)
 
     def _live_grant(self, grant_id: UUID, now: datetime) -> Grant | None:
         grant = db.session.get(Grant, grant_id, populate_existing=True)

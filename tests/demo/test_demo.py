@@ -63,7 +63,7 @@ def demo() -> Iterator[Demo]:
         yield Demo(port, process)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.communicate(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
 
 
