@@ -99,7 +99,9 @@ def _start(journey: Journey, portal: Portal, path: str) -> Response:
         return _see(portal_address(portal, services().settings.issuer))
     resume = None
     then = request.args.get("then", "")
-    if journey is LOGIN and HANDLE.fullmatch(then):
+    if journey is LOGIN and then == "account":
+        resume = "/account"
+    elif journey is LOGIN and HANDLE.fullmatch(then):
         resume = f"/{portal.slug}/link/account?f={then}"
     state = None
     origin = _own_run(request.args.get("from", ""), portal)
@@ -290,7 +292,8 @@ def _judge(journey: Journey, ctx: Context, path: str, action: str | None) -> Res
     if step is None:
         current = journey.itinerary.current(ctx.state)
         return _see(_address(ctx, journey, current)) if current else _finish(ctx, journey)
-    answer = {name: value for name, value in request.form.items() if name not in {"csrf_token", "nonce"}}
+    # Of a name that stands twice the later counts: the button that was pressed, after the field (r2.typo).
+    answer = {name: values[-1] for name, values in request.form.lists() if name not in {"csrf_token", "nonce"}}
     if action == "switch":
         return _switch(ctx, journey)
     if action is not None:

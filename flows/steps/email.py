@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from idp.services.emails import normalise_email, suggest_email
+
+
+@dataclass(frozen=True)
+class EmailView:
+    suggestion: str
 
 
 class EmailStep(Step):
@@ -14,10 +21,13 @@ class EmailStep(Step):
 
     def show(self, ctx: Context) -> Screen:
         state = ctx.state
+        wrong = ctx.run.errors.get(self.name, {}).get("email", [])
+        suggestion = wrong[1]["suggestion"] if wrong[:1] == ["e.email.typo"] else ""
         confirmed = ctx.text("r3.confirmed", email=state.email) if state.email_proved else None
         return Screen(
             "flows/email.html",
             ctx.text("r2.title"),
+            EmailView(suggestion),
             step=(2, 5),
             back=ctx.link("register/code"),
             status=confirmed,
@@ -32,7 +42,7 @@ class EmailStep(Step):
         if email is None:
             return retry(email=Message("e.email.format"))
         suggestion = suggest_email(email)
-        if suggestion and answer.get("typed_before") != email:
+        if suggestion and normalise_email(answer.get("typed_before", "")) != email:
             return retry(email=Message("e.email.typo", {"suggestion": suggestion}))
         return Proved({"email": email})
 

@@ -18,6 +18,7 @@ from idp.texts import format_date, format_time
 class CodeView:
     login_url: str
     is_link: bool
+    is_used: bool
 
 
 class RegistrationCodeStep(Step):
@@ -28,10 +29,11 @@ class RegistrationCodeStep(Step):
         self._is_link = is_link
 
     def show(self, ctx: Context) -> Screen:
+        wrong = ctx.run.errors.get(self.name, {}).get("code", [])
         return Screen(
             "flows/registration_code.html",
             ctx.text("r1.title"),
-            CodeView(login_url=f"/{ctx.portal.slug}/login", is_link=self._is_link),
+            CodeView(f"/{ctx.portal.slug}/login", self._is_link, is_used=wrong[:1] == ["e.code.used"]),
             step=None if self._is_link else (1, 5),
             back=f"/{ctx.portal.slug}/login",
             status=ctx.text("l.noportal") if self._is_link else None,

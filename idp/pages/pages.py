@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import timedelta
 
 from flask import Blueprint, abort, g, jsonify, make_response, redirect, request
+from markupsafe import Markup
 from sqlalchemy import text as sql
 from werkzeug.wrappers import Response
 
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal, list_portals
+from idp.services.bundle import services
 from idp.web.headers import CACHEABLE
 from idp.web.i18n import language, text
-from idp.web.render import Frame, page
-from idp.web.theme import stylesheet, theme_address
+from idp.web.render import Frame, contact, page
+from idp.web.theme import logo_address, stylesheet, theme_address
 
 blueprint = Blueprint("pages", __name__)
 SEARCH_FROM = 9
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 STATIC_PAGES = {"help": "h.title", "terms": "f.terms", "privacy": "f.privacy", "accessibility": "f.accessibility"}
+
+
+@dataclass(frozen=True)
+class StaticView:
+    """What the guide and the legal pages say of this installation; spans as whole hours and minutes."""
+
+    site: str
+    contact: Markup
+    entries_hours: int
+    mail_code_minutes: int
+    sms_code_minutes: int
+    session_idle_minutes: int
+    session_hours: int
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,7 @@ class ChoiceView:
     portals: list[Portal]
     searches: bool
     query: str
+    entrance: str  # what follows a portal's slug
 
 
 def _plain(name: str) -> str:
@@ -38,20 +56,40 @@ def choose() -> Response:
     """P1."""
     portals = sorted(list_portals(), key=lambda portal: _plain(portal.name(language())))
     wanted = request.args.get("portal")
+    entrance = "login?then=account" if request.args.get("then") == "account" else "login"
     if wanted is not None and (found := find_portal(wanted)):
-        return redirect(f"/{found.slug}/login", 303)
+        return redirect(f"/{found.slug}/{entrance}", 303)
     if len(portals) == 1:
-        return redirect(f"/{portals[0].slug}/login", 303)
+        return redirect(f"/{portals[0].slug}/{entrance}", 303)
     query = request.args.get("q", "").strip()[:100]
     shown = [portal for portal in portals if _plain(query) in _plain(portal.name(language()))]
-    status = text("p.unknown") if wanted is not None else text("p.none", q=query) if query and not shown else None
-    view = ChoiceView(shown, len(portals) >= SEARCH_FROM, query)
+    status: str | None = None
+    if wanted is not None:
+        status = text("p.unknown")
+    elif query and not shown:
+        status = text("p.none", q=query)
+    elif entrance != "login":
+        status = text("acc.first")
+    view = ChoiceView(shown, len(portals) >= SEARCH_FROM, query, entrance)
     return page("pages/choose.html", Frame(text("p.title"), status=status), view)
 
 
 @blueprint.get("/<any(help,terms,privacy,accessibility):name>")
 def static_page(name: str) -> Response:
-    return page(f"pages/{name}.{language()}.html", Frame(text(STATIC_PAGES[name]), back="/"))
+    """The guide and the legal pages; `?portal=` keeps the contact of the portal the person comes from."""
+    settings = services().settings
+    portal = find_portal(request.args.get("portal", ""))
+    view = StaticView(
+        site=settings.host,
+        contact=contact(portal),
+        entries_hours=settings.registration_idle_for // HOUR,
+        mail_code_minutes=settings.email_code_for // MINUTE,
+        sms_code_minutes=settings.sms_code_for // MINUTE,
+        session_idle_minutes=settings.session_idle_for // MINUTE,
+        session_hours=settings.session_absolute_for // HOUR,
+    )
+    back = f"/{portal.slug}/login" if portal else "/"
+    return page(f"pages/{name}.{language()}.html", Frame(text(STATIC_PAGES[name]), portal=portal, back=back), view)
 
 
 @blueprint.get("/<slug>/theme.<digest>.css")
@@ -59,9 +97,22 @@ def theme(slug: str, digest: str) -> Response:
     portal = find_portal(slug)
     if portal is None or theme_address(portal) != request.path:
         abort(404)
+    return _for_ever(stylesheet(portal.brand_color), "text/css; charset=utf-8")
+
+
+@blueprint.get("/<slug>/logo.<digest>.svg")
+def logo(slug: str, digest: str) -> Response:
+    portal = find_portal(slug)
+    if portal is None or not portal.logo_svg or logo_address(portal) != request.path:
+        abort(404)
+    return _for_ever(portal.logo_svg, "image/svg+xml")
+
+
+def _for_ever(content: str, kind: str) -> Response:
+    """An answer whose address names its content."""
     setattr(g, CACHEABLE, True)
-    headers = {"Content-Type": "text/css; charset=utf-8", "Cache-Control": "public, max-age=31536000, immutable"}
-    return make_response(stylesheet(portal.brand_color), 200, headers)
+    headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
+    return make_response(content, 200, headers)
 
 
 @blueprint.get("/livez")

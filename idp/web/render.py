@@ -8,6 +8,7 @@ from functools import lru_cache
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, make_response, render_template, request
+from markupsafe import Markup, escape
 
 from idp.models.portal import Portal
 from idp.places import PACKAGE
@@ -15,8 +16,8 @@ from idp.services.bundle import services
 from idp.texts import LANGUAGE_NAMES
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
-from idp.web.i18n import language
-from idp.web.theme import theme_address
+from idp.web.i18n import language, text
+from idp.web.theme import logo_address, theme_address
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,22 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
     return make_response(html, status, {"Content-Type": "text/html; charset=utf-8", "Vary": "Cookie, Accept-Language"})
 
 
+def contact(portal: Portal | None) -> Markup:
+    """Whom to ask, as a sentence whose number and address can be touched: the portal's service, else ours."""
+    settings = services().settings
+    phone, email = (portal.phone, portal.email) if portal else (settings.support_phone, settings.support_email)
+    ways = {
+        "phone": Markup('<a href="tel:{}">{}</a>').format("".join(phone.split()), phone) if phone else Markup(""),
+        "email": Markup('<a href="mailto:{}">{}</a>').format(email, email) if email else Markup(""),
+    }
+    if portal is not None:
+        hours = portal.opening_hours(language())
+        sentence = escape(text("c.contact", portal=portal.name(language()), hours=hours)).replace(" ()", "")
+        return sentence.replace("{phone}", ways["phone"]).replace("{email}", ways["email"])
+    known = Markup(", ").join(way for way in ways.values() if way)
+    return escape(text("c.contact.own")).replace("{contact}", known) if known else escape(text("c.contact.letter"))
+
+
 @lru_cache(maxsize=32)
 def asset(name: str) -> str:
     """The address of a static file, with its version, so that it may be cached for ever."""
@@ -79,6 +96,6 @@ def act(name: str) -> str:
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.globals.update(asset=asset, act=act, theme=theme_address)
+    app.jinja_env.globals.update(asset=asset, act=act, contact=contact, theme=theme_address, logo=logo_address)
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

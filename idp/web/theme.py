@@ -62,3 +62,9 @@ def stylesheet(color: str) -> str:
 def theme_address(portal: Portal) -> str:
     digest = hashlib.sha256(stylesheet(portal.brand_color).encode()).hexdigest()[:10]
     return f"/{portal.slug}/theme.{digest}.css"
+
+
+def logo_address(portal: Portal) -> str:
+    """Where the portal's logo is served; its name changes with its content, so that it may be cached for ever."""
+    digest = hashlib.sha256((portal.logo_svg or "").encode()).hexdigest()[:10]
+    return f"/{portal.slug}/logo.{digest}.svg"
