@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets  # noqa: TID251 - this is the door
+import threading
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -46,10 +47,23 @@ def token(random: Random, prefix: str = "") -> str:
     return prefix + pick(random, ALPHANUMERIC, 43)
 
 
+TAIL_BITS = 74  # of a UUID version 7, all that is not its moment, its version and its variant
+_newest_id = (0, 0)
+_newest_id_lock = threading.Lock()
+
+
 def new_id(random: Random, now: datetime) -> UUID:
-    """A time-ordered UUID, version 7 (RFC 9562 §5.7): rows that are born together lie together in the index."""
+    """A time-ordered UUID, version 7 (RFC 9562 §5.7): rows that are born together lie together in the index.
+
+    Within one millisecond of one process the random part counts up by an unpredictable step (§6.2, method 2), so ids
+    sort in the order in which they were made.
+    """
+    global _newest_id
     milliseconds = int(now.timestamp() * 1000)
-    value = milliseconds << 80 | int.from_bytes(random.bytes(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    with _newest_id_lock:
+        tail = int.from_bytes(random.bytes(10), "big") >> 80 - TAIL_BITS + 1
+        if milliseconds == _newest_id[0]:
+            tail = _newest_id[1] + 1 + int.from_bytes(random.bytes(4), "big")
+        _newest_id = (milliseconds, tail)
+    high, low = tail >> 62, tail & (1 << 62) - 1
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low)

@@ -1,0 +1,23 @@
+"""Randomness and the ids made of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+from idp.chance import SystemRandom, new_id
+
+NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
+
+
+def test_ids_sort_in_the_order_they_were_made_even_within_a_millisecond() -> None:
+    made = [new_id(SystemRandom(), NOON + timedelta(microseconds=at * 10)) for at in range(10_000)]
+    assert made == sorted(made)
+    assert {(one.version, one.variant) for one in made} == {(7, "specified in RFC 4122")}
+    assert made[0].int >> 80 == int(NOON.timestamp() * 1000)
+
+
+def test_threads_never_share_an_id() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: new_id(SystemRandom(), NOON), range(8_000)))
+    assert len(made) == 8_000
