@@ -1,4 +1,8 @@
-"""What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database."""
+"""What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
+
+A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL with Redis, unless it is marked
+`no_database` or `sqlite_only`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import pytest
 from flask import Flask
 
 from idp.clock import FrozenClock
-from idp.models.base import Base, db
+from idp.models.base import db
 from idp.models.portal import Portal
 from idp.models.signing_key import SigningKey
 from idp.services.assembly import attach, build_services
@@ -19,13 +23,60 @@ from idp.services.bundle import Services
 from idp.settings import Settings
 from keys.master import new_master_key
 from tests.actions import register
+from tests.support import servers
 from tests.support.builders import add_portal
+from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_database, redis_database, sqlite_database
 from tests.support.person import Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
 
 MASTER_KEY = new_master_key()
 SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
+RUN_FOLDER = pytest.StashKey[Path]()
+OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installations, on SQLite
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("run_folder")
+    config.stash[RUN_FOLDER] = Path(given) if given else servers.new_run_folder()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run_folder"] = str(node.config.stash[RUN_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        servers.stop_all(config.stash[RUN_FOLDER])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", _engines(metafunc), indirect=True)
+
+
+def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "no_database" in marks:
+        return ("none",)
+    if "sqlite_only" in marks or metafunc.definition.path.parent.name in OWN_PROCESSES:
+        return (SQLITE,)
+    return ENGINES
+
+
+@pytest.fixture(scope="session")
+def run_folder(pytestconfig: pytest.Config) -> Path:
+    """What this test run's workers share, with its servers."""
+    return pytestconfig.stash[RUN_FOLDER]
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path) -> str:
+    """The URL of a migrated, empty database; for `no_database` one that cannot be opened."""
+    if request.param == POSTGRESQL:
+        return postgresql_database(run_folder)
+    return sqlite_database(run_folder, tmp_path) if request.param == SQLITE else "sqlite:////nowhere/at/all.db"
 
 
 @pytest.fixture
@@ -34,11 +85,15 @@ def clock() -> FrozenClock:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A complete configuration with cheap password hashing."""
+def environment(request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path) -> dict[str, str]:
+    """A complete configuration with cheap password hashing; PostgreSQL comes with Redis, SQLite without."""
+    url = f"sqlite:///{tmp_path}/connect.db"
+    if "database" in request.fixturenames:
+        url = request.getfixturevalue("database")
+    with_redis = {"CONNECT_REDIS_URL": redis_database(run_folder)} if url.startswith(POSTGRESQL) else {}
     return {
         "CONNECT_ISSUER": "http://localhost:8000",
-        "CONNECT_DATABASE_URL": f"sqlite:///{tmp_path}/connect.db",
+        "CONNECT_DATABASE_URL": url,
         "CONNECT_MASTER_KEY": MASTER_KEY,
         "CONNECT_MAIL_FROM": "connect@example.ch",
         "CONNECT_SMTP_HOST": "localhost",
@@ -48,6 +103,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "CONNECT_SMS_SECRET": new_master_key() + "Zq",
         "CONNECT_ARGON2_MEMORY_KIB": "8",
         "CONNECT_ARGON2_PASSES": "1",
+        **with_redis,
     }
 
 
@@ -57,12 +113,11 @@ def services(environment: dict[str, str], clock: FrozenClock) -> Services:
 
 
 @pytest.fixture
-def app(services: Services) -> Iterator[Flask]:
-    """A bare application inside its context, on an empty SQLite database."""
+def app(database: str, services: Services) -> Iterator[Flask]:
+    """A bare application inside its context, on an empty database of either engine."""
     app = Flask("test")
     attach(app, services)
     with app.app_context():
-        Base.metadata.create_all(db.engine)
         yield app
         db.session.remove()
         db.engine.dispose()
@@ -81,9 +136,12 @@ def signing_keys(app: Flask, services: Services) -> None:
 
 
 @pytest.fixture
-def web(app: Flask, services: Services, signing_keys: None) -> Flask:
+def web(app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
     """The whole web application on the database of `app`."""
-    return create_app(services=services)
+    web = create_app(services=services)
+    yield web
+    with web.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture

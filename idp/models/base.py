@@ -80,7 +80,9 @@ def prepare_sqlite(engine: Engine) -> None:
 
 def write(statement: Executable) -> int:
     """Execute an INSERT, UPDATE or DELETE and return how many rows it met."""
-    return cast("CursorResult[Any]", db.session.execute(statement)).rowcount
+    # The count of an INSERT is thrown away on PostgreSQL unless it is asked for.
+    done = db.session.execute(statement, execution_options={"preserve_rowcount": True})
+    return cast("CursorResult[Any]", done).rowcount
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from idp.models.base import db
@@ -92,7 +92,7 @@ def newest_message(channel: str) -> str:
     """The subject and text of the newest queued message of a channel."""
     db.session.rollback()
     row = db.session.scalar(
-        select(OutboxMessage).where(OutboxMessage.channel == channel).order_by(text("rowid DESC")).limit(1)
+        select(OutboxMessage).where(OutboxMessage.channel == channel).order_by(OutboxMessage.id.desc()).limit(1)
     )
     assert row is not None
     content = services().outbox.open(row)
