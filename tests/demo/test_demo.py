@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import date
 from html.parser import HTMLParser
@@ -20,61 +17,17 @@ import pytest
 import requests
 from flask import Flask
 
+from tests.support.demonstration import ROOT, Demo, running
 from tests.support.person import ISSUER
-from tests.support.ports import five_free_ports
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PASSWORD = "vier pferde im regen"
 LARGEST_RSS_KB = 200 * 1024
 
 
-class Demo:
-    def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
-        self.port, self.process = port, process
-        self.home = f"http://localhost:{port}"
-
-    def letter(self, **wanted: str) -> dict[str, str]:
-        letters: list[dict[str, str]] = requests.get(f"{self.home}/demo/letters.json", timeout=10).json()
-        return next(one for one in letters if all(one[name] == value for name, value in wanted.items()))
-
-    def code(self, channel: str, to: str, after: int) -> str:
-        """The code of the newest message, once there are more than `after`."""
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            inbox: list[dict[str, str]] = requests.get(f"{self.home}/demo/inbox.json", timeout=10).json()
-            if len(inbox) > after and inbox[0]["channel"] == channel:
-                assert inbox[0]["to"] == to
-                found = re.search(r"\b\d{6}\b", inbox[0]["subject"] + inbox[0]["text"])
-                assert found
-                return found[0]
-            time.sleep(0.1)
-        raise AssertionError(f"no {channel} came")
-
-    def count(self) -> int:
-        return len(requests.get(f"{self.home}/demo/inbox.json", timeout=10).json())
-
-
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    port = five_free_ports()
-    folder = ROOT / "demo-data" / str(port)
-    process = start(port)
-    try:
-        yield Demo(port, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def start(port: int) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "dev.py", "demo", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(5)]
-    assert [line[:2] for line in lines] == ["1.", "2.", "3.", "4.", "5."], lines
-    return process
+    with running() as started:
+        yield started
 
 
 class Browser:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 
+LOWEST, HIGHEST = 21000, 60000
+
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
@@ -16,9 +18,9 @@ def is_free(port: int) -> bool:
 
 
 def five_free_ports() -> int:
-    """The first of five neighbouring free ports; workers of one test run look in different places."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    for first in range(21000 + worker * 1000, 60000, 10):
+    """The first of five neighbouring free ports; each process looks in another place, so that two seldom race."""
+    for turn in range(0, HIGHEST - LOWEST, 10):
+        first = LOWEST + (os.getpid() * 70 + turn) % (HIGHEST - LOWEST)
         if all(is_free(first + offset) for offset in range(5)):
             return first
     raise OSError("no five neighbouring ports are free")
