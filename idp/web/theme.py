@@ -1,14 +1,18 @@
-"""A portal's brand colour as tokens: readable text on it, and links that reach 4.5:1 on the card in each mode."""
+"""A portal's brand colour as tokens: readable text on it, and links that reach 4.5:1 in each mode (ux.md §8.2)."""
 
 from __future__ import annotations
 
 import hashlib
+import math
+from functools import lru_cache
 
 from idp.models.portal import Portal
 
-CARD_LIGHT, CARD_DARK = "#FFFFFF", "#1A222B"
-READABLE = 4.5
-STEPS = 100
+PAGE_LIGHT, CARD_LIGHT, CARD_DARK, BORDER_LIGHT = "#F4F6F8", "#FFFFFF", "#1A222B", "#6B7885"  # as in connect.css
+READABLE, VISIBLE, COMFORTABLE = 4.5, 3.0, 7.0  # text, edges, and text on the dark card, where hues look faint
+DARK_BELOW = 0.18
+STEPS, CHROMA_STEPS = 100, 20
+GAMUT_SLACK = 1e-4
 
 RGB = tuple[float, float, float]
 
@@ -22,8 +26,16 @@ def _hex(rgb: RGB) -> str:
     return "#" + "".join(f"{round(part * 255):02X}" for part in rgb)
 
 
+def _linear(part: float) -> float:
+    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)
+
+
+def _encoded(part: float) -> float:
+    return part * 12.92 if part <= 0.0031308 else float(1.055 * part ** (1 / 2.4) - 0.055)
+
+
 def _luminance(color: str) -> float:
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in _rgb(color)]
+    linear = [_linear(part) for part in _rgb(color)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -38,25 +50,60 @@ def text_on(color: str) -> str:
     return next(text for text in ("#FFFFFF", "#16202A", "#000000") if contrast(text, color) >= READABLE)
 
 
-def readable_on(color: str, card: str) -> str:
-    """The colour moved towards white or black, no further than needed to be readable on the card."""
-    goal = (1.0, 1.0, 1.0) if _luminance(card) < 0.18 else (0.0, 0.0, 0.0)
-    start = _rgb(color)
+def readable_on(color: str, card: str, ratio: float = READABLE) -> str:
+    """The colour made lighter or darker in OKLCH, no further than this contrast with the card needs; its hue stays."""
+    goal = 1.0 if _luminance(card) < DARK_BELOW else 0.0
+    lightness, chroma, hue = _oklch(color)
     for step in range(STEPS + 1):
-        share = step / STEPS
-        mixed = _hex(tuple(a + (b - a) * share for a, b in zip(start, goal, strict=True)))  # type: ignore[arg-type]
-        if contrast(mixed, card) >= READABLE:
-            return mixed
+        moved = _from_oklch(lightness + (goal - lightness) * step / STEPS, chroma, hue)
+        if contrast(moved, card) >= ratio:
+            return moved
     raise ValueError("white and black are readable on every card")
 
 
-def stylesheet(color: str) -> str:
-    """The few custom properties that differ from the default."""
-    dark = readable_on(color, CARD_DARK)
+def _oklch(color: str) -> tuple[float, float, float]:
+    """Lightness, chroma and hue (Björn Ottosson's OKLab, as CSS Color 4 §9 uses it)."""
+    red, green, blue = (_linear(part) for part in _rgb(color))
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    medium = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    lightness = 0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short
+    a = 1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short
+    return lightness, math.hypot(a, b), math.atan2(b, a)
+
+
+def _from_oklch(lightness: float, chroma: float, hue: float) -> str:
+    """The nearest colour a screen can show: chroma gives way, lightness and hue stay."""
+    for share in range(CHROMA_STEPS, -1, -1):
+        rgb = _unclipped(lightness, chroma * share / CHROMA_STEPS, hue)
+        if all(-GAMUT_SLACK <= part <= 1 + GAMUT_SLACK for part in rgb):
+            break
+    red, green, blue = (min(1.0, max(0.0, part)) for part in rgb)
+    return _hex((_encoded(red), _encoded(green), _encoded(blue)))
+
+
+def _unclipped(lightness: float, chroma: float, hue: float) -> RGB:
+    a, b = chroma * math.cos(hue), chroma * math.sin(hue)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
     return (
-        f":root{{--brand:{color};--on-brand:{text_on(color)};--link:{readable_on(color, CARD_LIGHT)}}}"
-        f"@media (prefers-color-scheme:dark){{:root{{--brand:{dark};--on-brand:{text_on(dark)};--link:{dark}}}}}"
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
     )
+
+
+@lru_cache(maxsize=256)
+def stylesheet(color: str) -> str:
+    """The few custom properties that differ from the default. A colour too pale for the card gets a visible edge."""
+    dark = readable_on(color, CARD_DARK, COMFORTABLE)
+    link = readable_on(color, PAGE_LIGHT)  # the page is darker than the card, so the card is served too
+    edge = color if contrast(color, CARD_LIGHT) >= VISIBLE else BORDER_LIGHT
+    light = f"--brand:{color};--on-brand:{text_on(color)};--edge:{edge};--link:{link}"
+    night = f"--brand:{dark};--on-brand:{text_on(dark)};--edge:{dark};--link:{dark}"
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{night}}}}}"
 
 
 def theme_address(portal: Portal) -> str:
