@@ -7,9 +7,15 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+OTHER_NAMES = {"Ed25519": "EdDSA"}  # RFC 9864 §2.2; some libraries sign under the new name already
 RSA_BITS = 3072
 
 PrivateKey = RSAKey | ECKey | OKPKey
+
+
+def known_as(alg: object) -> str:
+    """The name under which we know an algorithm."""
+    return OTHER_NAMES.get(str(alg), str(alg))
 
 
 def generate(alg: str) -> PrivateKey:

@@ -14,9 +14,9 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from keys.jwk import ALGORITHMS, PrivateKey
+from keys.jwk import ALGORITHMS, PrivateKey, known_as
 
-# The relying parties' libraries know the name EdDSA; Ed25519 (RFC 9864) can follow when they do.
+# Not every relying party's library knows the name Ed25519 (RFC 9864) yet: we sign as EdDSA and verify both.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
 
 LARGEST_TOKEN = 16 * 1024
@@ -62,12 +62,12 @@ def peek_claims(token: str) -> dict[str, Any]:
 def verify(token: str, public_jwk: Mapping[str, Any], *, alg: str) -> dict[str, Any]:
     """The claims of a token signed with this key and algorithm. Raises `InvalidToken`; judges no claim."""
     header = peek(token)
-    if alg not in ALGORITHMS or header.get("alg") != alg:
+    if alg not in ALGORITHMS or known_as(header.get("alg")) != alg:
         raise InvalidToken("the algorithm is not the key's")
     kinds: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     try:
         key = kinds[str(public_jwk["kty"])].import_key(dict(public_jwk))
-        claims = json.loads(jws.deserialize_compact(token.encode(), key, algorithms=[alg]).payload)
+        claims = json.loads(jws.deserialize_compact(token.encode(), key, algorithms=[header["alg"]]).payload)
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidToken("the signature does not verify") from error
     if not isinstance(claims, dict):

@@ -11,10 +11,11 @@ from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from keys import InvalidToken
+from keys.jwk import OTHER_NAMES, known_as
 from keys.jws import peek, verify
 
 ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
-ALGORITHMS = tuple(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs)
+ALGORITHMS = (*(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs), *OTHER_NAMES)
 SKEW = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=5)
 LONGEST_JTI = 200
@@ -48,14 +49,14 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
 def _verified(portal: Portal, assertion: str) -> dict[str, Any]:
     """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1)."""
     header = peek(assertion)
-    alg, kid = header.get("alg"), header.get("kid")
+    alg, kid = known_as(header.get("alg")), header.get("kid")
     keys = [key for key in (portal.jwks or {}).get("keys", []) if kid is None or key.get("kid") in {None, kid}]
     pinned = portal.token_endpoint_auth_signing_alg
     for key in keys:
         allowed = ALGORITHMS_OF_KEY.get(str(key.get("kty")), ())
-        if alg in allowed and pinned in {None, alg} and key.get("alg") in {None, alg}:
+        if alg in allowed and pinned in {None, alg} and ("alg" not in key or known_as(key["alg"]) == alg):
             try:
-                return verify(assertion, key, alg=str(alg))
+                return verify(assertion, key, alg=alg)
             except InvalidToken:
                 continue
     raise InvalidToken("no registered key signed this")

@@ -84,6 +84,7 @@ KEYS: dict[str, Any] = {
     "PS256": lambda: RSAKey.generate_key(2048, private=True),
     "ES256": lambda: ECKey.generate_key("P-256", private=True),
     "EdDSA": lambda: OKPKey.generate_key("Ed25519", private=True),
+    "Ed25519": lambda: OKPKey.generate_key("Ed25519", private=True),  # the same by its name of RFC 9864
 }
 
 
@@ -110,7 +111,7 @@ class Assertions:
         return ask(self.web, {"client_assertion": token, "client_assertion_type": ASSERTION_TYPE})[1]
 
 
-@pytest.fixture(params=["RS256", "PS256", "ES256", "EdDSA"])
+@pytest.fixture(params=list(KEYS))
 def assertions(request: pytest.FixtureRequest, web: Flask, clock: FrozenClock) -> Assertions:
     portal = add_portal("key", token_endpoint_auth_method="private_key_jwt")
     made = Assertions(web, portal, clock, request.param)
