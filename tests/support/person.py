@@ -35,6 +35,8 @@ class _Forms(HTMLParser):
 class Person:
     """One browser. `page` is the page it shows, after every redirect within Connect."""
 
+    issuer = ISSUER
+
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
         self.page: TestResponse
@@ -51,7 +53,7 @@ class Person:
 
     def open(self, address: str) -> None:
         """GET an address and follow redirects until a page, or an address outside Connect, is reached."""
-        self._arrive(self.client.get(address, base_url=ISSUER), address)
+        self._arrive(self.client.get(address, base_url=self.issuer), address)
 
     def submit(self, form: int = 0, **fields: str) -> None:
         """Fill the page's form and press its button; `form` counts from the top, so 0 is the step itself."""
@@ -64,7 +66,9 @@ class Person:
         return urljoin(self.address, action), {**values, **fields}
 
     def post(self, filled: tuple[str, dict[str, str]]) -> tuple[TestResponse, str]:
-        return self.client.post(filled[0], data=filled[1], base_url=ISSUER, headers={"Origin": ISSUER}), filled[0]
+        return self.client.post(
+            filled[0], data=filled[1], base_url=self.issuer, headers={"Origin": self.issuer}
+        ), filled[0]
 
     def press(self, action: str) -> None:
         """A second button of the page, found by the last word of its address."""
@@ -82,9 +86,9 @@ class Person:
                 break
             address = urljoin(address, response.headers["Location"]).split("#")[0]
             parts = urlsplit(address)
-            if parts.netloc not in {"", urlsplit(ISSUER).netloc}:
+            if parts.netloc not in {"", urlsplit(self.issuer).netloc}:
                 break
-            response = self.client.get(address, base_url=ISSUER)
+            response = self.client.get(address, base_url=self.issuer)
         self.page, self.address = response, address
 
 

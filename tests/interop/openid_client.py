@@ -1,0 +1,77 @@
+"""The relying party of relying_party.mjs as an object: openid-client, an implementation that shares no line with us."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.support.authority import Authority
+
+FOLDER = Path(__file__).parent
+MODULES = FOLDER / "node_modules"
+STAMP = MODULES / "lock.sha256"
+INSTALLED_WITHIN_S = 180
+
+
+class Refused(Exception):
+    """openid-client did not accept an answer; `said` is what it says of it."""
+
+    def __init__(self, said: dict[str, Any]) -> None:
+        super().__init__(json.dumps(said))
+        self.said = said
+
+
+def install() -> None:
+    """Fill node_modules from the lock file, once for all workers of a test run."""
+    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
+    if missing:
+        raise AssertionError(f"these tests need {' and '.join(missing)}: apt-get install nodejs npm")
+    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
+    with (FOLDER / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if STAMP.is_file() and STAMP.read_text() == wanted:
+            return
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=FOLDER, capture_output=True, text=True, timeout=INSTALLED_WITHIN_S,
+        )  # fmt: skip
+        assert done.returncode == 0, f"npm ci could not install openid-client:\n{done.stderr}"
+        STAMP.write_text(wanted)
+
+
+class OpenIDClient:
+    def __init__(self, authority: Authority | None) -> None:
+        environ = dict(os.environ)
+        if authority is not None:
+            environ["NODE_EXTRA_CA_CERTS"] = str(authority.file)
+        self._node = subprocess.Popen(
+            ["node", "--require", str(FOLDER / "web_crypto.cjs"), str(FOLDER / "relying_party.mjs")],
+            env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def do(self, task: str, **given: Any) -> dict[str, Any]:
+        """Raises `Refused` when openid-client does not accept what it was answered."""
+        assert self._node.stdin is not None
+        assert self._node.stdout is not None
+        self._node.stdin.write(json.dumps({"task": task, **given}) + "\n")
+        self._node.stdin.flush()
+        line = self._node.stdout.readline()
+        assert line, "the relying party ended; its words stand above"
+        outcome: dict[str, Any] = json.loads(line)
+        if "failed" in outcome:
+            raise Refused(outcome["failed"])
+        done: dict[str, Any] = outcome["done"]
+        return done
+
+    def close(self) -> None:
+        assert self._node.stdin is not None
+        assert self._node.stdout is not None
+        self._node.stdin.close()
+        self._node.wait(timeout=10)
+        self._node.stdout.close()
