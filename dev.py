@@ -19,7 +19,10 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "lock.sha256"
-SERVICES = {"chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server"}
+SERVICES = {
+    "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server",
+    "nodejs": "node", "npm": "npm",  # for a relying party that is not ours, tests/interop
+}  # fmt: skip
 
 
 def run(*command: str | Path, **options: object) -> int:

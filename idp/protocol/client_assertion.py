@@ -17,7 +17,7 @@ from keys.jws import peek, verify
 ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
 ALGORITHMS = (*(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs), *OTHER_NAMES)
 SKEW = timedelta(seconds=10)
-LONGEST_LIFE = timedelta(minutes=5)
+LONGEST_LIFE = timedelta(hours=1)  # what Authlib's client gives its assertions; each is taken once in any case
 LONGEST_JTI = 200
 
 

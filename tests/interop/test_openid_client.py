@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.interop.conftest import EMAIL, KEYS, Connect, Registered
-from tests.interop.openid_client import OpenIDClient, Refused, install
+from tests.interop.openid_client import FOLDER, OpenIDClient, Refused, install
 from tests.support.served import RemotePerson
 
 SCOPE = "openid profile email phone insurance offline_access"
@@ -223,3 +224,10 @@ def test_the_server_behaves_as_its_scheme_asks(connect: Connect) -> None:
     for name, is_secure in names.items():
         assert is_secure is is_https
         assert name.startswith("__Host-connect_") is is_https or name == "connect_lang"
+
+
+def test_the_lock_file_names_no_host() -> None:
+    packages = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
+    assert {"node_modules/openid-client", "node_modules/oauth4webapi"} <= set(packages)
+    assert not [name for name, package in packages.items() if "resolved" in package]
+    assert all("integrity" in package for name, package in packages.items() if name)

@@ -124,11 +124,12 @@ def test_a_client_proves_itself_with_its_key(assertions: Assertions, clock: Froz
     now = int(clock.now().timestamp())
     assert assertions.ask() == "invalid_grant"  # authenticated; only the code is wrong
     assert assertions.ask(nbf=now + 8) == "invalid_grant"
+    assert assertions.ask(exp=now + 3600) == "invalid_grant"
     refused: list[dict[str, object]] = [
         {"jti": "j-1"}, {"jti": None}, {"jti": ""}, {"jti": 5}, {"jti": "j" * 201}, {"aud": [ISSUER]},
         {"aud": f"{ISSUER}/token"}, {"aud": f"{ISSUER}/"}, {"aud": None}, {"iss": "other"}, {"sub": "other"},
         {"sub": None},
-        {"exp": None}, {"exp": now - 60}, {"exp": now + 3600}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300},
+        {"exp": None}, {"exp": now - 60}, {"exp": now + 3660}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300},
         {"nbf": now + 62}, {"iat": now + 62}, {"iat": "now"},
     ]  # fmt: skip
     for changes in refused:
