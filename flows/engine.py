@@ -45,7 +45,14 @@ class Restart:
     message: Message
 
 
-Outcome = Proved | Retry | Restart
+@dataclass(frozen=True)
+class Handover:
+    """The walk goes on as another journey, which takes over what both know."""
+
+    journey: str
+
+
+Outcome = Proved | Retry | Restart | Handover
 
 
 class Duty(Protocol[S_contra]):
@@ -94,9 +101,11 @@ class Itinerary(Generic[S, D]):
         return step in reach and step.applies(state)
 
     def prove(self, state: S, step: D, facts: Mapping[str, Any]) -> S:
-        """The state after `step` proved `facts`. Answering an earlier step again first forgets what followed."""
+        """The state after `step` proved `facts`. A different answer to an earlier step first forgets what followed."""
         if not set(facts) <= step.proves:
             raise ForeignFact(f"{step.name} may not set {sorted(set(facts) - step.proves)}")
+        if all(getattr(state, fact) == facts.get(fact) for fact in step.proves):
+            return state
         return replace(self.back(state, step), **facts)  # type: ignore[type-var]
 
     def back(self, state: S, to: D) -> S:
