@@ -31,6 +31,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     settings = settings or (services.settings if services else Settings.from_environ())
     services = services or build_services(settings)
     app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
+    app.url_map.merge_slashes = False  # `//host/` is no page; nothing is answered by a redirect of the router's own
     attach(app, services)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]

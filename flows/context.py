@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from flows.engine import Outcome, Retry
+from flows.engine import Message, Outcome, Restart, Retry
+from flows.run import waiting_request
 from idp.clock import swiss
+from idp.models.base import db
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
 from idp.models.session import Session
+from idp.services.attempts import Refused
+from idp.services.audit import AuditTag
 from idp.services.bundle import Services
+from idp.texts import format_date, format_time
+
+LONGEST_WAIT = timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Context:
     state: Any
     language: str
     network: str
+    device: str
     browser_hash: str
     session: Session | None
     version: int  # of the run when it was loaded: another tab's write in between is noticed
@@ -55,6 +63,16 @@ class Context:
     @property
     def today(self) -> date:
         return swiss(self.now).date()
+
+    @property
+    def letter_subject(self) -> str:
+        """Whom guesses of letter codes are charged to."""
+        return f"{self.network}|{self.portal.id}"
+
+    def record_refusal(self, tag: AuditTag, **detail: Any) -> None:
+        """Record a refused answer for good: what another tab does meanwhile cannot take it back."""
+        self.services.audit.record(tag, **detail)
+        db.session.commit()
 
     def text(self, key: str, **values: object) -> str:
         """A text in the person's language; the portal's own values are always at hand."""
@@ -72,6 +90,22 @@ class Context:
         """The address of another step of this run."""
         return f"/{self.portal.slug}/{path}?f={self.handle}"
 
+    def wait(self, refused: Refused, key: str = "e.wait") -> Message:
+        """Too many attempts: until when, in words; where only a call helps, that is said instead."""
+        if refused.until - self.now > LONGEST_WAIT:
+            return Message("e.locked")
+        return Message(key, {"time": self.moment(refused.until)})
+
+    def entrance(self, path: str) -> str:
+        """The address where another journey begins; the portal's request that waits goes along."""
+        waiting = waiting_request(self.services, self.run)
+        return f"/{self.portal.slug}/{path}" + (f"?for={waiting}" if waiting else "")
+
+    def moment(self, at: datetime) -> str:
+        """A clock time as people read it, with its date where it is not today."""
+        day = swiss(at).date()
+        return format_time(at) if day == self.today else f"{format_date(day)}, {format_time(at)}"
+
     def entries(self, step: str) -> dict[str, str]:
         """What was typed at a step, as kept in the run."""
         return dict(self.run.entries.get(step, {}))
@@ -83,12 +117,18 @@ class Step(ABC):
     name: str = ""
     proves: frozenset[str] = frozenset()
     keeps: tuple[str, ...] = ()  # fields whose entries are kept; never passwords or codes
+    has_screen: bool = True  # False where another journey proves it
+    once_proved: str = ""  # the step that is shown in its place, where an answer cannot be given twice
 
     def applies(self, state: Any) -> bool:
         return True
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """Facts that need no question here, or None."""
+        return None
+
+    def recheck(self, ctx: Context) -> Restart | None:
+        """Why what this step proved no longer holds, judged anew at every request; None while it does."""
         return None
 
     def prepare(self, ctx: Context) -> dict[str, str]:
@@ -101,11 +141,11 @@ class Step(ABC):
     @abstractmethod
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome: ...
 
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
-        """A second button of the page: an outcome, an address to go to, or None where there is no such action."""
+    def act(self, ctx: Context, action: str) -> Outcome | None:
+        """A second button of the page; None where there is no such action."""
         return None
 
 
-def retry(**errors: Any) -> Retry:
+def retry(**errors: Message) -> Retry:
     """`retry(email=Message("e.email.empty"))`."""
     return Retry(errors)

@@ -7,7 +7,7 @@ has not proved its facts. Pure: no web, no database, no clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 S = TypeVar("S")
@@ -24,9 +24,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Proved:
-    """The answer was right: these facts, and only facts the step owns, become true."""
+    """The answer was right: these facts, and only facts the step owns, become true.
+
+    `of` names the owner where a button of another step changed its answer; `entries` are what it now shows.
+    """
 
     facts: Mapping[str, Any]
+    of: str | None = None
+    entries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,20 @@ class Retry:
 
 @dataclass(frozen=True)
 class Restart:
-    """What an earlier step proved no longer holds: go back to it with this message on its field."""
+    """What a step proved no longer holds: go back to it, with this message on its field where there is one."""
+
+    step: str
+    field: str = ""
+    message: Message | None = None
+
+
+@dataclass(frozen=True)
+class Revisit:
+    """Show an earlier step again, with these entries filled in and this field first; nothing is forgotten."""
 
     step: str
     field: str
-    message: Message
+    entries: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class Handover:
     journey: str
 
 
-Outcome = Proved | Retry | Restart | Handover
+Outcome = Proved | Retry | Restart | Revisit | Handover
 
 
 class Duty(Protocol[S_contra]):
@@ -115,5 +129,5 @@ class Itinerary(Generic[S, D]):
         """
         later = self.steps[self.steps.index(to) :]
         forgotten = frozenset[str]().union(*(step.proves for step in later))
-        blank = {field.name: None for field in fields(state) if field.name in forgotten}  # type: ignore[arg-type]
+        blank = {known.name: None for known in fields(state) if known.name in forgotten}  # type: ignore[arg-type]
         return replace(state, **blank)  # type: ignore[type-var]

@@ -5,20 +5,29 @@ from __future__ import annotations
 from urllib.parse import urlencode
 from uuid import UUID
 
+from flask import request
 from sqlalchemy.exc import IntegrityError
 
 from flows.context import Context
-from flows.run import resume_address
+from flows.engine import Handover, Message, Restart
+from flows.run import freeze, resume_address, waiting_request
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.protocol import authorization
+from idp.services.attempts import LETTER_CODE
 from idp.services.audit import AuditTag
+from idp.services.bundle import services
 from idp.web.session import current_session, set_session
 
 ACR = "mfa"
 AMR = {"sms": ["pwd", "sms", "mfa"], "app": ["pwd", "otp", "mfa"]}  # RFC 8176
+SHARED_BY = 3  # accounts with one mobile number from which on operators are told
+
+Ending = str | Restart | Handover | None
+"""Where to go; what no longer holds; the journey that goes on; or None where another click ended the run."""
 
 
 def portal_address(portal: Portal, issuer: str) -> str:
@@ -29,41 +38,64 @@ def portal_address(portal: Portal, issuer: str) -> str:
     return portal.home_url
 
 
-def onward(ctx: Context) -> str:
-    """Back to the request that asked, or into the portal."""
-    return resume_address(ctx.services, ctx.run) or portal_address(ctx.portal, ctx.services.settings.issuer)
+def entry(portal: Portal, account_id: UUID) -> str:
+    """Into the portal; an account that is not linked to it is asked for its letter (l.noportal)."""
+    bundle = services()
+    if bundle.accounts.record_of(account_id, portal.id) is None:
+        return f"/{portal.slug}/link/code"
+    return portal_address(portal, bundle.settings.issuer)
+
+
+def onward(ctx: Context, account_id: UUID | None = None) -> str:
+    """Back to the request that asked while it waits, else into the portal."""
+    waiting = waiting_request(ctx.services, ctx.run)
+    pending = authorization.find(ctx.services, waiting, ctx.browser_hash) if waiting else None
+    resume = resume_address(ctx.services, ctx.run)
+    if resume and (waiting is None or (pending is not None and not pending.is_consumed)):
+        return resume
+    return entry(ctx.portal, account_id) if account_id else portal_address(ctx.portal, ctx.services.settings.issuer)
+
+
+def _consume(ctx: Context, **kept: str) -> bool:
+    return consume_run(ctx.run_id, ctx.version, freeze(type(ctx.state)(**kept)), ctx.now)
 
 
 def _open_session(ctx: Context, account: Account, method: str) -> None:
-    before = current_session()
-    if before is not None:
-        ctx.services.sessions.end(before)
-        ctx.services.tokens.revoke_for_session(before.id)
-    _, secret = ctx.services.sessions.open(account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method])
-    ctx.services.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
+    """A new secret at every sign-in (OWASP ASVS 5.0 §7.2.4). The same person again stays signed in at their portals."""
+    bundle, before = ctx.services, current_session()
+    agent = request.headers.get("User-Agent", "")
+    if before is not None and before.account_id == account.id:
+        secret = bundle.sessions.renew(before, acr=ACR, amr=AMR[method], user_agent=agent)
+    else:
+        if before is not None:
+            bundle.sessions.end(before)
+            bundle.tokens.revoke_for_session(before.id)
+        secret = bundle.sessions.open(
+            account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method], user_agent=agent
+        )
+    bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
     set_session(secret)
 
 
-def finish_login(ctx: Context) -> str | None:
-    """Open the session. None when the run was finished by another click."""
-    if not consume_run(ctx.run_id, ctx.now):
+def finish_login(ctx: Context) -> Ending:
+    """Open the session."""
+    if not _consume(ctx):
+        db.session.rollback()
         return None
     account = load_account(ctx.state.account())
-    if not account.is_active:
-        db.session.rollback()
-        return f"/{ctx.portal.slug}/login"
     _open_session(ctx, account, ctx.state.method)
-    return onward(ctx)
+    return onward(ctx, account.id)
 
 
-def finish_registration(ctx: Context) -> str | None:
+def finish_registration(ctx: Context) -> Ending:
     """Redeem the code, create the account, link the record, enrol the factor, open the session, send the welcome."""
     state, bundle = ctx.state, ctx.services
+    sealed_seed = ctx.entries("totp_enrol").get("sealed_seed", "")
+    if not _consume(ctx, email=state.email):
+        db.session.rollback()
+        return None
+    person = db.session.get_one(InsuredPerson, UUID(state.person_id))
     try:
-        if not consume_run(ctx.run_id, ctx.now):
-            db.session.rollback()
-            return None
-        person = db.session.get_one(InsuredPerson, UUID(state.person_id))
         account = bundle.accounts.create(
             email=state.email,
             given_name=state.given_name,
@@ -71,17 +103,19 @@ def finish_registration(ctx: Context) -> str | None:
             language=ctx.language,
             password_hash=state.password_hash,
         )
-        if not (bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(account.id, ctx.now)):
-            db.session.rollback()
-            return None
-    except IntegrityError:  # the address was registered by another run since it was proved here
+    except IntegrityError:  # another letter was registered with this address since it was proved here
         db.session.rollback()
-        return None
+        return Handover("link")
+    if not (bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(account.id, ctx.now)):
+        db.session.rollback()
+        return Restart("registration_code", "code", Message("e.code.used"))
     if state.factor == "sms":
         bundle.accounts.add_phone(account.id, state.mobile)
+        if bundle.accounts.count_phones(state.mobile) >= SHARED_BY:
+            bundle.audit.record(AuditTag.PHONE_SHARED, account=account.id, portal=ctx.portal.id)
     else:
-        seed = bundle.totp.open_seed(ctx.run.entries["totp_enrol"]["sealed_seed"], str(ctx.run_id))
-        bundle.totp.enrol(account.id, seed, state.app_step)
+        bundle.totp.enrol(account.id, bundle.totp.open_seed(sealed_seed, str(ctx.run_id)), state.app_step)
+    bundle.attempts.forgive(LETTER_CODE, ctx.letter_subject)
     _open_session(ctx, account, state.factor)
     bundle.audit.record(AuditTag.REGISTERED, account=account.id, person=person.id, portal=ctx.portal.id)
     bundle.outbox.mail(
@@ -94,22 +128,22 @@ def finish_registration(ctx: Context) -> str | None:
     return ctx.link("register/done")
 
 
-def finish_link(ctx: Context) -> str | None:
+def finish_link(ctx: Context) -> Ending:
     """Tie the record to the signed-in account and use the code up."""
-    state, bundle = ctx.state, ctx.services
-    if ctx.session is None or str(ctx.session.account_id) != state.account_id:
-        return None
-    try:
-        person = db.session.get_one(InsuredPerson, UUID(state.person_id))
-        if not (
-            consume_run(ctx.run_id, ctx.now)
-            and bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id)
-            and person.link(ctx.session.account_id, ctx.now)
-        ):
-            db.session.rollback()
-            return None
-    except IntegrityError:  # another record of this portal is linked to the account already
+    state, bundle, account_id = ctx.state, ctx.services, UUID(ctx.state.account_id)
+    if not _consume(ctx):
         db.session.rollback()
         return None
-    bundle.audit.record(AuditTag.PORTAL_LINKED, account=ctx.session.account_id, person=person.id, portal=ctx.portal.id)
+    person = db.session.get_one(InsuredPerson, UUID(state.person_id))
+    try:
+        is_linked = bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(
+            account_id, ctx.now
+        )
+    except IntegrityError:
+        db.session.rollback()
+        return Restart("registration_code", "code", Message("e.code.linked"))
+    if not is_linked:
+        db.session.rollback()
+        return Restart("registration_code", "code", Message("e.code.used"))
+    bundle.audit.record(AuditTag.PORTAL_LINKED, account=account_id, person=person.id, portal=ctx.portal.id)
     return onward(ctx)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flows.context import Context, Step
 from flows.engine import Itinerary
-from flows.finish import finish_link, finish_login, finish_registration
+from flows.finish import Ending, finish_link, finish_login, finish_registration
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
 from flows.steps.credentials import ChooseMethodStep, CredentialsStep
@@ -57,14 +57,18 @@ class Link:
 
 @dataclass(frozen=True)
 class Journey:
-    """`paths` maps each step to its address below the portal; `finish` runs once and returns where to go."""
+    """`paths` maps each step to its address below the portal; `finish` runs when nothing is left to prove."""
 
     name: str
     itinerary: Itinerary[Any, Step]
     paths: dict[str, str]
     idle_for: Callable[[Settings], timedelta]
-    finish: Callable[[Context], str | None]
+    finish: Callable[[Context], Ending]
     expired_key: str
+
+    @property
+    def first_path(self) -> str:
+        return next(iter(self.paths.values()))
 
 
 REGISTRATION = Journey(

@@ -18,6 +18,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 
 STATE_VERSION = 1
+RESUME = "/authorize/resume/"
 DUPLICATE_WAITS_S, DUPLICATE_POLL_S = 5.0, 0.05
 
 
@@ -34,8 +35,11 @@ def begin(
     browser_hash: str,
     idle_for: timedelta,
     resume: str | None,
+    entries: dict[str, dict[str, str]] | None = None,
 ) -> tuple[FlowRun, str]:
-    """A new run and its handle. `resume` is the local address the person returns to when it is finished."""
+    """A new run and its handle. `resume` is the local address the person returns to when it is finished; `entries`
+    are what is filled in for them.
+    """
     now = bundle.clock.now()
     ident, handle = new_id(bundle.random, now), token(bundle.random)[:22]
     run = FlowRun(
@@ -45,7 +49,7 @@ def begin(
         journey=journey,
         portal_id=portal.id,
         state=freeze(state),
-        entries={},
+        entries=entries or {},
         errors={},
         notice={},
         resume=bundle.vault.seal(resume.encode(), f"flow_run.resume.{ident}") if resume else None,
@@ -66,6 +70,12 @@ def resume_address(bundle: Services, run: FlowRun) -> str | None:
     return bundle.vault.open(run.resume, f"flow_run.resume.{run.id}").decode() if run.resume else None
 
 
+def waiting_request(bundle: Services, run: FlowRun) -> str | None:
+    """The handle of the portal's request that waits for this run, if one does."""
+    address = resume_address(bundle, run) or ""
+    return address.removeprefix(RESUME) if address.startswith(RESUME) else None
+
+
 def freeze(state: Any) -> dict[str, Any]:
     """The facts as JSON."""
     if not is_dataclass(state) or isinstance(state, type):
@@ -80,16 +90,21 @@ def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
 
 
 def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
-    """Write the run if nobody else did since it was loaded; False when another tab was faster."""
+    """Write the run if nobody else did since it was loaded.
+
+    False when another tab was faster: then nothing of this request stands, so no second mail or SMS goes out.
+    """
     done = write(
         update(FlowRun)
         .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
         .values(version=version + 1, expires_at=now + idle_for, **values)
         .execution_options(synchronize_session=False)
     )
-    saved = done == 1
+    if done != 1:
+        db.session.rollback()
+        return False
     db.session.commit()
-    return saved
+    return True
 
 
 def claim(run: FlowRun, nonce: str) -> bool:

@@ -11,10 +11,11 @@ from markupsafe import Markup
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
-from idp.services.attempts import APP_CODE
+from flows.steps.details import switch_factor
+from flows.steps.lock import factor_lock, lock_begins
+from idp.services.attempts import APP_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.totp import Judged
-from idp.texts import format_time
 from idp.web.forms import digits_only, otp_problem
 
 
@@ -78,11 +79,14 @@ class EnrolAppStep(Step):
         if wrong := otp_problem(code):
             return retry(otp=Message(wrong))
         if refused := ctx.services.attempts.spend(APP_CODE, f"enrol|{ctx.run_id}"):
-            return retry(otp=Message("e.wait", {"time": format_time(refused.until)}))
+            return retry(otp=ctx.wait(refused))
         judged = ctx.services.totp.judge(self._seed(ctx), code)
         if judged.step is None:
             return retry(otp=_wrong(judged))
         return Proved({"factor_proved": True, "app_step": judged.step})
+
+    def act(self, ctx: Context, action: str) -> Outcome | None:
+        return switch_factor(ctx, "sms") if action == "switch" else None
 
 
 class LoginAppStep(Step):
@@ -101,12 +105,15 @@ class LoginAppStep(Step):
         code = digits_only(answer.get("otp", ""))
         if wrong := otp_problem(code):
             return retry(otp=Message(wrong))
-        subject = str(ctx.state.account_id)
-        if refused := ctx.services.attempts.spend(APP_CODE, subject):
-            return retry(otp=Message("e.wait", {"time": format_time(refused.until)}))
-        judged = ctx.services.totp.verify(ctx.state.account(), code)
-        if judged.step is None:
-            ctx.services.audit.record(AuditTag.FACTOR_REFUSED, account=ctx.state.account(), kind="app")
-            return retry(otp=_wrong(judged))
-        ctx.services.attempts.forgive(APP_CODE, subject)
-        return Proved({"factor_proved": True})
+        account_id, subject = ctx.state.account(), str(ctx.state.account_id)
+        paid = ctx.services.attempts.pay(APP_CODE, subject)
+        if isinstance(paid, Refused):
+            return factor_lock(ctx, "app") or retry(otp=ctx.wait(paid))
+        judged = ctx.services.totp.verify(account_id, code)
+        if judged.step is not None:
+            ctx.services.attempts.forgive(APP_CODE, subject)
+            return Proved({"factor_proved": True})
+        if paid.begins_lock:
+            lock_begins(ctx, account_id)
+        ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account_id, kind="app")
+        return factor_lock(ctx, "app") or retry(otp=_wrong(judged))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
-from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget
+from flows.steps.details import switch_factor
+from flows.steps.lock import factor_lock, lock_begins
+from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
-from idp.services.challenges import Kind, Verdict, Wait
+from idp.services.challenges import Errand, Kind, Stopped, Verdict, Wait
 from idp.services.phones import show_number
 from idp.texts import format_time
 from idp.web.forms import digits_only, otp_problem
+
+LONGEST_COUNT = 120  # seconds; a longer wait is told as a clock time
 
 
 @dataclass(frozen=True)
@@ -24,174 +30,154 @@ class SentView:
     change_url: str = ""
     other_url: str = ""
     lost_url: str = ""
+    allows_app: bool = False
 
 
-def send(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) -> Wait | None:
-    return ctx.services.challenges.send(
-        kind, run_id=ctx.run_id, recipient=recipient, language=ctx.language, portal=ctx.portal, exists=exists
-    )
+class SentCodeStep(Step):
+    """What the three screens have in common; each says what its errand is."""
 
-
-def ensure_sent(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) -> dict[str, str]:
-    """Send a code unless one of this run is still good: reload, Back and a second tab never send another."""
-    newest = ctx.services.challenges.newest(ctx.run_id, kind, recipient)
-    if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
-        send(ctx, kind, recipient, exists=exists)
-    return {}
-
-
-def sent_words(ctx: Context, kind: Kind, recipient: str, words: str) -> str:
-    """`words`, or the truth when a journey just before used up the pause between two codes and none was sent here."""
-    if ctx.services.challenges.newest(ctx.run_id, kind, recipient) is None:
-        wait = ctx.services.challenges.must_wait(kind, recipient, ctx.run_id)
-        return ctx.text("r3.wait", s=wait.seconds if wait else 0)
-    return words
-
-
-def valid_until(ctx: Context, kind: Kind, recipient: str) -> str:
-    newest = ctx.services.challenges.newest(ctx.run_id, kind, recipient)
-    return format_time(newest.expires_at if newest else ctx.now)
-
-
-def judge_code(
-    ctx: Context, kind: Kind, recipient: str, typed: str, budget: Budget, *, subject: str, exists: bool = False
-) -> Retry | None:
-    """None when the code is right. The guess is paid for first; an expired code is replaced at once (ux.md §4.2)."""
-    code = digits_only(typed)
-    if wrong := otp_problem(code):
-        return retry(otp=Message(wrong))
-    if refused := ctx.services.attempts.spend(budget, subject):
-        return retry(otp=Message("e.wait", {"time": format_time(refused.until)}))
-    verdict = ctx.services.challenges.judge(kind, run_id=ctx.run_id, recipient=recipient, code=code)
-    if verdict is Verdict.RIGHT:
-        ctx.services.attempts.forgive(budget, subject)
-        return None
-    if verdict is Verdict.EXPIRED:
-        wait = send(ctx, kind, recipient, exists=exists)
-        return retry(otp=Message("r3.wait", {"s": wait.seconds}) if wait else Message("e.otp.expired"))
-    ctx.services.audit.record(AuditTag.FACTOR_REFUSED, portal=ctx.portal.id, kind=kind.value)
-    return retry(otp=Message("e.otp.wrong"))
-
-
-def resend(ctx: Context, kind: Kind, recipient: str, *, exists: bool = False) -> Outcome:
-    """Send again, or say how long to wait; shown as a status, or as an error of the field."""
-    wait = send(ctx, kind, recipient, exists=exists)
-    if wait:
-        return retry(otp=Message("r3.wait", {"s": wait.seconds}))
-    return Retry({"": Message("r3.resent", {"time": format_time(ctx.now)})})
-
-
-class EmailCodeStep(Step):
-    name = "email_code"
-    proves = frozenset({"email_proved"})
-
-    def _exists(self, ctx: Context) -> bool:
-        return ctx.services.accounts.exists(ctx.state.email)
+    def errand(self, ctx: Context) -> Errand:
+        raise NotImplementedError
 
     def prepare(self, ctx: Context) -> dict[str, str]:
-        return ensure_sent(ctx, Kind.EMAIL, ctx.state.email, exists=self._exists(ctx))
+        """Send a code unless one of this run is still good: reload, Back and a second tab never send another."""
+        errand = self.errand(ctx)
+        newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
+        if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
+            ctx.services.challenges.send(errand)
+        return {}
+
+    def act(self, ctx: Context, action: str) -> Outcome | None:
+        """Send again, or say how long to wait; shown as a status, or as an error of the field."""
+        if action != "resend":
+            return None
+        if refused := ctx.services.challenges.send(self.errand(ctx)):
+            return retry(otp=_not_sent(ctx, refused))
+        return Retry({"": Message("r3.resent", {"time": format_time(ctx.now)})})
+
+    def words(self, ctx: Context, errand: Errand, sent: str) -> str:
+        """`sent`, or the truth where a limit was reached before and nothing went out in this run."""
+        if ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient) is not None:
+            return sent
+        refused = ctx.services.challenges.refusal(errand)
+        if refused is None:
+            return ctx.text("e.otp.none")
+        message = _not_sent(ctx, refused)
+        return ctx.text(message.key, **(message.values or {}))
+
+    def valid_until(self, ctx: Context, errand: Errand) -> str:
+        newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
+        return format_time(newest.expires_at if newest else ctx.now)
+
+    def judge_code(
+        self, ctx: Context, answer: dict[str, str], budget: Budget, subject: str, account: UUID | None = None
+    ) -> Outcome | None:
+        """None when the code is right. The guess is paid for first; an expired code is replaced at once (ux.md §4)."""
+        code, errand = digits_only(answer.get("otp", "")), self.errand(ctx)
+        if wrong := otp_problem(code):
+            return retry(otp=Message(wrong))
+        paid = ctx.services.attempts.pay(budget, subject)
+        if isinstance(paid, Refused):
+            return retry(otp=ctx.wait(paid))
+        verdict = ctx.services.challenges.judge(errand.kind, run_id=ctx.run_id, recipient=errand.recipient, code=code)
+        if verdict is Verdict.RIGHT:
+            ctx.services.attempts.forgive(budget, subject)
+            return None
+        if verdict is Verdict.EXPIRED:
+            refused = ctx.services.challenges.send(errand)
+            return retry(otp=_not_sent(ctx, refused) if refused else Message("e.otp.expired"))
+        if paid.begins_lock and account is not None:
+            lock_begins(ctx, account)
+        ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account, portal=ctx.portal.id, kind=errand.kind.value)
+        return retry(otp=Message("e.otp.wrong"))
+
+
+def _not_sent(ctx: Context, refused: Wait | Stopped) -> Message:
+    if isinstance(refused, Stopped):
+        return Message("e.sms.stopped")
+    if refused.seconds <= LONGEST_COUNT:
+        return Message("r3.wait", {"s": refused.seconds})
+    return Message("e.wait", {"time": ctx.moment(ctx.now + timedelta(seconds=refused.seconds))})
+
+
+class EmailCodeStep(SentCodeStep):
+    name = "email_code"
+    proves = frozenset({"email_proved"})
+    once_proved = "email"
+
+    def errand(self, ctx: Context) -> Errand:
+        email, letter = ctx.state.email, UUID(ctx.state.person_id)
+        exists = ctx.services.accounts.exists(email)
+        return Errand(Kind.EMAIL, email, ctx.run_id, ctx.portal, ctx.language, letter=letter, exists=exists)
 
     def show(self, ctx: Context) -> Screen:
-        email = ctx.state.email
-        failed = ctx.services.outbox.has_failed(ctx.run_id, "mail")
-        return Screen(
-            "flows/email_code.html",
-            ctx.text("r3.title"),
-            SentView(
-                sent=sent_words(
-                    ctx, Kind.EMAIL, email, ctx.text("e.email.undeliverable" if failed else "r3.sent", email=email)
-                ),
-                hint=ctx.text("r3.hint", time=valid_until(ctx, Kind.EMAIL, email)),
-                change_url=ctx.link("register/email"),
-            ),
-            step=(3, 5),
-            back=ctx.link("register/email"),
+        errand, has_failed = self.errand(ctx), ctx.services.outbox.has_failed(ctx.run_id, "mail")
+        key = "e.email.undeliverable" if has_failed else "r3.sent"
+        view = SentView(
+            sent=self.words(ctx, errand, ctx.text(key, email=ctx.state.email)),
+            hint=ctx.text("r3.hint", time=self.valid_until(ctx, errand)),
+            change_url=ctx.link("register/email"),
         )
+        back = ctx.link("register/email")
+        return Screen("flows/email_code.html", ctx.text("r3.title"), view, step=(3, 5), back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        email = ctx.state.email
-        wrong = judge_code(
-            ctx, Kind.EMAIL, email, answer.get("otp", ""), MAIL_CODE, subject=email, exists=self._exists(ctx)
-        )
-        return wrong or Proved({"email_proved": True})
-
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
-        return resend(ctx, Kind.EMAIL, ctx.state.email, exists=self._exists(ctx)) if action == "resend" else None
+        return self.judge_code(ctx, answer, MAIL_CODE, ctx.state.email) or Proved({"email_proved": True})
 
 
-class RegistrationSMSStep(Step):
+class RegistrationSMSStep(SentCodeStep):
     name = "sms_code"
     proves = frozenset({"factor_proved"})
 
     def applies(self, state: Any) -> bool:
         return bool(state.factor == "sms")
 
-    def prepare(self, ctx: Context) -> dict[str, str]:
-        return ensure_sent(ctx, Kind.SMS, ctx.state.mobile)
+    def errand(self, ctx: Context) -> Errand:
+        letter = UUID(ctx.state.person_id)
+        return Errand(Kind.SMS, ctx.state.mobile, ctx.run_id, ctx.portal, ctx.language, letter=letter)
 
     def show(self, ctx: Context) -> Screen:
-        number = ctx.state.mobile
-        failed = ctx.services.outbox.has_failed(ctx.run_id, "sms")
-        return Screen(
-            "flows/sms_code.html",
-            ctx.text("r5.title"),
-            SentView(
-                sent=sent_words(
-                    ctx,
-                    Kind.SMS,
-                    number,
-                    ctx.text("e.sms.failed" if failed else "r5.sent", number=show_number(number)),
-                ),
-                hint=ctx.text("r5.hint", time=valid_until(ctx, Kind.SMS, number)),
-                change_url=ctx.link("register/details") + "#f-mobile",
-            ),
-            step=(5, 5),
-            back=ctx.link("register/details"),
+        errand, has_failed = self.errand(ctx), ctx.services.outbox.has_failed(ctx.run_id, "sms")
+        sent = ctx.text("e.sms.failed" if has_failed else "r5.sent", number=show_number(ctx.state.mobile))
+        view = SentView(
+            sent=self.words(ctx, errand, sent),
+            hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
+            change_url=ctx.link("register/details") + "#f-mobile",
+            allows_app="app" in ctx.portal.factors,
         )
+        back = ctx.link("register/details")
+        return Screen("flows/sms_code.html", ctx.text("r5.title"), view, step=(5, 5), back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        number = ctx.state.mobile
-        wrong = judge_code(ctx, Kind.SMS, number, answer.get("otp", ""), SMS_CODE, subject=f"enrol|{number}")
-        return wrong or Proved({"factor_proved": True})
+        subject = f"enrol|{ctx.state.mobile}"
+        return self.judge_code(ctx, answer, SMS_CODE, subject) or Proved({"factor_proved": True})
 
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
-        return resend(ctx, Kind.SMS, ctx.state.mobile) if action == "resend" else None
+    def act(self, ctx: Context, action: str) -> Outcome | None:
+        return switch_factor(ctx, "app") if action == "switch" else super().act(ctx, action)
 
 
-class LoginSMSStep(Step):
+class LoginSMSStep(SentCodeStep):
     name = "sms_code"
     proves = frozenset({"factor_proved"})
 
     def applies(self, state: Any) -> bool:
         return bool(state.method == "sms")
 
-    def _number(self, ctx: Context) -> str:
-        return ctx.services.accounts.factors(ctx.state.account()).phone or ""
-
-    def prepare(self, ctx: Context) -> dict[str, str]:
-        number = self._number(ctx)
-        return ensure_sent(ctx, Kind.SMS, number)
+    def errand(self, ctx: Context) -> Errand:
+        number = ctx.services.accounts.factors(ctx.state.account()).phone or ""
+        return Errand(Kind.SMS, number, ctx.run_id, ctx.portal, ctx.language)
 
     def show(self, ctx: Context) -> Screen:
-        number = self._number(ctx)
-        has_more = len(ctx.services.accounts.factors(ctx.state.account()).names) > 1
-        return Screen(
-            "flows/login_sms.html",
-            ctx.text("r5.title"),
-            SentView(
-                sent=sent_words(ctx, Kind.SMS, number, ctx.text("l2.sms.sent", last2=number[-2:])),
-                hint=ctx.text("r5.hint", time=valid_until(ctx, Kind.SMS, number)),
-                other_url=ctx.link("login/methods") if has_more else "",
-                lost_url=ctx.link("login/help"),
-            ),
-            back=ctx.link("login"),
+        errand, factors = self.errand(ctx), ctx.services.accounts.factors(ctx.state.account())
+        view = SentView(
+            sent=self.words(ctx, errand, ctx.text("l2.sms.sent", last2=errand.recipient[-2:])),
+            hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
+            other_url=ctx.link("login/methods") if len(factors.names) > 1 else "",
+            lost_url=ctx.link("login/help"),
         )
+        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link("login"))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        number = self._number(ctx)
-        subject = str(ctx.state.account_id)
-        wrong = judge_code(ctx, Kind.SMS, number, answer.get("otp", ""), SMS_CODE, subject=subject)
-        return wrong or Proved({"factor_proved": True})
-
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
-        return resend(ctx, Kind.SMS, self._number(ctx)) if action == "resend" else None
+        account_id = ctx.state.account()
+        wrong = self.judge_code(ctx, answer, SMS_CODE, str(account_id), account_id)
+        return (factor_lock(ctx, "sms") or wrong) if wrong else Proved({"factor_proved": True})

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Message, Outcome, Proved
+from flows.engine import Message, Outcome, Proved, Restart
+from flows.steps.lock import factor_lock, lock_begins
+from idp.models.account import Account
 from idp.models.session import was_seen_on
-from idp.services.attempts import PASSWORD
+from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 from idp.services.emails import normalise_email
-from idp.texts import format_time
+
+NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,27 @@ class MethodsView:
     methods: tuple[str, ...]
 
 
+def _subject(ctx: Context, email: str, account: Account | None) -> str:
+    """A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out."""
+    is_known = was_seen_on(account.id if account else NOBODY, ctx.browser_hash)
+    return f"{email}|{ctx.browser_hash}" if is_known else email
+
+
 class CredentialsStep(Step):
     name = "credentials"
     proves = frozenset({"account_id"})
     keeps = ("email",)
 
+    def recheck(self, ctx: Context) -> Restart | None:
+        """An account that was disabled, or locked meanwhile, is asked again (security.md C-23, C-24, C-45)."""
+        account = ctx.services.accounts.active(ctx.state.account())
+        if account is None:
+            return Restart(self.name, "email", Message("e.login.wrong"))
+        refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, account.email, account))
+        return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
+
     def show(self, ctx: Context) -> Screen:
-        view = CredentialsView(register_url=f"/{ctx.portal.slug}/register/code", help_url=ctx.link("login/help"))
+        view = CredentialsView(ctx.entrance("register/code"), help_url=ctx.link("login/help"))
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
@@ -47,36 +65,45 @@ class CredentialsStep(Step):
         if errors or email is None:
             return retry(**errors)
         account = ctx.services.accounts.find(email)
-        # A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out.
-        known = account is not None and was_seen_on(account.id, ctx.browser_hash)
-        subject = f"{email}|{ctx.browser_hash}" if known else email
-        if refused := ctx.services.attempts.spend(PASSWORD, subject):
-            return retry(email=Message("e.login.wait", {"time": format_time(refused.until)}))
-        if not ctx.services.passwords.verify(account.id if account else None, password) or account is None:
-            ctx.services.audit.record(AuditTag.PASSWORD_REFUSED, account=account.id if account else None)
+        account_id = account.id if account else None
+        subject = _subject(ctx, email, account)
+        paid = ctx.services.attempts.pay(PASSWORD, subject)
+        if isinstance(paid, Refused):
+            return retry(email=ctx.wait(paid, "e.login.wait"))
+        if not ctx.services.passwords.verify(account_id, password) or account_id is None:
+            if paid.begins_lock:
+                lock_begins(ctx, account_id, email)
+            ctx.record_refusal(AuditTag.PASSWORD_REFUSED, account=account_id)
             return retry(email=Message("e.login.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
-        return Proved({"account_id": str(account.id)})
+        return Proved({"account_id": str(account_id)})
 
 
 class ChooseMethodStep(Step):
     name = "choose_method"
     proves = frozenset({"method"})
 
+    def _names(self, ctx: Context) -> tuple[str, ...]:
+        return ctx.services.accounts.factors(ctx.state.account()).names
+
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """The best method is taken without a question; L3 offers the others."""
-        names = ctx.services.accounts.factors(ctx.state.account()).names
+        names = self._names(ctx)
         return {"method": names[0]} if names else None
 
+    def recheck(self, ctx: Context) -> Restart | None:
+        """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
+        if ctx.state.method not in self._names(ctx):
+            return Restart(self.name)
+        return factor_lock(ctx, ctx.state.method)
+
     def show(self, ctx: Context) -> Screen:
-        names = ctx.services.accounts.factors(ctx.state.account()).names
         values = {"method": ctx.state.method or ""}
-        return Screen(
-            "flows/choose_method.html", ctx.text("l3.title"), MethodsView(names), back=ctx.link("login"), values=values
-        )
+        view = MethodsView(self._names(ctx))
+        return Screen("flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link("login"), values=values)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         method = answer.get("method", "")
-        if method not in ctx.services.accounts.factors(ctx.state.account()).names:
+        if method not in self._names(ctx):
             return retry(method=Message("e.method.empty"))
         return Proved({"method": method})

@@ -7,13 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Message, Outcome, Proved
+from flows.engine import Message, Outcome, Proved, Revisit
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.services.attempts import SECOND_ITEM
 from idp.services.audit import AuditTag
 from idp.services.phones import BadNumber, read_mobile
-from idp.texts import format_time
 from idp.web.forms import line, read_date
 
 
@@ -38,12 +37,23 @@ def check_birth_date(ctx: Context, person: InsuredPerson, typed: str) -> Message
         return Message(read)
     subject = str(person.id)
     if refused := ctx.services.attempts.spend(SECOND_ITEM, subject):
-        return Message("e.wait", {"time": format_time(refused.until)})
+        return ctx.wait(refused)
     if read != person.birth_date:
-        ctx.services.audit.record(AuditTag.SECOND_ITEM_REFUSED, person=person.id, portal=ctx.portal.id)
+        ctx.record_refusal(AuditTag.SECOND_ITEM_REFUSED, person=person.id, portal=ctx.portal.id)
         return Message("e.dob.mismatch")
     ctx.services.attempts.forgive(SECOND_ITEM, subject)
     return None
+
+
+def switch_factor(ctx: Context, target: str) -> Outcome | None:
+    """The button for the other factor of R5 and R6. Without a number yet, SMS leads back to the details."""
+    if target not in ctx.portal.factors:
+        return None
+    entries = {"factor": target}
+    if target == "sms" and not ctx.state.mobile:
+        return Revisit("details", "mobile", entries)
+    facts = {name: getattr(ctx.state, name) for name in DetailsStep.proves}
+    return Proved(facts | entries, of="details", entries=entries)
 
 
 class DetailsStep(Step):
@@ -89,7 +99,7 @@ class DetailsStep(Step):
             read = read_mobile(answer.get("mobile", ""), ctx.services.settings.sms_countries)
             if isinstance(read, BadNumber):
                 errors["mobile"] = Message(read.reason)
-            elif ctx.services.challenges.sms_is_stopped(ctx.portal):
+            elif ctx.services.challenges.sms_is_stopped(ctx.portal, enrolling=True):
                 errors["factor"] = Message("e.sms.stopped")
             else:
                 mobile = read

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Message, Outcome, Proved
+from flows.engine import Handover, Message, Outcome, Proved
 from idp.services.emails import normalise_email, suggest_email
 
 
@@ -35,7 +35,7 @@ class EmailStep(Step):
         )
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        typed = answer.get("email", "")
+        typed = answer.get("suggestion") or answer.get("email", "")
         if not typed.strip():
             return retry(email=Message("e.email.empty"))
         email = normalise_email(typed)
@@ -44,8 +44,8 @@ class EmailStep(Step):
         suggestion = suggest_email(email)
         if suggestion and normalise_email(answer.get("typed_before", "")) != email:
             return retry(email=Message("e.email.typo", {"suggestion": suggestion}))
-        return Proved({"email": email})
+        return Proved({"email": email}, entries={"email": email})
 
-    def act(self, ctx: Context, action: str) -> Outcome | str | None:
+    def act(self, ctx: Context, action: str) -> Outcome | None:
         """«J'ai déjà un compte»: go on as the owner of that account, with the letter code at hand."""
-        return f"/{ctx.portal.slug}/link/code?from={ctx.handle}" if action == "existing" else None
+        return Handover("link") if action == "existing" else None

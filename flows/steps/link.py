@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Outcome, Proved
+from flows.engine import Outcome, Proved, Restart
 from flows.steps.details import check_birth_date, load_person
 from idp.models.account import load_account
 
@@ -17,13 +17,19 @@ class LinkView:
 
 
 class AccountStep(Step):
-    """Proved by the session alone; the views send a person without one to the sign-in and back."""
+    """Proved by the session alone; a person without one is sent to the sign-in and back."""
 
     name = "account"
     proves = frozenset({"account_id"})
+    has_screen = False
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         return {"account_id": str(ctx.session.account_id)} if ctx.session else None
+
+    def recheck(self, ctx: Context) -> Restart | None:
+        """The one who is signed in is the one whose account is linked."""
+        is_same = ctx.session is not None and str(ctx.session.account_id) == ctx.state.account_id
+        return None if is_same else Restart(self.name)
 
     def show(self, ctx: Context) -> Screen:
         raise LookupError("this step has no screen of its own")

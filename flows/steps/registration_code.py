@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Message, Outcome, Proved
+from flows.engine import Message, Outcome, Proved, Restart
 from idp.clock import swiss
 from idp.services import registration_codes as codes
 from idp.services.attempts import LETTER_CODE
 from idp.services.audit import AuditTag
-from idp.texts import format_date, format_time
+from idp.texts import format_date
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,15 @@ class RegistrationCodeStep(Step):
     def __init__(self, *, is_link: bool = False) -> None:
         self._is_link = is_link
 
+    def recheck(self, ctx: Context) -> Restart | None:
+        """Used, voided, or taken to another device meanwhile. A code reserved in time may expire on the way."""
+        row = ctx.services.registration_codes.holder(UUID(ctx.state.code_id))
+        if row is None or row.revoked_at is not None:
+            return Restart(self.name, "code", Message("e.code.unknown"))
+        if row.redeemed_at is not None:
+            return Restart(self.name, "code", Message("e.code.used"))
+        return None if row.reserved_by == ctx.run_id else Restart(self.name, "code", Message("r1.taken"))
+
     def show(self, ctx: Context) -> Screen:
         wrong = ctx.run.errors.get(self.name, {}).get("code", [])
         return Screen(
@@ -43,20 +53,19 @@ class RegistrationCodeStep(Step):
         code = codes.normalise(answer.get("code", ""))
         if wrong := codes.problem(code):
             return retry(code=Message(f"e.code.{wrong}", {"n": len(code)}))
-        subject = f"{ctx.network}|{ctx.portal.id}"
-        if refused := ctx.services.attempts.spend(LETTER_CODE, subject):
-            return retry(code=Message("e.wait", {"time": format_time(refused.until)}))
-        service = ctx.services.registration_codes
-        found = service.look_up(ctx.portal, code)
+        if refused := ctx.services.attempts.spend(LETTER_CODE, ctx.letter_subject):
+            return retry(code=ctx.wait(refused))
+        found = ctx.services.registration_codes.look_up(ctx.portal, code)
         if isinstance(found, codes.Unknown):
-            ctx.services.audit.record(AuditTag.CODE_REFUSED, portal=ctx.portal.id)
+            ctx.record_refusal(AuditTag.CODE_REFUSED, portal=ctx.portal.id)
             return retry(code=Message("e.code.unknown"))
-        ctx.services.attempts.forgive(LETTER_CODE, subject)
+        # A right code excuses no wrong one: whoever holds a letter may not guess at others' for ever.
+        ctx.services.attempts.give_back(LETTER_CODE, ctx.letter_subject)
         if isinstance(found, codes.Used):
             return retry(code=Message("e.code.used"))
         if isinstance(found, codes.Expired):
             return retry(code=Message("e.code.expired", {"date": format_date(swiss(found.at).date())}))
-        if not service.reserve(found.code, ctx.run_id):
+        if not ctx.services.registration_codes.reserve(found.code, ctx.run_id):
             return retry(code=Message("e.code.used"))
         person = found.code.person
         ctx.services.audit.record(AuditTag.CODE_RESERVED, person=person.id, portal=ctx.portal.id)

@@ -71,7 +71,12 @@ class AttemptCounter(Base):
     blocked_until: Mapped[datetime | None]
 
 
-def consume_run(run_id: UUID, now: datetime) -> bool:
-    """Finish a run, once."""
-    done = write(update(FlowRun).where(FlowRun.id == run_id, FlowRun.consumed_at.is_(None)).values(consumed_at=now))
+def consume_run(run_id: UUID, version: int, state: dict[str, Any], now: datetime) -> bool:
+    """Finish a run, once; of what was typed and proved only `state` is kept, for the page at the end."""
+    done = write(
+        update(FlowRun)
+        .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
+        .values(consumed_at=now, version=version + 1, state=state, entries={}, errors={}, notice={})
+        .execution_options(synchronize_session=False)
+    )
     return done == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
@@ -35,6 +35,11 @@ class Accounts:
     def find(self, email: str) -> Account | None:
         """The account of this normalised address that can sign in."""
         account = find_account(email)
+        return account if account is not None and account.is_active else None
+
+    def active(self, account_id: UUID) -> Account | None:
+        """The account of this id while it can sign in."""
+        account = db.session.get(Account, account_id, populate_existing=True)
         return account if account is not None and account.is_active else None
 
     def exists(self, email: str) -> bool:
@@ -75,3 +80,7 @@ class Accounts:
 
     def add_phone(self, account_id: UUID, number: str) -> None:
         db.session.merge(Phone(account_id=account_id, number=number, verified_at=self._clock.now()))
+
+    def count_phones(self, number: str) -> int:
+        """How many accounts have this number as their second factor."""
+        return db.session.scalar(select(func.count()).select_from(Phone).where(Phone.number == number)) or 0

@@ -16,6 +16,7 @@ from idp.services.imports import Imports
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.mail import MailSender, SMTPMailSender
+from idp.services.notices import Notices
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
 from idp.services.portals import Portals
@@ -67,7 +68,8 @@ def build_services(
         mail=mail or SMTPMailSender(settings),
         sms=sms or sms_sender(settings),
         outbox=outbox,
-        challenges=Challenges(settings, clock, random, vault, outbox),
+        notices=Notices(clock, texts, outbox),
+        challenges=Challenges(settings, clock, random, vault, outbox, attempts, audit),
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         accounts=Accounts(clock, random),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, or_, update
+from sqlalchemy import ColumnElement, case, delete, or_, update
 
 from idp.clock import Clock
 from idp.models.base import db, insert_if_absent, write
@@ -18,6 +18,7 @@ from keys import Vault
 
 FORGOTTEN_AFTER = timedelta(hours=24)
 FOREVER = timedelta(days=36_500)
+LOCK = timedelta(minutes=15)  # a wait this long ends the journeys that are going on; a shorter one is a pause
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,14 @@ class Refused:
     """No guess may be judged before `until`."""
 
     until: datetime
+    is_lock: bool = False
+
+
+@dataclass(frozen=True)
+class Paid:
+    """The guess may be judged. If it is wrong, a lock begins that the person should hear of, once."""
+
+    begins_lock: bool
 
 
 class Attempts:
@@ -52,52 +61,86 @@ class Attempts:
         self._clock = clock
         self._vault = vault
 
-    def spend(self, budget: Budget, *subjects: str) -> Refused | None:
-        """Pay for one guess on every subject, committed at once; None when it may be judged."""
-        now = self._clock.now()
-        for subject in subjects:
-            if refused := self._spend_one(budget, self._key(budget, subject), now):
-                return refused
-        return None
+    def spend(self, budget: Budget, subject: str) -> Refused | None:
+        """Pay for one guess, committed at once; None when it may be judged."""
+        paid = self.pay(budget, subject)
+        return paid if isinstance(paid, Refused) else None
 
-    def blocked_until(self, budget: Budget, *subjects: str) -> datetime | None:
-        """When guessing is open again, if it is closed now; spends nothing."""
-        now = self._clock.now()
-        for subject in subjects:
-            row = db.session.get(AttemptCounter, self._key(budget, subject), populate_existing=True)
-            if row is not None and row.blocked_until is not None and row.blocked_until > now:
-                return row.blocked_until
-        return None
+    def pay(self, budget: Budget, subject: str) -> Paid | Refused:
+        """The same, for whoever wants to know that a lock begins."""
+        now, key = self._clock.now(), self._key(budget, subject)
+        insert_if_absent(AttemptCounter, subject=key, spent=0, streak=0, last_at=now)
+        stale = AttemptCounter.last_at < now - FORGOTTEN_AFTER
+        spent = case((stale, 1), else_=AttemptCounter.spent + 1)
+        streak = AttemptCounter.streak + (0 if budget.hard_limit is None else 1)
+        number = db.session.scalar(
+            update(AttemptCounter)
+            .where(
+                AttemptCounter.subject == key,
+                or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
+            )
+            .values(spent=spent, streak=streak, last_at=now, blocked_until=_wait_after(budget, spent, streak, now))
+            .returning(AttemptCounter.spent)
+            .execution_options(synchronize_session=False)
+        )
+        db.session.commit()
+        if number is not None:
+            return Paid(begins_lock=number == next((count for count, wait in budget.waits if wait >= LOCK), None))
+        return self.refusal(budget, subject) or Refused(now)
 
-    def forgive(self, budget: Budget, *subjects: str) -> None:
+    def refusal(self, budget: Budget, subject: str) -> Refused | None:
+        """Whether guessing is closed now; spends nothing."""
+        row = db.session.get(AttemptCounter, self._key(budget, subject), populate_existing=True)
+        if row is None or row.blocked_until is None or row.blocked_until <= self._clock.now():
+            return None
+        return Refused(row.blocked_until, row.blocked_until - row.last_at >= LOCK)
+
+    def queue(self, subject: str) -> None:
+        """Wait for one's turn: until this transaction ends, nobody else passes here for this subject."""
+        key, now = f"queue:{self._vault.mac('attempt', subject)}", self._clock.now()
+        insert_if_absent(AttemptCounter, subject=key, spent=0, streak=0, last_at=now)
+        write(
+            update(AttemptCounter)
+            .where(AttemptCounter.subject == key)
+            .values(last_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+    def forgive(self, budget: Budget, subject: str) -> None:
         """The guess was right: the count starts again."""
-        keys = [self._key(budget, subject) for subject in subjects]
-        db.session.execute(delete(AttemptCounter).where(AttemptCounter.subject.in_(keys)))
+        db.session.execute(delete(AttemptCounter).where(AttemptCounter.subject == self._key(budget, subject)))
+
+    def give_back(self, budget: Budget, subject: str) -> None:
+        """The guess was right, but proves nothing of those before it: only its own price is returned."""
+        db.session.execute(
+            update(AttemptCounter)
+            .where(AttemptCounter.subject == self._key(budget, subject), AttemptCounter.spent > 0)
+            .values(spent=AttemptCounter.spent - 1, blocked_until=None)
+            .execution_options(synchronize_session=False)
+        )
 
     def _key(self, budget: Budget, subject: str) -> str:
         return f"{budget.kind}:{self._vault.mac('attempt', subject)}"
 
-    def _spend_one(self, budget: Budget, subject: str, now: datetime) -> Refused | None:
-        insert_if_absent(AttemptCounter, subject=subject, spent=0, streak=0, last_at=now)
-        stale = AttemptCounter.last_at < now - FORGOTTEN_AFTER
-        spent = case((stale, 1), else_=AttemptCounter.spent + 1)
-        streak = AttemptCounter.streak + 1
-        waits = [(spent == count, now + wait) for count, wait in budget.waits[:-1]]
-        last_count, last_wait = budget.waits[-1]
-        waits.append((spent >= last_count, now + last_wait))
-        if budget.hard_limit is not None:
-            waits.insert(0, (streak >= budget.hard_limit, now + FOREVER))
-        done = write(
-            update(AttemptCounter)
-            .where(
-                AttemptCounter.subject == subject,
-                or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
-            )
-            .values(spent=spent, streak=streak, last_at=now, blocked_until=case(*waits, else_=None))
-            .execution_options(synchronize_session=False)
+
+def clean_attempts(now: datetime) -> int:
+    """Remove counters that say nothing any more; a streak of failures is kept until a right guess ends it."""
+    return write(
+        delete(AttemptCounter).where(
+            AttemptCounter.last_at < now - FORGOTTEN_AFTER,
+            AttemptCounter.streak == 0,
+            or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
         )
-        db.session.commit()
-        if done == 1:
-            return None
-        row = db.session.get(AttemptCounter, subject, populate_existing=True)
-        return Refused(row.blocked_until if row is not None and row.blocked_until is not None else now)
+    )
+
+
+def _wait_after(
+    budget: Budget, spent: ColumnElement[int], streak: ColumnElement[int], now: datetime
+) -> ColumnElement[datetime | None]:
+    """When the next guess may come, as one expression of the counts that the same statement writes."""
+    waits = [(spent == count, now + wait) for count, wait in budget.waits[:-1]]
+    last_count, last_wait = budget.waits[-1]
+    waits.append((spent >= last_count, now + last_wait))
+    if budget.hard_limit is not None:
+        waits.insert(0, (streak >= budget.hard_limit, now + FOREVER))
+    return case(*waits, else_=None)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from flask import g, has_request_context
+from sqlalchemy import select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
@@ -25,7 +27,8 @@ class AuditTag(StrEnum):
     PASSWORD_REFUSED = "person:password:refuse"
     FACTOR_REFUSED = "person:factor:refuse"
     ATTEMPTS_EXHAUSTED = "person:attempts:exhaust"
-    SMS_REFUSED = "person:sms:refuse"
+    SMS_STOPPED = "portal:sms:stop"
+    PHONE_SHARED = "person:phone:share"
     SIGNED_OUT = "person:session:end"
     CODE_REPLAYED = "portal:authorization_code:replay"
     REFRESH_REPLAYED = "portal:refresh_token:replay"
@@ -62,3 +65,10 @@ class Audit:
                 detail=detail,
             )
         )
+
+    def has_recorded(self, tag: AuditTag, portal: UUID, since: datetime) -> bool:
+        """Whether this happened at this portal after `since`: an alarm rings once, not at every request."""
+        found = select(AuditEvent.id).where(
+            AuditEvent.at > since, AuditEvent.tag == tag.value, AuditEvent.portal_id == portal
+        )
+        return db.session.scalar(found.limit(1)) is not None

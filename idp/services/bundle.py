@@ -17,6 +17,7 @@ from idp.services.imports import Imports
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.mail import MailSender
+from idp.services.notices import Notices
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
 from idp.services.portals import Portals
@@ -45,6 +46,7 @@ class Services:
     mail: MailSender
     sms: SMSSender
     outbox: Outbox
+    notices: Notices
     challenges: Challenges
     passwords: Passwords
     totp: TOTP

@@ -6,33 +6,45 @@ A code is bound to its run, its kind and the address it was sent to. The two new
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+import structlog
+from sqlalchemy import Row, func, select, update
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
 from idp.models.base import db, write
 from idp.models.flow import Challenge
 from idp.models.portal import Portal
+from idp.services.attempts import Attempts, Budget
+from idp.services.audit import Audit, AuditTag
 from idp.services.outbox import Outbox
 from idp.settings import Settings
 from idp.texts import format_time
 from keys import Vault
 
+log = structlog.get_logger(__name__)
 ACCEPTED_CODES = 2
 FIRST_PAUSE = timedelta(seconds=30)
-MAIL_PER_HOUR, SMS_PER_HOUR, SMS_PER_DAY = 5, 5, 10
+PER_HOUR, SMS_PER_DAY = 5, 10
 CIRCUIT_WINDOW, CIRCUIT_RATIO = 100, 3  # security.md F-23: sent to verified
 
 
 class Kind(StrEnum):
     EMAIL = "email"
     SMS = "sms"
+
+
+LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whatever the addresses
+    Kind.EMAIL: Budget("letter_mail", ((20, timedelta(days=1)),)),
+    Kind.SMS: Budget("letter_sms", ((10, timedelta(days=1)),)),
+}
 
 
 class Verdict(StrEnum):
@@ -48,13 +60,35 @@ class Wait:
     seconds: int
 
 
+class Stopped:
+    """Nothing was sent: this portal sends no SMS for now."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What is to be sent, in which run. `letter` is the insured person where the address is not proved yet."""
+
+    kind: Kind
+    recipient: str
+    run_id: UUID
+    portal: Portal
+    language: str
+    letter: UUID | None = None
+    exists: bool = False  # the mail tells the owner that they have an account already, and no code will match
+
+
 class Challenges:
-    def __init__(self, settings: Settings, clock: Clock, random: Random, vault: Vault, outbox: Outbox) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, random: Random, vault: Vault, outbox: Outbox, attempts: Attempts,
+        audit: Audit,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._clock = clock
         self._random = random
         self._vault = vault
         self._outbox = outbox
+        self._attempts = attempts
+        self._audit = audit
 
     def newest(self, run_id: UUID, kind: Kind, recipient: str) -> Challenge | None:
         """The code last sent in this run to this address."""
@@ -67,39 +101,42 @@ class Challenges:
             .limit(1)
         )
 
-    def send(
-        self, kind: Kind, *, run_id: UUID, recipient: str, language: str, portal: Portal, exists: bool = False
-    ) -> Wait | None:
-        """Send a new code, or say how long to wait. `exists`: the mail tells the owner they have an account already,
-        and no code will match; rows and cost are the same, so the sender of the request learns nothing.
-        """
-        now = self._clock.now()
-        if wait := self.must_wait(kind, recipient, run_id):
-            return wait
-        code = digits(self._random)
-        life = self._settings.sms_code_for if kind is Kind.SMS else self._settings.email_code_for
-        db.session.add(
-            Challenge(
-                id=new_id(self._random, now),
-                run_id=run_id,
-                kind=kind,
-                recipient_hash=self._address(recipient),
-                code_hash=None if exists else self._code(run_id, kind, recipient, code),
-                sent_at=now,
-                expires_at=now + life,
-            )
+    def send(self, errand: Errand) -> Wait | Stopped | None:
+        """Send a new code, or say why not. Rows and cost are the same whether the address has an account or not."""
+        if refused := self.refusal(errand):
+            self._sound_alarm(errand, refused)
+            return refused
+        if errand.letter and (full := self._attempts.spend(LETTER_SENDS[errand.kind], str(errand.letter))):
+            return self._wait_until(full.until)
+        self._attempts.queue(f"send|{errand.kind}|{errand.recipient}")
+        if overtaken := self._pace(errand):
+            return overtaken
+        now, code = self._clock.now(), digits(self._random)
+        life = self._settings.sms_code_for if errand.kind is Kind.SMS else self._settings.email_code_for
+        digest = self._code(errand.run_id, errand.kind, errand.recipient, code)
+        row = Challenge(
+            id=new_id(self._random, now),
+            run_id=errand.run_id,
+            kind=errand.kind,
+            recipient_hash=self._address(errand.recipient),
+            code_hash=None if errand.exists else digest,
+            sent_at=now,
+            expires_at=now + life,
         )
-        if kind is Kind.SMS:
-            self._outbox.sms(
-                "code", to=recipient, language=language, portal=portal, values={"code": code},
-                expires_at=now + life, run_id=run_id,
-            )  # fmt: skip
-        else:
-            self._outbox.mail(
-                "exists" if exists else "code", to=recipient, language=language, portal=portal,
-                values={"code": code, "time": format_time(now + life)}, expires_at=now + life, run_id=run_id,
-            )  # fmt: skip
+        db.session.add(row)
+        self._post(errand, code, row.expires_at)
         return None
+
+    def _post(self, errand: Errand, code: str, until: datetime) -> None:
+        given: dict[str, Any] = {
+            "to": errand.recipient, "language": errand.language, "portal": errand.portal, "expires_at": until,
+            "run_id": errand.run_id,
+        }  # fmt: skip
+        if errand.kind is Kind.SMS:
+            self._outbox.sms("code", values={"code": code}, **given)
+        else:
+            values = {"code": code, "time": format_time(until)}
+            self._outbox.mail("exists" if errand.exists else "code", values=values, **given)
 
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
         """Compare with the two newest codes of this run and address; a right one is consumed and committed at once."""
@@ -125,40 +162,23 @@ class Challenges:
                 return Verdict.RIGHT if done == 1 else Verdict.WRONG
         return Verdict.WRONG
 
-    def must_wait(self, kind: Kind, recipient: str, run_id: UUID) -> Wait | None:
-        """How long nothing more is sent to this address. The hour and the day are counted over all journeys and
-        browsers; the pause between two codes is for sending again, not for the first code of a new journey.
-        """
-        now, address = self._clock.now(), self._address(recipient)
-        sent = list(
-            db.session.execute(
-                select(Challenge.sent_at, Challenge.run_id)
-                .where(
-                    Challenge.kind == kind,
-                    Challenge.recipient_hash == address,
-                    Challenge.sent_at > now - timedelta(days=1),
-                )
-                .order_by(Challenge.sent_at.desc())
-            )
-        )
-        last_hour = [row.sent_at for row in sent if row.sent_at > now - timedelta(hours=1)]
-        here = [row.sent_at for row in sent if row.run_id == run_id]
-        waits = [timedelta(0)]
-        if here:
-            doubled = min(len(here) - 1, 2) if kind is Kind.SMS else 0
-            waits.append(here[0] + FIRST_PAUSE * 2**doubled - now)  # for SMS 30, 60, then 120 seconds
-        if len(last_hour) >= (SMS_PER_HOUR if kind is Kind.SMS else MAIL_PER_HOUR):
-            waits.append(last_hour[-1] + timedelta(hours=1) - now)
-        if kind is Kind.SMS and len(sent) >= SMS_PER_DAY:
-            waits.append(sent[-1].sent_at + timedelta(days=1) - now)
-        longest = max(waits)
-        return Wait(ceil(longest.total_seconds())) if longest > timedelta(0) else None
+    def refusal(self, errand: Errand) -> Wait | Stopped | None:
+        """Why nothing would be sent now, or None."""
+        if errand.kind is Kind.SMS and self.sms_is_stopped(errand.portal, enrolling=errand.letter is not None):
+            return Stopped()
+        if errand.letter and (full := self._attempts.refusal(LETTER_SENDS[errand.kind], str(errand.letter))):
+            return self._wait_until(full.until)
+        return self._pace(errand)
 
-    def sms_is_stopped(self, portal: Portal) -> bool:
-        """Whether texting is stopped: the portal's daily cap is reached, or far more codes are sent than entered."""
+    def sms_is_stopped(self, portal: Portal, *, enrolling: bool) -> bool:
+        """Whether texting is stopped: the portal's daily cap is reached; or, for numbers that are not proved yet, far
+        more codes are sent than entered (security.md F-23).
+        """
         since = self._clock.now() - timedelta(days=1)
         if self._outbox.count_since(portal.id, "sms", since) >= self._settings.sms_per_day:
             return True
+        if not enrolling:
+            return False
         newest = (
             select(Challenge.used_at)
             .where(Challenge.kind == Kind.SMS, Challenge.sent_at > since)
@@ -168,6 +188,45 @@ class Challenges:
         )
         sent, used = db.session.execute(select(func.count(), func.count(newest.c.used_at)).select_from(newest)).one()
         return bool(sent >= CIRCUIT_WINDOW and used * CIRCUIT_RATIO < sent)
+
+    def _pace(self, errand: Errand) -> Wait | None:
+        """The hour and the day are counted over all journeys and browsers; the pause between two codes is for sending
+        again within one run.
+        """
+        now, sent = self._clock.now(), self._sent_within_a_day(errand)
+        last_hour = [row.sent_at for row in sent if row.sent_at > now - timedelta(hours=1)]
+        here = [row.sent_at for row in sent if row.run_id == errand.run_id]
+        open_at = [now]
+        if here:
+            doubled = min(len(here) - 1, 2) if errand.kind is Kind.SMS else 0
+            open_at.append(here[0] + FIRST_PAUSE * 2**doubled)  # for SMS 30, 60, then 120 seconds
+        if len(last_hour) >= PER_HOUR:
+            open_at.append(last_hour[PER_HOUR - 1] + timedelta(hours=1))
+        if errand.kind is Kind.SMS and len(sent) >= SMS_PER_DAY:
+            open_at.append(sent[SMS_PER_DAY - 1].sent_at + timedelta(days=1))
+        return self._wait_until(max(open_at)) if max(open_at) > now else None
+
+    def _sent_within_a_day(self, errand: Errand) -> Sequence[Row[datetime, UUID]]:
+        """When and in which run codes went to this address, newest first."""
+        return db.session.execute(
+            select(Challenge.sent_at, Challenge.run_id)
+            .where(
+                Challenge.kind == errand.kind,
+                Challenge.recipient_hash == self._address(errand.recipient),
+                Challenge.sent_at > self._clock.now() - timedelta(days=1),
+            )
+            .order_by(Challenge.sent_at.desc())
+        ).all()
+
+    def _wait_until(self, moment: datetime) -> Wait:
+        return Wait(max(1, ceil((moment - self._clock.now()).total_seconds())))
+
+    def _sound_alarm(self, errand: Errand, refused: Wait | Stopped) -> None:
+        """Operators hear that a portal's SMS have stopped, once an hour."""
+        since = self._clock.now() - timedelta(hours=1)
+        if isinstance(refused, Stopped) and not self._audit.has_recorded(AuditTag.SMS_STOPPED, errand.portal.id, since):
+            self._audit.record(AuditTag.SMS_STOPPED, portal=errand.portal.id)
+            log.warning("sms_stopped", portal=errand.portal.slug)
 
     def _address(self, recipient: str) -> str:
         return self._vault.mac("challenge-recipient", recipient)

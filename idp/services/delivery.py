@@ -18,6 +18,7 @@ from idp.models.authorization import AccessToken, AssertionID, AuthorizationCode
 from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
+from idp.services.attempts import clean_attempts
 from idp.services.bundle import Services, services
 from idp.services.mail import DeliveryFailed, Undeliverable
 
@@ -138,4 +139,6 @@ def clean(now: datetime) -> int:
             db.session.execute(delete(model).where(key.in_(batch)))
             db.session.commit()
             removed += len(batch)
+    removed += clean_attempts(now)
+    db.session.commit()
     return removed

@@ -57,9 +57,12 @@ class Outbox:
 
     def mail(
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
-        expires_at: datetime | None = None, run_id: UUID | None = None,
+        expires_at: datetime | None = None, run_id: UUID | None = None, is_decoy: bool = False,
     ) -> OutboxMessage:  # fmt: skip
-        """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice."""
+        """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice.
+
+        A decoy costs the same and is never sent: whoever made us write it learns nothing (security.md F-10).
+        """
         values = {"portal": portal.name(language), **values}
         subject = self._texts.get(language, f"m.{kind}.subject", **values)
         lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n")
@@ -77,7 +80,10 @@ class Outbox:
             reply_to=portal.email,
             language=language,
         )
-        return self._add("mail", portal, content, expires_at, run_id)
+        row = self._add("mail", portal, content, expires_at, run_id)
+        if is_decoy:
+            row.state, row.settled_at, row.sealed_content = "dropped", row.created_at, None
+        return row
 
     def sms(
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
@@ -100,7 +106,7 @@ class Outbox:
         state = db.session.scalar(
             select(OutboxMessage.state)
             .where(OutboxMessage.run_id == run_id, OutboxMessage.channel == channel)
-            .order_by(OutboxMessage.created_at.desc())
+            .order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
             .limit(1)
         )
         return state == "dead"

@@ -108,7 +108,11 @@ class RegistrationCodes:
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
         row = find_code(self._hash(code))
-        if row is None or row.revoked_at is not None or row.person.portal_id != portal.id:
+        return self.judge(row) if row is not None and row.person.portal_id == portal.id else Unknown()
+
+    def judge(self, row: RegistrationCode) -> Found | Expired | Used | Unknown:
+        """What a code is now."""
+        if row.revoked_at is not None:
             return Unknown()
         if row.redeemed_at is not None or row.person.account_id is not None:
             return Used()

@@ -33,10 +33,8 @@ class Sessions:
         self._clock = clock
         self._random = random
 
-    def open(
-        self, account: Account, *, browser_hash: str, acr: str, amr: list[str], user_agent: str = ""
-    ) -> tuple[Session, str]:
-        """A new session and the secret for its cookie; a session id is never reused after signing in again."""
+    def open(self, account: Account, *, browser_hash: str, acr: str, amr: list[str], user_agent: str = "") -> str:
+        """A new session; returns the secret for its cookie."""
         now = self._clock.now()
         secret = token(self._random, "cc_se_")
         session = Session(
@@ -53,7 +51,19 @@ class Sessions:
         )
         db.session.add(session)
         db.session.flush()
-        return session, secret
+        return secret
+
+    def renew(self, session: Session, *, acr: str, amr: list[str], user_agent: str = "") -> str:
+        """The same person proved themselves again: a new secret and a new start; the old secret is dead.
+
+        What portals were given in this session stays theirs, each with the `auth_time` it was given under.
+        """
+        now, secret = self._clock.now(), token(self._random, "cc_se_")
+        session.secret_hash = _hash(secret)
+        session.created_at = session.auth_time = session.seen_at = now
+        session.acr, session.amr, session.user_agent = acr, amr, user_agent[:200]
+        db.session.flush()
+        return secret
 
     def load(self, secret: str) -> Session | None:
         """The live session of this cookie, or None. Being seen is written at most once a minute."""

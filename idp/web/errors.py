@@ -39,24 +39,26 @@ def error_page(
     *,
     portal: Portal | None = None,
     action: tuple[str, str] | None = None,
-    values: dict[str, object] | None = None,
+    words: str | None = None,
     detail: str = "",
 ) -> Response:
-    """One of the pages `x.*` of ux.md §6.9. `action`: label and address of the one way out."""
+    """One of the pages `x.*` of ux.md §6.9. `action`: label and address of the one way out; `words` replace its text
+    where more is known.
+    """
     bundle = services()
     raw = pick(bundle.random, CROCKFORD, 8)
     reference = f"{raw[:4]}-{raw[4:]}"
     time = format_time(bundle.clock.now())
-    words = {"time": time, "host": bundle.settings.host, **(values or {})}
+    values = {"time": time, "host": bundle.settings.host}
     log.info("error_page", key=key, status=status, reference=reference)
     view = ErrorView(
-        text=text(f"{key}.text", **words),
+        text=words or text(f"{key}.text", **values),
         reference=reference,
         time=time,
         action=action or (text("x.retry"), f"/{portal.slug}/login" if portal else "/"),
         detail=detail,
     )
-    return page("errors/error.html", Frame(text(f"{key}.title", **words), portal=portal), view, status=status)
+    return page("errors/error.html", Frame(text(f"{key}.title", **values), portal=portal), view, status=status)
 
 
 def _is_machine(app: Flask) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flask import Flask, abort, request
 from flask.typing import ResponseReturnValue
 
+from idp.models.portal import find_portal
 from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page
@@ -46,6 +47,8 @@ def install(app: Flask) -> None:
     def _guard() -> ResponseReturnValue | None:
         if request.host != services().settings.host:
             abort(421)
+        if _has_nul():
+            abort(400)
         if request.method in SAFE_METHODS or request.endpoint is None:
             return None
         view = app.view_functions[request.endpoint]
@@ -54,10 +57,16 @@ def install(app: Flask) -> None:
         if not _is_same_origin():
             return error_page("x.csrf", 403)
         if browser_secret() is None:
-            return error_page("x.cookie", 403, values={"host": services().settings.host})
+            return error_page("x.cookie", 403, portal=find_portal((request.view_args or {}).get("slug", "")))
         if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), csrf_token().encode()):
             return error_page("x.csrf", 403)
         return None
+
+
+def _has_nul() -> bool:
+    """No text that people or machines send has a NUL in it, and PostgreSQL takes none."""
+    pairs = [*request.args.items(multi=True), *request.form.items(multi=True), *request.cookies.items(multi=True)]
+    return "\0" in request.path or any("\0" in name or "\0" in value for name, value in pairs)
 
 
 def _is_same_origin() -> bool:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, after_this_request, g, redirect, request
 
 from idp.services.bundle import services
 from idp.texts import LANGUAGES
+from idp.web.browser import cookie_name, set_cookie
 from idp.web.session import BLIND
 
 
 def language() -> str:
     """One of fr, de, it, en."""
-    chosen = g.get("language") or request.cookies.get("connect_lang", "")
+    chosen = g.get("language") or request.cookies.get(cookie_name("lang"), "")
     if chosen in LANGUAGES:
         return str(chosen)
     return request.accept_languages.best_match(LANGUAGES) or "fr"
@@ -26,7 +27,7 @@ def text(key: str, **values: object) -> str:
 
 def prefer(locales: list[str]) -> None:
     """The languages a portal asks for (`ui_locales`); what the person chose on our pages stays."""
-    if request.cookies.get("connect_lang", "") in LANGUAGES:
+    if request.cookies.get(cookie_name("lang"), "") in LANGUAGES:
         return
     wanted = next((locale[:2].lower() for locale in locales if locale[:2].lower() in LANGUAGES), None)
     if wanted is not None:
@@ -35,11 +36,13 @@ def prefer(locales: list[str]) -> None:
 
 
 def _remember(response: Response, chosen: str) -> Response:
-    response.set_cookie(
-        "connect_lang", chosen, max_age=400 * 24 * 3600, path="/", secure=services().settings.is_https,
-        httponly=True, samesite="Lax",
-    )  # fmt: skip
+    set_cookie(response, "lang", chosen, max_age=400 * 24 * 3600)
     return response
+
+
+def here() -> str:
+    """The path of this request as an address of our own: what looks like another host's is quoted or cut."""
+    return "/" + quote(request.path.lstrip("/"))
 
 
 def install(app: Flask) -> None:
@@ -53,7 +56,7 @@ def install(app: Flask) -> None:
         if request.blueprint == "authorize" or request.blueprint in BLIND:
             return None
         rest = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
-        response = redirect(request.path + (f"?{urlencode(rest)}" if rest else ""), 303)
+        response = redirect(here() + (f"?{urlencode(rest)}" if rest else ""), 303)
         return _remember(response, wanted)  # type: ignore[arg-type]
 
     app.jinja_env.globals["_"] = text

@@ -1,10 +1,15 @@
-"""Where a request comes from, as far as the trusted proxies can say."""
+"""Where a request comes from, as far as the trusted proxies and the browser itself can say."""
 
 from __future__ import annotations
 
 import ipaddress
 
 from flask import request
+
+BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("FxiOS", "Firefox"),
+            ("Firefox", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"))  # fmt: skip
+SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
+           ("Mac OS", "Mac"), ("CrOS", "Chromebook"), ("Linux", "Linux"))  # fmt: skip
 
 
 def client_network() -> str:
@@ -18,3 +23,10 @@ def client_network() -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def client_device() -> str:
+    """Browser and system as people name them, "Firefox, Windows"; empty when neither is told. Never what was sent."""
+    agent = request.headers.get("User-Agent", "")
+    known = (next((name for mark, name in table if mark in agent), "") for table in (BROWSERS, SYSTEMS))
+    return ", ".join(name for name in known if name)

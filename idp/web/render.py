@@ -16,7 +16,7 @@ from idp.services.bundle import services
 from idp.texts import LANGUAGE_NAMES
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
-from idp.web.i18n import language, text
+from idp.web.i18n import here, language, text
 from idp.web.theme import logo_address, theme_address
 
 
@@ -36,8 +36,10 @@ class Frame:
     def languages(self) -> list[tuple[str, str, str]]:
         """Code, name and link of each language; the link keeps the rest of the address."""
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
-        here = request.path if request.method == "GET" else "/"
-        return [(code, name, f"{here}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
+        address = here() if request.method == "GET" else "/"
+        return [
+            (code, name, f"{address}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()
+        ]
 
 
 def origins(portal: Portal) -> tuple[str, ...]:

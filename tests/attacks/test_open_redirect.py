@@ -82,7 +82,7 @@ def test_logout_goes_to_registered_addresses_only(rp: RelyingParty, person: Pers
     for hostile in HOSTILE:
         query = {"id_token_hint": hint, "post_logout_redirect_uri": hostile.encode("utf-8", "replace").decode()}
         response = person.client.get("/logout", query_string=query, base_url=ISSUER)
-        assert response.status_code == 200, hostile
+        assert response.status_code == (400 if "\0" in hostile else 200), hostile
         assert "Location" not in response.headers, hostile
 
 

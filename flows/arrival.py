@@ -1,0 +1,170 @@
+"""How a request comes to a walk: it begins one, finds the one of this browser, or is told why there is none.
+
+A dead end always has one way out, and the portal's request that waits goes along (ux.md §3.3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+from flows import run as runs
+from flows.context import Context
+from flows.finish import entry, onward
+from flows.journeys import LINK, LOGIN, REGISTRATION, Journey
+from idp.clock import swiss
+from idp.models.flow import FlowRun
+from idp.models.portal import Portal
+from idp.protocol import authorization
+from idp.services import registration_codes as codes
+from idp.services.bundle import services
+from idp.services.emails import normalise_email
+from idp.texts import format_date
+from idp.web.browser import browser_hash, ensure_browser
+from idp.web.errors import error_page
+from idp.web.i18n import language, text
+from idp.web.network import client_device, client_network
+from idp.web.render import Frame, page
+from idp.web.session import current_session
+
+HANDLE = re.compile(r"[A-Za-z0-9]{22}")
+WAITING = re.compile(r"[A-Za-z0-9]{43}")
+
+
+@dataclass(frozen=True)
+class AlreadyView:
+    go_label: str
+    go_url: str
+
+
+def see(address: str) -> Response:
+    return redirect(address, 303)
+
+
+def start(journey: Journey, portal: Portal) -> Response:
+    """A new run at the first step, unless there is nothing to ask."""
+    if request.args.get("c") and browser_hash() is None:
+        return blocked(portal)
+    waiting = _waiting(portal)
+    resume = f"{runs.RESUME}{waiting[0]}" if waiting else _then(portal) if journey is LOGIN else None
+    session = current_session()
+    if session is not None and waiting is None and journey is LOGIN:
+        return see(resume or entry(portal, session.account_id))
+    if session is not None and journey is LINK and services().accounts.record_of(session.account_id, portal.id):
+        return see(resume or entry(portal, session.account_id))
+    hint = waiting[1] if waiting else ""
+    _, handle = runs.begin(
+        services(),
+        journey=journey.name,
+        state=journey.itinerary.initial,
+        portal=portal,
+        browser_hash=ensure_browser(),
+        idle_for=journey.idle_for(services().settings),
+        resume=resume,
+        entries={"credentials": {"email": hint}} if journey is LOGIN and hint else None,
+    )
+    return see(f"/{portal.slug}/{journey.first_path}?f={handle}")
+
+
+def _waiting(portal: Portal) -> tuple[str, str] | None:
+    """The handle of a request of this portal that waits in this browser, and the address it hints at."""
+    handle = request.args.get("for", "")
+    found = authorization.find(services(), handle, browser_hash()) if WAITING.fullmatch(handle) else None
+    if found is None or found.is_consumed or found.portal.id != portal.id:
+        return None
+    hint = found.request.login_hint or ""
+    return handle, hint if normalise_email(hint) else ""
+
+
+def _then(portal: Portal) -> str | None:
+    """Where a sign-in leads that another page of ours asked for."""
+    then = request.args.get("then", "")
+    if then == "account":
+        return "/account"
+    return f"/{portal.slug}/{LINK.paths['account']}?f={then}" if HANDLE.fullmatch(then) else None
+
+
+def enter(journey: Journey, portal: Portal) -> Context | Response:
+    """The walk of this request, or the answer that leads on where there is none."""
+    handle = request.args.get("f", "")
+    first = f"/{portal.slug}/{journey.first_path}"
+    if browser_hash() is None:
+        ensure_browser()
+        return see(f"{first}?c=1")
+    if not handle:
+        return see(first)
+    run = runs.find(handle) if HANDLE.fullmatch(handle) else None
+    if run is None or run.portal_id != portal.id or run.journey != journey.name:
+        return error_page(journey.expired_key, 410, portal=portal, action=(text("x.retry"), first))
+    if run.browser_hash != browser_hash():
+        return see(first)  # another browser's walk: begin an own, empty one
+    ctx = context(journey, run, portal, handle)
+    if run.consumed_at is not None:
+        return _finished(journey, ctx)
+    if run.expires_at <= ctx.now:
+        return _expired(journey, ctx)
+    if journey is LOGIN and ctx.session is not None and ctx.session.auth_time >= run.created_at:
+        return _already(journey, ctx)
+    return ctx
+
+
+def context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Context:
+    return Context(
+        services=services(),
+        portal=portal,
+        run=run,
+        handle=handle,
+        state=runs.thaw(type(journey.itinerary.initial), run.state),
+        language=language(),
+        network=client_network(),
+        device=client_device(),
+        browser_hash=browser_hash() or "",
+        session=current_session(),
+        version=run.version,
+    )
+
+
+def _finished(journey: Journey, ctx: Context) -> Response:
+    """A finished journey answers every later click the same way, and never with an error."""
+    if journey is REGISTRATION:
+        return see(ctx.link("register/done"))
+    return _already(journey, ctx) if ctx.session is not None else see(f"/{ctx.portal.slug}/login")
+
+
+def _already(journey: Journey, ctx: Context) -> Response:
+    """Somebody signed in meanwhile, in another tab: nothing is asked again."""
+    if request.method == "POST":
+        return see(ctx.link(journey.first_path))
+    account_id = ctx.session.account_id if ctx.session else None
+    view = AlreadyView(ctx.text("r7.go"), onward(ctx, account_id))
+    return page("flows/already.html", Frame(ctx.text("l.already"), portal=ctx.portal), view)
+
+
+def _expired(journey: Journey, ctx: Context) -> Response:
+    action = (text("x.retry"), ctx.entrance(journey.first_path))
+    return error_page(journey.expired_key, 410, portal=ctx.portal, action=action, words=_code_words(ctx))
+
+
+def _code_words(ctx: Context) -> str | None:
+    """What became of the letter code, where it is not good any more."""
+    code_id = getattr(ctx.state, "code_id", None)
+    row = ctx.services.registration_codes.holder(UUID(code_id)) if code_id else None
+    if row is None:
+        return None
+    match ctx.services.registration_codes.judge(row):
+        case codes.Expired(at=at):
+            return ctx.text("e.code.expired", date=format_date(swiss(at).date()))
+        case codes.Used():
+            return ctx.text("e.code.used")
+        case codes.Unknown():
+            return ctx.text("e.code.unknown")
+    return None
+
+
+def blocked(portal: Portal) -> Response:
+    """A browser that was just given its cookie and does not send it blocks cookies."""
+    return error_page("x.cookie", 403, portal=portal)

@@ -1,0 +1,27 @@
+"""What a lock does: too many wrong guesses end the sign-ins that are going on, and the owner is told, once."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flows.context import Context
+from flows.engine import Restart
+from idp.services.attempts import APP_CODE, SMS_CODE, Budget
+from idp.services.audit import AuditTag
+
+FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE}
+
+
+def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
+    """Mail M5 to the owner. Without an account the same rows are written, so that nobody learns who exists."""
+    account = ctx.services.accounts.active(account_id) if account_id else None
+    ctx.services.audit.record(AuditTag.ATTEMPTS_EXHAUSTED, account=account_id, portal=ctx.portal.id)
+    ctx.services.notices.tell(
+        "blocked", account, portal=ctx.portal, device=ctx.device, place=ctx.network, typed=typed, language=ctx.language
+    )
+
+
+def factor_lock(ctx: Context, method: str) -> Restart | None:
+    """Back to the password while the second factor is locked (security.md C-23); a pause of a minute is waited out."""
+    refused = ctx.services.attempts.refusal(FACTOR_BUDGETS[method], str(ctx.state.account_id))
+    return Restart("credentials", "email", ctx.wait(refused)) if refused and refused.is_lock else None

@@ -1,0 +1,39 @@
+"""Mail M5 (ux.md §7.2): something happened to the account, on this device, at that time; was it you?"""
+
+from __future__ import annotations
+
+from idp.clock import Clock, swiss
+from idp.models.account import Account
+from idp.models.portal import Portal
+from idp.services.outbox import Outbox
+from idp.texts import Texts, format_date, format_time
+
+
+class Notices:
+    def __init__(self, clock: Clock, texts: Texts, outbox: Outbox) -> None:
+        self._clock = clock
+        self._texts = texts
+        self._outbox = outbox
+
+    def tell(
+        self, event: str, account: Account | None, *, portal: Portal, device: str, place: str, typed: str = "",
+        language: str = "fr",
+    ) -> None:  # fmt: skip
+        """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`."""
+        now = self._clock.now()
+        spoken = account.language if account else language
+        self._outbox.mail(
+            "notice",
+            to=account.email if account else typed,
+            language=spoken,
+            portal=portal,
+            values={
+                "event": self._texts.get(spoken, f"event.{event}"),
+                "date": format_date(swiss(now).date()),
+                "time": format_time(now),
+                "device": device or self._texts.get(spoken, "device.unknown"),
+                "place": place,
+                "phone": portal.phone,
+            },
+            is_decoy=account is None,
+        )

@@ -1,0 +1,205 @@
+"""Every journey as tests walk it, generated from flows/journeys.py: a step without a right answer here fails them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyotp
+from flask import Flask
+from sqlalchemy import func, select
+
+from flows import run as runs
+from flows.context import Step
+from flows.journeys import JOURNEYS, Journey
+from idp.clock import FrozenClock
+from idp.models.account import Account
+from idp.models.base import db
+from idp.models.flow import FlowRun
+from idp.models.outbox import OutboxMessage
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+from tests.actions import PASSWORD, letter
+from tests.support.builders import add_person
+from tests.support.person import Person, newest_code
+
+SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+BORN = "27.3.1958"
+
+
+def add_account(services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "") -> Account:
+    """Somebody who registered before, linked to this portal, with one second factor or, for "both", two."""
+    account = services.accounts.create(
+        email=email,
+        given_name="Hélène",
+        family_name="Müller",
+        language="fr",
+        password_hash=services.passwords.hash(PASSWORD),
+    )
+    if factor in {"sms", "both"}:
+        services.accounts.add_phone(account.id, number or "+41791234567")
+    if factor in {"app", "both"}:
+        services.totp.enrol(account.id, SEED, 0)
+    person = add_person(portal, f"of-{email}", birth_date=date(1958, 3, 27))
+    assert person.link(account.id, services.clock.now())
+    db.session.commit()
+    return account
+
+
+def app_code(clock: FrozenClock, seed: str = SEED) -> str:
+    return pyotp.TOTP(seed).at(clock.now())
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One journey with one second factor."""
+
+    journey: Journey
+    factor: str
+
+    def __str__(self) -> str:
+        return f"{self.journey.name} by {self.factor}"
+
+    def stops(self) -> list[Step]:
+        """The steps that stop a person of this variant, in order: those that apply and have a question."""
+        itinerary, state = self.journey.itinerary, self.journey.itinerary.initial
+        found: list[Step] = []
+        while (step := itinerary.current(state)) is not None:
+            if step.has_screen and step.name not in AUTOMATIC:
+                found.append(step)
+            facts: dict[str, Any] = dict.fromkeys(step.proves, True)
+            facts |= {name: self.factor for name in ("factor", "method") if name in facts}
+            state = itinerary.prove(state, step, facts)
+        return found
+
+
+AUTOMATIC = {"choose_method"}  # proved without a question where there is one method
+VARIANTS = [Variant(journey, factor) for journey in JOURNEYS.values() for factor in ("sms", "app")][:-1]
+"""Linking a portal asks for no factor of its own, so one walk of it is enough."""
+
+
+@dataclass
+class World:
+    """One person who walks one variant: letter, address, number and browser of their own."""
+
+    web: Flask
+    services: Services
+    clock: FrozenClock
+    portal: Portal
+    variant: Variant
+    number: int
+    code: str = ""
+
+    def __post_init__(self) -> None:
+        self.person = Person(self.web)
+        if self.variant.journey.name != "registration":
+            add_account(self.services, self.home, self.email, self.variant.factor, self.mobile)
+        if self.variant.journey.name != "login":
+            self.code = letter(self.services, self.portal, f"W-{self.number}")
+        if self.variant.journey.name == "link":
+            sign_in(self)
+
+    @property
+    def home(self) -> Portal:
+        """The portal where the account began; another one than the one that is to be linked."""
+        if self.variant.journey.name != "link":
+            return self.portal
+        found = db.session.scalar(select(Portal).where(Portal.slug == "home"))
+        assert found is not None
+        return found
+
+    @property
+    def email(self) -> str:
+        return f"person{self.number}@example.ch"
+
+    @property
+    def mobile(self) -> str:
+        return f"+4179{1_000_000 + self.number}"
+
+    def right(self, step: str) -> dict[str, str]:
+        """The right answer to a step."""
+        return ANSWERS[step](self)
+
+    def begin(self) -> None:
+        self.person.open(f"/{self.portal.slug}/{self.variant.journey.first_path}")
+
+    def answer(self, step: str) -> None:
+        self.person.submit(**self.right(step))
+
+    def walk_to(self, step: str) -> None:
+        """From the first step to this one, which is then on the screen."""
+        self.begin()
+        for stop in self.variant.stops():
+            if stop.name == step:
+                break
+            self.answer(stop.name)
+        assert self.is_at(step), (self.person.page.status_code, self.person.title)
+
+    def finish(self, step: str) -> None:
+        """From this step, which is on the screen, to the end."""
+        names = [stop.name for stop in self.variant.stops()]
+        for name in names[names.index(step) :]:
+            self.answer(name)
+        assert self.is_finished(), self.person.title
+
+    def is_at(self, step: str) -> bool:
+        """Whether this step is on the screen, as a page to be filled in."""
+        path = self.variant.journey.paths[step]
+        at = self.person.address.split("?")[0] == f"/{self.portal.slug}/{path}"
+        return at and self.person.page.status_code == 200 and 'name="nonce"' in self.person.text
+
+    def is_finished(self) -> bool:
+        if self.variant.journey.name == "registration":
+            return self.person.title == "Votre inscription est terminée"
+        return self.person.address == self.portal.home_url
+
+    def path(self, step: str) -> str:
+        return f"/{self.portal.slug}/{self.variant.journey.paths[step]}?f={self.handle}"
+
+    @property
+    def handle(self) -> str:
+        return self.person.address.split("f=")[1].split("&")[0]
+
+    def run(self) -> FlowRun:
+        db.session.rollback()
+        found = runs.find(self.handle)
+        assert found is not None
+        return found
+
+
+def sign_in(world: World) -> None:
+    person = world.person
+    person.open(f"/{world.home.slug}/login")
+    person.submit(email=world.email, password=PASSWORD)
+    person.submit(otp=newest_code("sms") if world.variant.factor == "sms" else app_code(world.clock))
+    assert person.address == world.home.home_url
+    world.clock.advance(timedelta(minutes=1))
+
+
+def sent() -> int:
+    """How many messages were ever queued for sending."""
+    db.session.rollback()
+    rows = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state != "dropped")
+    return db.session.scalar(rows) or 0
+
+
+def _enrolment_code(world: World) -> dict[str, str]:
+    return {"otp": app_code(world.clock, world.person.text.split('data-copy="')[1].split('"')[0])}
+
+
+ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
+    "registration_code": lambda world: {"code": world.code},
+    "email": lambda world: {"email": world.email},
+    "email_code": lambda world: {"otp": newest_code("mail")},
+    "details": lambda world: {
+        "birth_date": BORN, "password": PASSWORD, "terms": "yes", "factor": world.variant.factor,
+        "mobile": world.mobile,
+    },
+    "sms_code": lambda world: {"otp": newest_code("sms")},
+    "totp_enrol": _enrolment_code,
+    "credentials": lambda world: {"email": world.email, "password": PASSWORD},
+    "totp": lambda world: {"otp": app_code(world.clock)},
+    "second_item": lambda world: {"birth_date": BORN},
+}  # fmt: skip
