@@ -8,10 +8,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from idp.models.base import db
 
+ON_POSTGRESQL = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = 0",
+    "SELECT pg_advisory_xact_lock(hashtext('connect db upgrade'))",
+    "SET LOCAL lock_timeout TO DEFAULT",  # a table in use must not hold up everybody behind us
+)
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -34,7 +40,13 @@ def current() -> str | None:
 
 
 def upgrade() -> str:
-    """Run every migration the database has not seen, in one transaction; returns the number reached."""
+    """Run every migration the database has not seen, in one transaction; returns the number reached.
+
+    Two instances that start at once take turns, and building an index may take longer than a request may.
+    """
     with db.engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            for statement in ON_POSTGRESQL:
+                connection.execute(text(statement))
         command.upgrade(_config(connection), "head")
     return newest()
