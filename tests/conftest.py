@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 
 from idp.clock import FrozenClock
@@ -37,6 +38,8 @@ OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installat
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawing every local takes seconds
     given = getattr(config, "workerinput", {}).get("run_folder")
     config.stash[RUN_FOLDER] = Path(given) if given else servers.new_run_folder()
 
