@@ -24,7 +24,7 @@ from idp.models.portal import Portal, find_portal
 from idp.services.bundle import services
 from idp.web.browser import browser_hash
 from idp.web.forms import FormView
-from idp.web.i18n import text
+from idp.web.i18n import language, text
 from idp.web.render import Frame, page
 
 blueprint = Blueprint("journeys", __name__)
@@ -151,10 +151,17 @@ def done(slug: str) -> Response:
 
 @blueprint.get("/<slug>/login/help")
 def login_help(slug: str) -> Response:
-    """H1: who to call when the telephone is lost."""
+    """H1: who to call when the telephone is lost. The way back keeps the sign-in one comes from."""
     portal = _portal(slug)
-    frame = Frame(text("rec.title"), portal=portal, back=f"/{portal.slug}/login")
-    return page("flows/login_help.html", frame, HelpView(text("rec.call", phone=portal.phone)))
+    handle = request.args.get("f", "")
+    back = f"/{portal.slug}/login" + (f"?f={handle}" if arrival.HANDLE.fullmatch(handle) else "")
+    hours = portal.opening_hours(language())
+    view = HelpView(
+        call=text("rec.call", phone=portal.phone),
+        number="".join(portal.phone.split()),
+        hours=text("rec.hours", hours=hours) if hours else "",
+    )
+    return page("flows/login_help.html", Frame(text("rec.title"), portal=portal, back=back), view)
 
 
 def _mount() -> None:

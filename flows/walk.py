@@ -92,11 +92,21 @@ def answer(walk: Walk, path: str, action: str | None, typed: Mapping[str, str]) 
         return _restart(walk, walk.lost)
     if step is None:
         return walk.address()
+    entries = {name: typed.get(name, "")[:KEPT_LENGTH] for name in step.keeps}
+    if action == "keep":
+        return _keep(walk, step, entries)
     if action is not None:
         acted = step.act(walk.ctx, action)
         return _conclude(walk, step, acted, {}) if acted else None
-    entries = {name: typed.get(name, "")[:KEPT_LENGTH] for name in step.keeps}
     return _conclude(walk, step, step.judge(walk.ctx, dict(typed)), entries)
+
+
+def _keep(walk: Walk, step: Step, typed: Mapping[str, str]) -> str:
+    """What was typed so far stays while the language changes; nothing is judged, errors stand as they stood."""
+    run = walk.ctx.run
+    entries = _merged(run.entries, step.name, typed)
+    _save(walk, walk.ctx.state, entries=entries, errors=run.errors, notice=run.notice)
+    return walk.address(step)
 
 
 def _conclude(walk: Walk, step: Step, outcome: Outcome, typed: Mapping[str, str]) -> str:

@@ -23,10 +23,12 @@ LONGEST_COUNT = 120  # seconds; a longer wait is told as a clock time
 
 @dataclass(frozen=True)
 class SentView:
-    """Where the code went (in words), until when it is valid, and the other ways out."""
+    """Where the code went (in words, and the address in them), until when it is valid, and the other ways out."""
 
     sent: str
     hint: str
+    to: str = ""
+    is_undelivered: bool = False
     change_url: str = ""
     other_url: str = ""
     lost_url: str = ""
@@ -116,6 +118,8 @@ class EmailCodeStep(SentCodeStep):
         view = SentView(
             sent=self.words(ctx, errand, ctx.text(key, email=ctx.state.email)),
             hint=ctx.text("r3.hint", time=self.valid_until(ctx, errand)),
+            to=ctx.state.email,
+            is_undelivered=has_failed,
             change_url=ctx.link("register/email"),
         )
         back = ctx.link("register/email")
@@ -142,6 +146,8 @@ class RegistrationSMSStep(SentCodeStep):
         view = SentView(
             sent=self.words(ctx, errand, sent),
             hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
+            to=show_number(ctx.state.mobile),
+            is_undelivered=has_failed,
             change_url=ctx.link("register/details") + "#f-mobile",
             allows_app="app" in ctx.portal.factors,
         )

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal, list_portals
 from idp.services.bundle import services
+from idp.web.browser import last_portal
 from idp.web.headers import CACHEABLE
 from idp.web.i18n import language, text
 from idp.web.render import Frame, contact, page
@@ -53,8 +54,9 @@ def _plain(name: str) -> str:
 
 @blueprint.get("/")
 def choose() -> Response:
-    """P1."""
-    portals = sorted(list_portals(), key=lambda portal: _plain(portal.name(language())))
+    """P1. By name; the one last used first."""
+    last = last_portal()
+    portals = sorted(list_portals(), key=lambda portal: (portal.slug != last, _plain(portal.name(language()))))
     wanted = request.args.get("portal")
     entrance = "login?then=account" if request.args.get("then") == "account" else "login"
     if wanted is not None and (found := find_portal(wanted)):

@@ -2,62 +2,117 @@
 (function () {
   "use strict";
   var root = document.documentElement;
+  var status = document.getElementById("status");
   root.classList.remove("no-js");
 
-  // The error summary takes the focus, so that it is read first.
-  var summary = document.getElementById("e");
-  if (summary) summary.focus();
+  function each(selector, work) {
+    Array.prototype.forEach.call(document.querySelectorAll(selector), work);
+  }
 
-  // Show and hide a password; hidden again before it is sent.
-  document.querySelectorAll("input[type=password][data-show]").forEach(function (input) {
+  function makeButton(words, look, act) {
     var button = document.createElement("button");
     button.type = "button";
-    button.className = "quiet reveal";
+    button.className = look;
+    button.textContent = words;
+    button.addEventListener("click", function () { act(button); });
+    return button;
+  }
+
+  // The error summary takes the focus, so that it is read first; its links lead into the field itself.
+  var summary = document.getElementById("e");
+  if (summary) summary.focus();
+  each("#e a", function (link) {
+    link.addEventListener("click", function (event) {
+      var field = document.querySelector(link.hash);
+      if (!field) return;
+      event.preventDefault();
+      (field.labels && field.labels[0] ? field.labels[0] : field).scrollIntoView();
+      field.focus({ preventScroll: true });
+    });
+  });
+
+  // Show and hide a password; hidden again before it is sent.
+  each("input[type=password][data-show]", function (input) {
+    var button = makeButton("", "quiet", function () { set(input.type === "password"); });
     function set(visible) {
       input.type = visible ? "text" : "password";
       button.textContent = visible ? input.dataset.hide : input.dataset.show;
       button.setAttribute("aria-pressed", String(visible));
     }
-    button.addEventListener("click", function () { set(input.type === "password"); });
     input.insertAdjacentElement("afterend", button);
     input.form.addEventListener("submit", function () { set(false); });
     set(false);
   });
 
-  // Copy a key.
-  document.querySelectorAll("[data-copy]").forEach(function (place) {
+  // Copy a key or a reference.
+  each("[data-copy]", function (place) {
     if (!navigator.clipboard) return;
-    var button = document.createElement("button");
-    button.type = "button";
-    button.className = "second";
-    button.textContent = place.dataset.label;
-    button.addEventListener("click", function () {
+    place.insertAdjacentElement("afterend", makeButton(place.dataset.label, "second", function (button) {
       navigator.clipboard.writeText(place.dataset.copy).then(function () {
-        document.getElementById("status").textContent = place.dataset.done;
+        status.textContent = button.textContent = place.dataset.done;
       });
-    });
-    place.insertAdjacentElement("afterend", button);
+    }));
+  });
+
+  each("[data-print]", function (place) {
+    place.appendChild(makeButton(place.dataset.print, "second", function () { window.print(); }));
   });
 
   // The code of the letter's QR stands in the fragment, which no server ever sees.
   var code = document.querySelector("input[name=code][data-prefilled]");
   if (code && /^#[0-9A-Za-z-]{12,20}$/.test(location.hash)) {
-    if (!code.value) {
-      code.value = location.hash.slice(1);
-      document.getElementById("status").textContent = code.dataset.prefilled;
-    }
+    code.value = location.hash.slice(1);
+    status.textContent = code.dataset.prefilled;
     history.replaceState(null, "", location.pathname + location.search);
   }
 
+  // A long list of portals shortens while one types; case and accents do not matter.
+  function plain(text) {
+    return text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  }
+  each("input[data-filter]", function (input) {
+    var items = document.getElementById(input.dataset.filter).children;
+    input.addEventListener("input", function () {
+      var shown = Array.prototype.filter.call(items, function (item) {
+        item.hidden = plain(item.textContent).indexOf(plain(input.value.trim())) < 0;
+        return !item.hidden;
+      });
+      status.textContent = shown.length ? "" : input.dataset.none.replace("{q}", input.value.trim());
+    });
+  });
+
+  // Another language keeps what was typed so far: the server stores it with the step, never passwords or codes.
+  var form = document.querySelector("form[data-keep]");
+  each(form ? ".languages a" : "nothing", function (link) {
+    link.addEventListener("click", function (event) {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || !window.fetch) return;
+      event.preventDefault();
+      function go() { location.assign(link.href); }
+      var typed = new FormData(form);
+      typed.delete("password");
+      fetch(form.dataset.keep, { method: "POST", body: new URLSearchParams(typed) }).then(go, go);
+    });
+  });
+
   // Say that something is being sent; nothing is disabled.
-  document.querySelectorAll("form").forEach(function (form) {
+  each("form", function (form) {
     form.addEventListener("submit", function () { form.setAttribute("aria-busy", "true"); });
   });
   window.addEventListener("pageshow", function () {
-    document.querySelectorAll("form[aria-busy]").forEach(function (form) { form.removeAttribute("aria-busy"); });
+    each("form[aria-busy]", function (form) { form.removeAttribute("aria-busy"); });
   });
 
-  // Where a keyboard is at hand, the one-time code can be typed at once.
-  var otp = document.querySelector("input[autocomplete=one-time-code]");
+  // At sign-in, where a keyboard is at hand, the code can be typed at once.
+  var otp = document.querySelector("input[data-focus]");
   if (otp && !summary && matchMedia("(pointer: fine)").matches) otp.focus();
+
+  // The telephone may offer the texted code to the field (WebOTP); it is never sent without the person.
+  var texted = document.querySelector("input[data-sms]");
+  if (texted && "OTPCredential" in window) {
+    var stop = new AbortController();
+    texted.form.addEventListener("submit", function () { stop.abort(); });
+    navigator.credentials.get({ otp: { transport: ["sms"] }, signal: stop.signal }).then(function (found) {
+      if (found && !texted.value) texted.value = found.code;
+    }, function () {});
+  }
 })();

@@ -23,6 +23,21 @@ def set_cookie(response: Response, kind: str, value: str, *, max_age: int | None
     )  # fmt: skip
 
 
+def remember_portal(slug: str) -> None:
+    """The portal last used in this browser stands first where one chooses."""
+    if last_portal() == slug:
+        return
+
+    @after_this_request
+    def _send(response: Response) -> Response:
+        set_cookie(response, "portal", slug, max_age=400 * 24 * 3600)
+        return response
+
+
+def last_portal() -> str | None:
+    return request.cookies.get(cookie_name("portal"))
+
+
 def browser_secret() -> str | None:
     """The secret this browser sent, if it looks like one of ours."""
     value = cast(str | None, g.get("browser_secret")) or request.cookies.get(cookie_name("browser"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
 
 import structlog
 from flask import Flask, Response, g, jsonify, request
@@ -11,13 +13,15 @@ from werkzeug.exceptions import HTTPException
 
 from idp.chance import pick
 from idp.models.base import db
-from idp.models.portal import Portal
+from idp.models.portal import Portal, find_portal
+from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.texts import format_time
 from idp.web.i18n import text
 from idp.web.render import Frame, page
 from idp.web.session import BLIND
 
+RETRY_AFTER_S = 10
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEYS = {404: "x.404", 405: "x.405", 413: "x.client", 421: "x.404", 429: "x.429", 403: "x.denied", 400: "x.client"}
 
@@ -61,6 +65,26 @@ def error_page(
     return page("errors/error.html", Frame(text(f"{key}.title", **values), portal=portal), view, status=status)
 
 
+def portal_of_request() -> Portal | None:
+    """The portal whose pages this address belongs to: its people know best whom to call."""
+    try:
+        return find_portal(request.path.split("/")[1])
+    except OperationalError:  # an error page must come, also without a database
+        db.session.rollback()
+        return None
+
+
+@lru_cache(maxsize=1)
+def _unavailable() -> bytes:
+    return (PACKAGE / "static" / "503.html").read_bytes()
+
+
+def unavailable_page() -> Response:
+    """The page of an outage: a static file in four languages, for which no database is asked."""
+    headers = {"Content-Type": "text/html; charset=utf-8", "Retry-After": str(RETRY_AFTER_S)}
+    return Response(_unavailable(), 503, headers)
+
+
 def _is_machine(app: Flask) -> bool:
     """Whether this address is one that machines call: they read JSON, also where no view was reached."""
     if request.blueprint in BLIND:
@@ -74,6 +98,14 @@ def _machine_error(code: str, status: int) -> Response:
     return response
 
 
+def _retry_words(key: str, error: HTTPException) -> str | None:
+    """From when on to try again, where the error knows."""
+    seconds = getattr(error, "retry_after", None)
+    if not isinstance(seconds, int):
+        return None
+    return text(f"{key}.text", time=format_time(services().clock.now() + timedelta(seconds=seconds)))
+
+
 def install(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
@@ -83,7 +115,10 @@ def install(app: Flask) -> None:
         if _is_machine(app):
             response = _machine_error("invalid_request" if status < 500 else "server_error", status)
         else:
-            response = error_page(KEYS.get(status, "x.500"), status)
+            portal, key = portal_of_request() if status < 500 else None, KEYS.get(status, "x.500")
+            response = error_page(key, status, portal=portal, words=_retry_words(key, error))
+        if getattr(error, "retry_after", None):
+            response.headers["Retry-After"] = str(error.retry_after)  # type: ignore[attr-defined]
         if status == 405 and getattr(error, "valid_methods", None):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
         return response
@@ -101,8 +136,4 @@ def install(app: Flask) -> None:
         is_outage = isinstance(error, OperationalError)
         if _is_machine(app):
             return _machine_error("temporarily_unavailable" if is_outage else "server_error", 503 if is_outage else 500)
-        if is_outage:
-            response = error_page("x.500", 503)
-            response.headers["Retry-After"] = "10"
-            return response
-        return error_page("x.500", 500)
+        return unavailable_page() if is_outage else error_page("x.500", 500)

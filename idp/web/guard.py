@@ -9,15 +9,16 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, abort, request
+from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
-from idp.models.portal import find_portal
 from idp.services.bundle import services
 from idp.web.browser import browser_secret
-from idp.web.errors import error_page
+from idp.web.errors import error_page, portal_of_request
+from idp.web.i18n import text
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
@@ -55,11 +56,11 @@ def install(app: Flask) -> None:
         if f"{view.__module__}.{view.__name__}" in EXEMPT:
             return None
         if not _is_same_origin():
-            return error_page("x.csrf", 403)
+            return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
         if browser_secret() is None:
-            return error_page("x.cookie", 403, portal=find_portal((request.view_args or {}).get("slug", "")))
+            return error_page("x.cookie", 403, portal=portal_of_request())
         if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), csrf_token().encode()):
-            return error_page("x.csrf", 403)
+            return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
         return None
 
 
@@ -67,6 +68,17 @@ def _has_nul() -> bool:
     """No text that people or machines send has a NUL in it, and PostgreSQL takes none."""
     pairs = [*request.args.items(multi=True), *request.form.items(multi=True), *request.cookies.items(multi=True)]
     return "\0" in request.path or any("\0" in name or "\0" in value for name, value in pairs)
+
+
+def _again() -> tuple[str, str] | None:
+    """The way out of a refused form: its own page, where everything typed before still stands."""
+    path = request.path.split("/do/")[0]
+    try:
+        current_app.url_map.bind("localhost").match(path, method="GET")
+    except HTTPException:
+        return None
+    handle = request.args.get("f")
+    return text("x.retry"), path + (f"?{urlencode({'f': handle})}" if handle else "")
 
 
 def _is_same_origin() -> bool:

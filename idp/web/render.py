@@ -14,6 +14,7 @@ from idp.models.portal import Portal
 from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.texts import LANGUAGE_NAMES
+from idp.web.browser import remember_portal
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
 from idp.web.i18n import here, language, text
@@ -57,6 +58,8 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
     """An HTML page; its CSP lets forms lead to this installation and to the portal's registered origins."""
     if frame.portal is not None:
         allow_form_targets(origins(frame.portal))
+        if frame.form is not None:
+            remember_portal(frame.portal.slug)
     settings = services().settings
     html = render_template(
         template,
@@ -85,6 +88,12 @@ def contact(portal: Portal | None) -> Markup:
     return escape(text("c.contact.own")).replace("{contact}", known) if known else escape(text("c.contact.letter"))
 
 
+def stressed(sentence: str, part: str) -> Markup:
+    """The sentence with this part of it in bold."""
+    words = escape(sentence)
+    return words.replace(escape(part), Markup("<strong>{}</strong>").format(part)) if part else words
+
+
 @lru_cache(maxsize=32)
 def asset(name: str) -> str:
     """The address of a static file, with its version, so that it may be cached for ever."""
@@ -98,6 +107,8 @@ def act(name: str) -> str:
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.globals.update(asset=asset, act=act, contact=contact, theme=theme_address, logo=logo_address)
+    app.jinja_env.globals.update(
+        asset=asset, act=act, contact=contact, stressed=stressed, theme=theme_address, logo=logo_address
+    )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
