@@ -16,16 +16,19 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
+from idp.clock import FrozenClock
+from idp.services.bundle import Services
+from tests.browser.inspect_page import keep_picture
 from tests.browser.letters import Letters
+from tests.browser.world import World
 from tests.support import demonstration
+from tests.support.builders import add_portal
 from tests.support.demonstration import Demo
 from tests.support.ports import five_free_ports
 
-ARTIFACTS = demonstration.ROOT / "test-artifacts"
 HERE = Path(__file__).parent
-PORTAL_HOSTS = "https://*.example.ch/**"
 Opener = Callable[..., Page]
 
 
@@ -92,7 +95,6 @@ def open_page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Ope
     def open_one(language: str = "fr", **options: Any) -> Page:
         context = chromium.new_context(**{"locale": f"{language}-CH", "viewport": WIDE, **options})
         context.set_default_timeout(15_000)
-        context.route(PORTAL_HOSTS, lambda route: route.fulfill(content_type="text/html", body=PORTAL_PAGE))
         contexts.append(context)
         page = context.new_page()
         context.on("page", watch.over)
@@ -101,17 +103,21 @@ def open_page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Ope
 
     yield open_one
     if request.node.stash.get(FAILED, False):
-        ARTIFACTS.mkdir(exist_ok=True)
         for at, page in enumerate(page for context in contexts for page in context.pages):
-            page.screenshot(path=ARTIFACTS / f"{request.node.name}-{at}.png".replace("/", "_"), full_page=True)
+            keep_picture(page, f"{request.node.name}-{at}")
     for context in contexts:
         context.close()
     assert watch.faults == []
 
 
 WIDE = {"width": 1280, "height": 900}
-# Where no portal runs, this page stands at its address.
-PORTAL_PAGE = '<!doctype html><html lang="fr"><link rel="icon" href="data:,"><title>Portal</title><h1>Portal</h1>'
+LANDING = '<!doctype html><html lang="fr"><link rel="icon" href="data:,"><title>Portal</title><h1>Portal</h1>'
+
+
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 40"><rect width="80" height="40" fill="#0b5c7a"/>'
+    '<circle cx="20" cy="20" r="12" fill="#fff"/></svg>'
+)
 
 
 @pytest.fixture
@@ -119,14 +125,25 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
     return environment | {"CONNECT_ISSUER": f"http://localhost:{five_free_ports()}"}
 
 
+class Quiet(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Who asked what is no output of a test."""
+
+
 @pytest.fixture
-def home(web: Flask, environment: dict[str, str]) -> Iterator[str]:
-    """The address of the application of `web`, served to browsers while the test holds its clock and its database."""
+def world(web: Flask, services: Services, clock: FrozenClock, environment: dict[str, str]) -> Iterator[World]:
+    """The application of `web`, served to browsers, while the test holds its clock and its database."""
     issuer = environment["CONNECT_ISSUER"]
-    server = make_server("localhost", urlsplit(issuer).port or 0, web, threaded=True)
+    web.add_url_rule("/landing", "landing", lambda: LANDING)  # here every portal stands
+    at = {"home_url": f"{issuer}/landing", "initiate_login_uri": f"{issuer}/landing"}
+    portals = [
+        add_portal("cpx", logo_svg=LOGO, **at),
+        *(add_portal(slug, place="Genève", **at) for slug in ("fon", "abc", "def", "ghi", "jkl", "mno", "pqr", "stu")),
+    ]
+    server = make_server("localhost", urlsplit(issuer).port or 0, web, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield issuer
+    yield World(web, issuer, services, clock, portals)
     server.shutdown()
     thread.join()
     server.server_close()

@@ -84,7 +84,7 @@ class Walk:
 
     def fill(self, name: str, value: str) -> None:
         self.fields += 1
-        self.page.locator(f"[name={name}]").fill(value)
+        self.page.locator(f"input[name={name}]").fill(value)
 
     def choose(self, name: str, value: str) -> None:
         """A radio button or a box to tick."""

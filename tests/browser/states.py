@@ -1,0 +1,198 @@
+"""Every screen of registration and sign-in in every state it can be in, as a walk that stops at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tests.browser.walk import Walk, international
+from tests.browser.world import World
+
+EMAIL, MOBILE = "helene@example.ch", "079 123 45 67"
+
+
+def entrance(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/")
+    yield "P1"
+    walk.open("/?portal=nix")
+    yield "P1, unknown portal"
+    walk.open("/?q=zzz")
+    yield "P1, nothing found"
+    for name in ("help", "terms", "privacy", "accessibility"):
+        walk.open(f"/{name}?portal=cpx")
+        yield name
+
+
+def code_of_the_letter(walk: Walk, world: World) -> Iterator[str]:
+    first, second = world.portals[:2]
+    walk.open("/cpx/login")
+    walk.press(walk.text("l.register"))
+    yield "R1"
+    walk.press()
+    yield "R1, empty"
+    good, other = world.letter(), world.letter(second)
+    for name, typed in {
+        "too short": good.code[:5],
+        "mistyped": good.code[:5] + ("0" if good.code[5] != "0" else "1") + good.code[6:],
+        "unknown": other.code,
+    }.items():
+        walk.fill("code", typed)
+        walk.press()
+        yield f"R1, {name}"
+    for name, values in {
+        "expired": {"expires_at": world.clock.now() - timedelta(days=1)},
+        "used": {"redeemed_at": world.clock.now()},
+    }.items():
+        letter = world.letter()
+        world.change_code(letter, **values)
+        walk.fill("code", letter.code)
+        walk.press()
+        yield f"R1, {name}"
+    walk.open("/fon/register/code")
+    for _ in range(6):
+        walk.fill("code", good.code)
+        walk.press()
+    yield "R1, too many attempts"
+    walk.open(f"/cpx/r#{good.code}")
+    assert first.slug in walk.page.url
+    yield "R1, filled in from the letter's QR"
+
+
+def email(walk: Walk, world: World) -> Iterator[str]:
+    """Ends at R4 of a person whose name the fund does not know."""
+    walk.open("/cpx/register/code")
+    walk.enter_code(world.letter(given_name="", family_name=""))
+    yield "R2"
+    for name, typed in {"empty": "", "no address": "helene@", "mistyped domain": "helene@gmial.com"}.items():
+        walk.fill("email", typed)
+        walk.press()
+        yield f"R2, {name}"
+    walk.fill("email", EMAIL)
+    walk.press()
+    yield "R3"
+    for name, typed in {"empty": "", "too short": "123", "wrong": "000000"}.items():
+        walk.fill("otp", typed)
+        walk.press()
+        yield f"R3, {name}"
+    walk.press(walk.text("r3.resend"))
+    yield "R3, asked too soon"
+    world.later(seconds=31)
+    walk.press(walk.text("r3.resend"))
+    yield "R3, sent again"
+    world.later(minutes=31)
+    walk.fill("otp", world.code("mail", EMAIL, 0))
+    walk.press()
+    yield "R3, expired"
+    world.fail_messages()
+    walk.page.reload()
+    yield "R3, undelivered"
+    walk.fill("otp", world.code("mail", EMAIL, 0))
+    walk.press()
+    yield "R4"
+    walk.press(walk.text("c.back"))
+    yield "R2, confirmed"
+
+
+def details(walk: Walk, world: World) -> Iterator[str]:
+    """From R1 to R7, with everything one may do wrong on R4 to R6; ends signed in."""
+    letter = world.letter()
+    walk.open("/cpx/register/code")
+    walk.enter_code(letter)
+    walk.enter_email(EMAIL)
+    walk.press()
+    yield "R4, empty"
+    walk.choose("factor", "sms")
+    walk.fill("birth_date", "1958")
+    walk.fill("password", "passwort")
+    walk.fill("mobile", "031 123 45 67")
+    walk.press()
+    yield "R4, too little"
+    walk.fill("birth_date", "28.3.1958")
+    walk.fill("password", "passwort1234")
+    walk.fill("mobile", "+1 212 555 0100")
+    walk.press()
+    yield "R4, common, foreign and not the record's"
+    walk.enter_details(letter, "app")
+    yield "R6"
+    walk.page.locator("summary").click()
+    yield "R6, key as text"
+    app = walk.scan()
+    walk.fill("otp", world.app_code(app, -240))
+    walk.press()
+    yield "R6, clock of the phone"
+    walk.fill("otp", "000000")
+    walk.press()
+    yield "R6, wrong"
+    walk.press(walk.text("r6.switch"))
+    assert walk.page.locator("[name=mobile]").is_visible()
+    yield "R4, from R6 for an SMS"
+    walk.fill("mobile", MOBILE)
+    walk.press()
+    yield "R5"
+    walk.press()
+    yield "R5, empty"
+    world.later(seconds=31)
+    walk.press(walk.text("r5.resend"))
+    yield "R5, sent again"
+    world.fail_messages()
+    walk.page.reload()
+    yield "R5, undelivered"
+    walk.fill("otp", world.code("sms", international(MOBILE), 0))
+    walk.press()
+    yield "R7"
+
+
+def account(walk: Walk, world: World) -> Iterator[str]:
+    """The signed-in person's pages, a second letter, and the way out."""
+    walk.open("/account")
+    yield "account"
+    walk.press(walk.text("acc.add"))
+    yield "account, add a portal"
+    walk.open("/fon/link/code")
+    yield "link, code"
+    world.later(minutes=16)  # past the wait for codes at that portal
+    walk.enter_code(world.letter(world.portals[1]))
+    yield "link, birth date"
+    walk.fill("birth_date", "1.1.1950")
+    walk.press()
+    yield "link, another birth date"
+    walk.open("/logout?client_id=client-cpx")
+    yield "sign-out"
+    walk.press(walk.text("lo.all"))
+    yield "signed out"
+
+
+def sign_in(walk: Walk, world: World) -> Iterator[str]:
+    """L1 to L3 and H1 of a person with both methods."""
+    world.add_app(EMAIL)
+    walk.open("/cpx/login")
+    yield "L1"
+    walk.press()
+    yield "L1, empty"
+    walk.fill("email", EMAIL)
+    walk.fill("password", "not the password")
+    walk.press()
+    yield "L1, wrong"
+    walk.fill("email", "nobody@example.ch")
+    for _ in range(6):
+        walk.fill("password", "not the password")
+        walk.press()
+    yield "L1, too many attempts"
+    walk.sign_in(EMAIL)
+    yield "L2, app"
+    walk.fill("otp", "000000")
+    walk.press()
+    yield "L2, app, wrong"
+    walk.press(walk.text("l2.other"))
+    yield "L3"
+    walk.choose("method", "sms")
+    walk.press()
+    yield "L2, SMS"
+    walk.fill("otp", "12")
+    walk.press()
+    yield "L2, SMS, too short"
+    walk.press(walk.text("l2.lost"))
+    yield "H1"
+
+
+EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in)

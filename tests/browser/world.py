@@ -1,0 +1,87 @@
+"""The application of a test from the other side: its letters, messages, clock and database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pyotp
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from idp.clock import FrozenClock
+from idp.models.base import db
+from idp.models.outbox import OutboxMessage
+from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+from tests.browser.walk import Letter
+from tests.support.builders import add_person
+from tests.support.person import newest_code
+
+BORN = date(1958, 3, 27)
+
+
+@dataclass
+class World:
+    """`portals` are those of the installation; the first has a logo and both factors."""
+
+    app: Flask
+    home: str
+    services: Services
+    clock: FrozenClock
+    portals: list[Portal]
+    issued: int = 0
+
+    def letter(self, portal: Portal | None = None, **changes: object) -> Letter:
+        """A new person's letter."""
+        portal = portal or self.portals[0]
+        self.issued += 1
+        person = add_person(portal, f"P-{self.issued}", birth_date=BORN, **changes)
+        code = self.services.registration_codes.issue(person, portal)
+        db.session.commit()
+        return Letter(portal.slug, code, BORN)
+
+    def change_code(self, letter: Letter, **values: object) -> None:
+        """What time or somebody else does to a letter's code."""
+        digest = self.services.vault.mac("registration-code", letter.code)
+        db.session.execute(update(RegistrationCode).where(RegistrationCode.code_hash == digest).values(**values))
+        db.session.commit()
+
+    def count(self) -> int:
+        db.session.rollback()
+        return db.session.scalar(select(func.count()).select_from(OutboxMessage)) or 0
+
+    def code(self, channel: str, to: str, after: int) -> str:
+        """Messages are queued by the very request that causes them."""
+        assert self.count() > after, (channel, to)
+        return newest_code(channel)
+
+    def fail_messages(self) -> None:
+        """Nothing that waits can be delivered."""
+        db.session.execute(update(OutboxMessage).values(state="dead"))
+        db.session.commit()
+
+    def later(self, **span: float) -> None:
+        self.clock.advance(timedelta(**span))
+
+    def app_code(self, app: pyotp.TOTP, seconds: int = 0) -> str:
+        return app.at(self.clock.now() + timedelta(seconds=seconds))
+
+    def add_app(self, email: str) -> pyotp.TOTP:
+        """Give an account the app as a second method."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        seed = self.services.totp.new_seed()
+        self.services.totp.enrol(account.id, seed, 0)
+        db.session.commit()
+        return pyotp.TOTP(seed)
+
+    def link(self, email: str, portal: Portal) -> None:
+        """The account's owner has a record at this portal too."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        self.issued += 1
+        person: InsuredPerson = add_person(portal, f"P-{self.issued}")
+        person.link(account.id, self.clock.now())
+        db.session.commit()
