@@ -55,7 +55,7 @@ def test_the_guide_by_sms(demo: Demo, letters: Letters, open_page: Opener, langu
     before = demo.count()
     walk.enter_details(first, "sms", mobile)
     assert walk.heading == walk.text("r5.title")
-    assert walk.text("r5.sent", number=mobile) in walk.body
+    assert walk.says("r5.sent", number=mobile)
     walk.fill("otp", demo.code("sms", international(mobile), before))
     walk.press()
     assert walk.heading == walk.text("r7.title")
@@ -64,7 +64,7 @@ def test_the_guide_by_sms(demo: Demo, letters: Letters, open_page: Opener, langu
     assert (len(walk.screens) - 1, walk.fields, walk.activations) == (8, 7, 10)  # ux.md §10.1; the portal is no screen
 
     walk.open(f"{demo.portals[1]}/login")  # signed in, but no record of portal B is linked yet
-    assert walk.text("l.noportal", portal=portal_b) in walk.body
+    assert walk.says("l.noportal", portal=portal_b)
     walk.enter_code(second)
     walk.fill("birth_date", second.birth_date)
     walk.press()

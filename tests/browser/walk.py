@@ -69,6 +69,10 @@ class Walk:
         """All words of the page, spaces made equal."""
         return " ".join(self.page.locator("body").inner_text().split())
 
+    def says(self, key: str, **values: object) -> bool:
+        """Whether this text stands on the page."""
+        return " ".join(self.text(key, **values).split()) in self.body
+
     def errors(self) -> list[str]:
         return [error.inner_text() for error in self.page.locator(".error").all()]
 
