@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event, select
+from sqlalchemy import Engine, event, select
 
 from idp.models.base import Base, db
 
@@ -34,7 +34,7 @@ def changes(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> 
 
 @contextmanager
 def counted_writes() -> Iterator[list[str]]:
-    """The INSERT, UPDATE and DELETE statements of the block, by verb and table."""
+    """The INSERT, UPDATE and DELETE statements of the block, whichever engine runs them, by verb and table."""
     seen: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, _p: Any, _ctx: Any, many: bool) -> None:
@@ -42,8 +42,8 @@ def counted_writes() -> Iterator[list[str]]:
         if words[0] in {"INSERT", "UPDATE", "DELETE"}:
             seen.append(" ".join(words[: 2 if words[0] == "UPDATE" else 3]))
 
-    event.listen(db.engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield seen
     finally:
-        event.remove(db.engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
