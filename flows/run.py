@@ -89,15 +89,15 @@ def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
     return kind(**{name: value for name, value in stored.items() if name in known})
 
 
-def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, **values: Any) -> bool:
-    """Write the run if nobody else did since it was loaded.
+def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, moves: bool, **values: Any) -> bool:
+    """Write the run if its facts are still those that were loaded; `moves` where this changes them.
 
     False when another tab was faster: then nothing of this request stands, so no second mail or SMS goes out.
     """
     done = write(
         update(FlowRun)
         .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
-        .values(version=version + 1, expires_at=now + idle_for, **values)
+        .values(version=version + int(moves), expires_at=now + idle_for, **values)
         .execution_options(synchronize_session=False)
     )
     if done != 1:

@@ -22,16 +22,19 @@ Entries = dict[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class Walk:
-    """One run: `ctx.state` holds what is proved now, `lost` says what was proved and no longer holds."""
+    """One run: `ctx.state` holds what is proved now, which may differ from what is `stored`; `lost` says what was
+    proved and no longer holds.
+    """
 
     journey: Journey
     ctx: Context
+    stored: Any
     lost: Restart | None = None
 
     @classmethod
     def stand(cls, journey: Journey, ctx: Context) -> Walk:
         """Step by step: prove what needs no question, recheck what was proved, stop at what is open."""
-        itinerary, lost = journey.itinerary, None
+        itinerary, stored, lost = journey.itinerary, ctx.state, None
         for step in itinerary.steps:
             if not step.applies(ctx.state):
                 continue
@@ -42,7 +45,7 @@ class Walk:
                 owner = itinerary.find(lost.step)
                 ctx = _proved_by_itself(journey, replace(ctx, state=itinerary.back(ctx.state, owner)), owner)
                 break
-        return cls(journey, ctx, lost)
+        return cls(journey, ctx, stored, lost)
 
     @property
     def current(self) -> Step | None:
@@ -198,7 +201,7 @@ def _save(walk: Walk, state: Any, **values: Any) -> bool:
     ctx = walk.ctx
     return runs.save(
         ctx.run_id, ctx.version, now=ctx.now, idle_for=walk.journey.idle_for(ctx.services.settings),
-        state=runs.freeze(state), **{"errors": {}, "notice": {}, **values},
+        moves=state != walk.stored, state=runs.freeze(state), **{"errors": {}, "notice": {}, **values},
     )  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """E-mail addresses as identifiers: one normal form, and a suggestion where a well-known domain was mistyped.
 
-The normal form is NFC, the whole address case-folded, the domain in IDNA 2008: spellings that a mail server treats
-as one mailbox are one account. Homoglyphs stay distinct, plus and dots are kept.
+The normal form is NFKC, the whole address case-folded, the domain in IDNA 2008: spellings that a mail server treats
+as one mailbox are one account. Homoglyphs stay distinct, plus and dots are kept. Mail goes to the normal form only.
 """
 
 from __future__ import annotations
+
+import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -18,7 +20,7 @@ MAX_LENGTH = 254
 
 def normalise_email(typed: str) -> str | None:
     """The stored form of an address, or None when it is not one complete address."""
-    text = typed.strip()
+    text = unicodedata.normalize("NFKC", typed.strip())
     if len(text) > MAX_LENGTH or any(ord(character) < 32 or character in "\u2028\u2029" for character in text):
         return None
     try:
@@ -27,7 +29,8 @@ def normalise_email(typed: str) -> str | None:
         return None
     if "." not in parts.ascii_domain:
         return None
-    return f"{parts.local_part.casefold()}@{parts.ascii_domain.lower()}"
+    local = unicodedata.normalize("NFKC", parts.local_part.casefold())
+    return f"{local}@{parts.ascii_domain.lower()}"
 
 
 def suggest_email(normalised: str) -> str | None:
