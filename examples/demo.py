@@ -126,8 +126,9 @@ def print_letters(folder: Path, bundle: Services, portal: Portal, persons: Path)
     if report.errors:
         raise SystemExit(f"{persons.name}: {report.errors[:3]}")
     db.session.flush()
-    letters = bundle.letters.issue(portal, bundle.letters.uninvited(portal))
+    letters = bundle.letters.compose(portal, bundle.letters.uninvited(portal))
     (folder / f"letters-{portal.slug}.pdf").write_bytes(bundle.letters.render(letters))
+    bundle.letters.issue(letters)
     return [
         {
             "portal": portal.slug, "code": letter.code, "given_name": letter.person.given_name,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, select, update
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.models.base import Base, db, write
@@ -111,14 +112,26 @@ def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
     return done == 1
 
 
-def revoke_codes(insured_person_id: UUID, now: datetime) -> int:
-    """Void every open code of a person (a new one voids the old); returns how many."""
+def revoke_codes(insured_person_ids: Sequence[UUID], now: datetime) -> int:
+    """Void every open code of these persons (a new one voids the old); returns how many."""
     return write(
         update(RegistrationCode)
         .where(
-            RegistrationCode.insured_person_id == insured_person_id,
+            RegistrationCode.insured_person_id.in_(insured_person_ids),
             RegistrationCode.redeemed_at.is_(None),
             RegistrationCode.revoked_at.is_(None),
         )
         .values(revoked_at=now)
     )
+
+
+def count_codes(insured_person_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many codes each of these persons was ever issued, whatever became of them; who has none is left out."""
+    owner = RegistrationCode.insured_person_id
+    rows = db.session.execute(select(owner, func.count()).where(owner.in_(insured_person_ids)).group_by(owner))
+    return {row[0]: row[1] for row in rows}
+
+
+def count_registered(insured_person_ids: Sequence[UUID]) -> int:
+    linked = InsuredPerson.id.in_(insured_person_ids) & InsuredPerson.account_id.is_not(None)
+    return db.session.scalar(select(func.count()).select_from(InsuredPerson).where(linked)) or 0

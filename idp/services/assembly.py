@@ -78,7 +78,7 @@ def build_services(
         tokens=Tokens(settings, clock, random, vault),
         portals=Portals(clock, random, vault, audit),
         imports=Imports(clock, random, audit),
-        letters=Letters(settings, clock, texts, codes, audit),
+        letters=Letters(settings, clock, random, texts, codes, audit),
     )
 
 

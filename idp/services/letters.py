@@ -6,26 +6,35 @@ The text reaches the typesetter as data, never as markup; the code stands nowher
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeVar
 
 import segno
-import typst
 from sqlalchemy import select
 
+from idp.chance import Random
 from idp.clock import Clock, swiss
+from idp.errors import BadInput
 from idp.models.base import db
-from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.person import InsuredPerson, RegistrationCode, count_codes, count_registered, revoke_codes
 from idp.models.portal import Portal
 from idp.places import TEMPLATES
 from idp.services.audit import Audit, AuditTag
-from idp.services.registration_codes import RegistrationCodes, show
+from idp.services.registration_codes import RegistrationCodes, generate, show
+from idp.services.typesetter import NoGlyph, typeset
 from idp.settings import Settings
 from idp.texts import Texts, format_date
 
 SOURCE = "letters/letter.typ"
 QR_MODULES_AROUND = 4
+MOST_LINES = 6
+BATCH = 500  # parameters of one statement
+LONG_NAME = 45  # characters that fit a window at a size that reads well
+NO_BREAK = "\u00a0"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,18 @@ class Letter:
 
     person: InsuredPerson
     portal: Portal
-    code: str
+    code: str = field(repr=False)
+    last_day: date
+    earlier: int  # codes the person was issued before
 
 
 class Letters:
-    def __init__(self, settings: Settings, clock: Clock, texts: Texts, codes: RegistrationCodes, audit: Audit) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, random: Random, texts: Texts, codes: RegistrationCodes, audit: Audit
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._random = random
         self._texts = texts
         self._codes = codes
         self._audit = audit
@@ -60,27 +74,45 @@ class Letters:
             )
         )
 
-    def issue(self, portal: Portal, persons: list[InsuredPerson]) -> list[Letter]:
-        """A new code for each person, voiding earlier ones; the caller renders, then commits."""
-        letters = []
-        for person in persons:
-            letters.append(Letter(person, portal, self._codes.issue(person, portal)))
-            self._audit.record(AuditTag.CODE_ISSUED, person=person.id, portal=portal.id)
+    def compose(self, portal: Portal, persons: list[InsuredPerson]) -> list[Letter]:
+        """A fresh code for each person. Nothing is stored: print first, then `issue`."""
+        last_day, letters = self._codes.last_day(portal), []
+        for batch in _batches(persons):
+            earlier = count_codes([person.id for person in batch])
+            letters += [
+                Letter(person, portal, generate(self._random), last_day, earlier.get(person.id, 0)) for person in batch
+            ]
         return letters
 
+    def issue(self, letters: list[Letter]) -> None:
+        """Make the codes of printed letters valid and void earlier ones; the caller commits.
+
+        Short on purpose: on SQLite nobody else writes meanwhile. Raises `BadInput` when one of the persons got another
+        code since, or registered: one of two letters would arrive dead.
+        """
+        portal, now = letters[0].portal, self._clock.now()
+        db.session.execute(select(Portal.id).where(Portal.id == portal.id).with_for_update())
+        for batch in _batches(letters):
+            ids = [letter.person.id for letter in batch]
+            revoke_codes(ids, now)
+            earlier = {letter.person.id: letter.earlier for letter in batch if letter.earlier}
+            if count_registered(ids) or count_codes(ids) != earlier:
+                raise BadInput("somebody else issued codes to these persons meanwhile, or one registered; start again")
+            for letter in batch:
+                self._codes.store(letter.code, letter.person, letter.last_day)
+                self._audit.record(AuditTag.CODE_ISSUED, person=letter.person.id, portal=portal.id)
+
     def render(self, letters: list[Letter]) -> bytes:
-        """The PDF of these letters, one page each, in their order."""
-        compiled = typst.compile(
-            str(TEMPLATES / SOURCE),
-            root=str(TEMPLATES),
-            format="pdf",
-            pdf_standards=["ua-1"],
-            ignore_system_fonts=True,
-            sys_inputs={"letters": json.dumps([self._page(letter) for letter in letters])},
-        )
-        if not isinstance(compiled, bytes):
-            raise TypeError("the typesetter returned no document")
-        return compiled
+        """The PDF of these letters, one page each, in their order. Raises `BadInput` naming what cannot be printed."""
+        pages = [self._page(letter) for letter in letters]
+        try:
+            return typeset(TEMPLATES / SOURCE, pages)
+        except NoGlyph:
+            unprintable = [letters[at].person.external_id for at in _unprintable(pages)]
+            if not unprintable:
+                raise
+        reason = "name or address has a character that the letter's typeface lacks"
+        raise BadInput("\n".join(f"{external_id!r}: {reason}" for external_id in unprintable))
 
     def address(self, portal: Portal, language: str, code: str) -> str:
         """What the QR says: the code stands in the fragment, which no server ever sees."""
@@ -88,24 +120,25 @@ class Letters:
 
     def _page(self, letter: Letter) -> dict[str, object]:
         person, portal, language = letter.person, letter.portal, letter.person.language
-        name = f"{person.given_name} {person.family_name}".strip() or person.external_id
-        today = swiss(self._clock.now()).date()
-        values: dict[str, object] = {
+        name = f"{person.given_name} {person.family_name}".strip()
+        values = {
             "portal": portal.name(language), "url": self._settings.issuer, "name": name,
-            "date": format_date(today + timedelta(days=portal.code_life_days)),
+            "date": format_date(letter.last_day),
         }  # fmt: skip
 
         def text(key: str) -> str:
             return self._texts.get(language, f"letter.{key}", **values)
 
+        place = f"{portal.place}, " if portal.place else ""
+        phone, hours = portal.phone.replace(" ", NO_BREAK), portal.opening_hours(language)
         return {
             "language": language,
             "window": portal.letter_window,
             "sender": f"{portal.name(language)}{', ' + portal.place if portal.place else ''}",
-            "address": [name, *person.address][:6],
-            "date": f"{portal.place + ', ' if portal.place else ''}{format_date(today)}",
+            "address": _address_lines(person),
+            "date": f"{place}{format_date(swiss(self._clock.now()).date())}",
             "subject": text("subject")[:1].upper() + text("subject")[1:],
-            "salutation": text("salutation"),
+            "salutation": text("salutation") if name else text("salutation.unnamed"),
             "intro": text("intro"),
             "label": text("code"),
             "code": show(letter.code),
@@ -113,12 +146,37 @@ class Letters:
             "steps": [text("s1"), text("s2"), text("s3")],
             "never": text("never"),
             "help": text("help"),
-            "contact": ", ".join(part for part in (portal.phone, portal.email, portal.opening_hours(language)) if part),
+            "contact": ", ".join(part for part in (phone, portal.email, hours) if part),
             "optional": text("optional"),
             "qr": _qr(self.address(portal, language, letter.code)),
             "qr_alt": self.address(portal, language, "")[:-1],
             "brand": portal.brand_color,
         }
+
+
+def _batches(everything: list[T]) -> Iterator[list[T]]:
+    for at in range(0, len(everything), BATCH):
+        yield everything[at : at + BATCH]
+
+
+def _address_lines(person: InsuredPerson) -> list[str]:
+    """Name and address as they stand in the window; a long name takes two lines where there is room for them."""
+    names = [part for part in (person.given_name, person.family_name) if part]
+    one_line = " ".join(names)
+    is_split = len(one_line) > LONG_NAME and len(names) + len(person.address) <= MOST_LINES
+    return [*(names if is_split else [one_line] if names else []), *person.address]
+
+
+def _unprintable(pages: list[dict[str, object]], first: int = 0) -> list[int]:
+    """Which of these pages cannot be set, found by halves: few are wrong, and each try costs its pages."""
+    try:
+        typeset(TEMPLATES / SOURCE, pages)
+    except NoGlyph:
+        half = len(pages) // 2
+        if not half:
+            return [first]
+        return [*_unprintable(pages[:half], first), *_unprintable(pages[half:], first + half)]
+    return []
 
 
 def _qr(text: str) -> str:

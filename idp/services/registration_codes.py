@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from idp.chance import Random, new_id, pick
-from idp.clock import Clock
+from idp.clock import SWISS_TIME, Clock, swiss
 from idp.models.base import db
 from idp.models.person import InsuredPerson, RegistrationCode, find_code, redeem_code, reserve_code, revoke_codes
 from idp.models.portal import Portal
@@ -21,6 +21,7 @@ from keys import Vault
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 12
 LOOK_ALIKES = str.maketrans("OIL", "011")
+LAST_MOMENT = time(23, 59, 59)
 REDUCTION = 0b100101  # x⁵ + x² + 1, primitive over GF(2)
 
 
@@ -90,9 +91,14 @@ class RegistrationCodes:
 
     def issue(self, person: InsuredPerson, portal: Portal) -> str:
         """A new code for this person, in plain text for the letter; every earlier one is void."""
-        now = self._clock.now()
-        revoke_codes(person.id, now)
         code = generate(self._random)
+        self.revoke(person)
+        self.store(code, person, self.last_day(portal))
+        return code
+
+    def store(self, code: str, person: InsuredPerson, last_day: date) -> None:
+        """Make a code valid until the end of a day on a Swiss clock."""
+        now = self._clock.now()
         db.session.add(
             RegistrationCode(
                 id=new_id(self._random, now),
@@ -100,10 +106,13 @@ class RegistrationCodes:
                 purpose="register",
                 code_hash=self._hash(code),
                 issued_at=now,
-                expires_at=now + timedelta(days=portal.code_life_days),
+                expires_at=datetime.combine(last_day, LAST_MOMENT, SWISS_TIME),
             )
         )
-        return code
+
+    def last_day(self, portal: Portal) -> date:
+        """The day printed on a letter of today."""
+        return swiss(self._clock.now()).date() + timedelta(days=portal.code_life_days)
 
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
@@ -134,7 +143,7 @@ class RegistrationCodes:
 
     def revoke(self, person: InsuredPerson) -> int:
         """Void every open code of a person; returns how many."""
-        return revoke_codes(person.id, self._clock.now())
+        return revoke_codes([person.id], self._clock.now())
 
     def _hash(self, code: str) -> str:
         return self._vault.mac("registration-code", code)
