@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 PREFIX = "CONNECT_"
 PLACEHOLDERS = re.compile(
@@ -19,6 +21,8 @@ PLACEHOLDERS = re.compile(
 )
 RANDOM_LOOKING = 20  # distinct characters; a long random value may hold "test" or "xxx" by chance
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
+LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
 
 Countries = Annotated[tuple[str, ...], NoDecode]
 
@@ -37,7 +41,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     issuer: str = Field(description="public address of this installation, https; http only for localhost")
-    database_url: str = Field("sqlite:///connect.db", description="SQLite file or `postgresql+psycopg://…`")
+    database_url: str = Field("sqlite:///connect.db", repr=False, description="SQLite file or `postgresql+psycopg://…`")
     master_key: SecretStr | None = Field(
         None, description="32 random bytes in base64 (`connect key new-master` prints one)"
     )
@@ -143,6 +147,7 @@ class Settings(BaseModel):
         """What is wrong with a well-formed configuration, one sentence a fault."""
         return [
             *_issuer_faults(self.issuer),
+            *_database_faults(self.database_url),
             *_key_faults(self.master_key, self.master_key_fd, self.master_key_command),
             *_delivery_faults(self),
         ]
@@ -172,7 +177,20 @@ def _issuer_faults(issuer: str) -> list[str]:
         faults.append(f"{PREFIX}ISSUER: must be https; http is for localhost only")
     if parts.path or parts.query or parts.fragment or parts.username:
         faults.append(f"{PREFIX}ISSUER: must be scheme and host only, without path and without a slash at the end")
+    if len(parts.netloc) > LONGEST_HOST:
+        faults.append(f"{PREFIX}ISSUER: the host may have {LONGEST_HOST} characters, because every SMS ends with it")
     return faults
+
+
+def _database_faults(url: str) -> list[str]:
+    try:
+        make_url(url)
+        is_known = DATABASE.fullmatch(url) is not None
+    except (ArgumentError, ValueError):
+        is_known = False
+    if not is_known:
+        return [f"{PREFIX}DATABASE_URL: must begin with sqlite:/// and name a file, or with postgresql+psycopg://"]
+    return []
 
 
 def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flask import Flask
+from sqlalchemy import URL, make_url
 
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
@@ -84,9 +87,9 @@ def build_services(
 
 def attach(app: Flask, services: Services) -> None:
     """Give the application its database and its services."""
-    url = services.settings.database_url
+    url = _located(make_url(services.settings.database_url))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    if url.startswith("postgresql"):
+    if url.get_backend_name() == "postgresql":
         app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
             "pool_pre_ping": True,
             "pool_size": 10,
@@ -99,6 +102,14 @@ def attach(app: Flask, services: Services) -> None:
         if db.engine.dialect.name == "sqlite":
             prepare_sqlite(db.engine)
     app.extensions["connect"] = services
+
+
+def _located(url: URL) -> URL:
+    """A relative SQLite file counts from where the process was started; Flask-SQLAlchemy would have each application
+    look in a folder of its own, and so the command line and the web would write to two databases."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        return url.set(database=str(Path(url.database).absolute()))
+    return url
 
 
 def bare_app(services: Services) -> Flask:
