@@ -40,6 +40,8 @@ class DoneView:
 @dataclass(frozen=True)
 class HelpView:
     call: str
+    number: str
+    hours: str
 
 
 def _portal(slug: str) -> Portal:

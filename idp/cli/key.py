@@ -9,6 +9,9 @@ from idp.models.base import db
 from idp.services.audit import AuditTag
 from keys.jwk import ALGORITHMS
 from keys.master import new_master_key
+from keys.ring import ACTIVE
+
+UNREAD = "a portal that keeps our keys for long may refuse sign-ins until it reads them again"
 
 
 @click.group()
@@ -27,13 +30,19 @@ def show() -> None:
 @key.command(epilog="Example: connect key rotate --alg RS256")
 @click.option("--alg", type=click.Choice(ALGORITHMS), help="only this algorithm; all when left out")
 def rotate(alg: str | None) -> None:
-    """Let the announced keys sign from now on and announce new ones; on an empty ring make the first."""
+    """Let the announced keys sign from now on and announce new ones; on an empty ring make the first.
+
+    The worker does so by the calendar (CONNECT_KEY_ACTIVE_FOR); by hand it is for the first keys and for emergencies.
+    """
     with at_work() as bundle:
         if not bundle.keyring.rows():
             bundle.keyring.ensure()
-            active = [row.kid for row in bundle.keyring.rows() if row.state == "active"]
+            active = [row.kid for row in bundle.keyring.rows() if row.state == ACTIVE]
         else:
+            young = bundle.keyring.announced_lately(alg)
             active = bundle.keyring.rotate(alg)
+            if young:
+                click.echo(f"note: {', '.join(young)}: announced less than a day ago; {UNREAD}", err=True)
         bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg or "all")
         db.session.commit()
         for kid in active:

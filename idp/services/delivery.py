@@ -19,6 +19,7 @@ from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
 from idp.services.attempts import clean_attempts
+from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
 from idp.services.mail import DeliveryFailed, Undeliverable
 
@@ -69,6 +70,7 @@ class Worker:
             if self._cleaned_at is None or now - self._cleaned_at > CLEAN_EVERY:
                 self._cleaned_at = now
                 clean(now)
+                rotate_keys(bundle)
             return len(taken)
 
     def _take(self, bundle: Services) -> list[UUID]:
@@ -124,6 +126,14 @@ class Worker:
         row.state, row.due_at, row.last_error = "waiting", now + timedelta(seconds=BACK_OFF[tries - 1]), error
         log.warning("message_put_off", message=str(row.id), channel=row.channel, tries=tries, error=error)
         db.session.commit()
+
+
+def rotate_keys(bundle: Services) -> None:
+    """Let the next signing keys take over when the calendar says so."""
+    for alg in bundle.keyring.rotate_if_due():
+        bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg)
+        log.info("key_rotated", alg=alg)
+    db.session.commit()
 
 
 def clean(now: datetime) -> int:

@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy import select, update
 
 from idp.clock import Clock
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.signing_key import SigningKey
-from keys import InvalidToken, Vault
+from keys import EnvelopeError, InvalidToken, Vault
 from keys.jwk import ALGORITHMS, PrivateKey, generate, public_document, read_private
 from keys.jws import peek, sign, verify
-from keys.ring import ACTIVE, NEXT, PUBLISHED, RETIRED, Ring, RingKey
+from keys.ring import ACTIVE, NEXT, PUBLISHED, RETIRED, RETIRING, Ring, RingKey
 
 FRESH_FOR = timedelta(seconds=1)
 PUBLISHED_BEFORE_USE = timedelta(hours=24)
@@ -54,34 +54,44 @@ class Keyring:
 
     def rotate(self, alg: str | None = None) -> list[str]:
         """Let the announced key of one algorithm (or of all) sign from now on; returns the kids now active."""
-        now, active = self._clock.now(), []
         for name in ALGORITHMS if alg is None else (alg,):
-            ring = self._read().ring
-            fresh = self._new_row(name)
-            after = ring.rotate(name, _seen(fresh), now)
-            moved = [key for key in after.keys if (before := ring.find(key.kid)) and before.state != key.state]
-            for key in moved:
-                self._move(key, now)
+            self._rotate(name)
+        return [key.kid for key in self._read().ring.keys if key.state == ACTIVE and alg in {None, key.alg}]
+
+    def _rotate(self, alg: str) -> None:
+        """One algorithm in one transaction; when another process moved the same keys first, nothing is left to do."""
+        now, ring, fresh = self._clock.now(), self._read().ring, self._new_row(alg)
+        after = ring.rotate(alg, _seen(fresh), now)
+        moved = [(before, key) for key in after.keys if (before := ring.find(key.kid)) and before.state != key.state]
+        if all(self._move(key, now, before=before.state) for before, key in moved):
             fresh.state = next(key.state for key in after.keys if key.kid == fresh.kid)
             db.session.add(fresh)
             db.session.commit()
-            self._forget()
-            active.append(next(key.kid for key in after.keys if key.alg == name and key.state == ACTIVE))
-        return active
+        else:
+            db.session.rollback()
+        self._forget()
 
     def rotate_if_due(self) -> list[str]:
-        """What the calendar asks for: rotate what signed long enough, drop what no living token needs."""
-        now, ring, rotated = self._clock.now(), self._read().ring, []
+        """What the calendar asks for: rotate what signed long enough, drop what no living token needs; the algorithms
+        that were rotated."""
+        now, due = self._clock.now(), []
         for alg in ALGORITHMS:
-            active = ring.active(alg)
+            active = self._read().ring.active(alg)
             if active and now - active.since >= self._active_for:
-                rotated += self.rotate(alg)
-        retired = [key for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys if key.state == RETIRED]
-        for key in retired:
-            self._move(key, now)
+                self._rotate(alg)
+                due.append(alg)
+        for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys:
+            if key.state == RETIRED:
+                self._move(key, now, before=RETIRING)
         db.session.commit()
         self._forget()
-        return rotated
+        return due
+
+    def announced_lately(self, alg: str | None = None) -> list[str]:
+        """The algorithms whose next key is so young that a portal may not have read it yet."""
+        keys, now = self._read().ring.keys, self._clock.now()
+        young = {key.alg for key in keys if key.state == NEXT and now - key.since < PUBLISHED_BEFORE_USE}
+        return [name for name in ALGORITHMS if name in young and alg in {None, name}]
 
     def sign(self, claims: Mapping[str, Any], *, alg: str, typ: str) -> str:
         """Sign with the active key of this algorithm."""
@@ -105,6 +115,17 @@ class Keyring:
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The public JSON Web Key Set: next, active and retiring keys."""
         return {"keys": [key.public_jwk for key in self._read().ring.published()]}
+
+    def unreadable(self) -> list[str]:
+        """The kids of published keys that this master key does not open."""
+        kids = []
+        for row in self.rows():
+            try:
+                if row.state in PUBLISHED:
+                    self._vault.open(row.sealed_private, f"signing_key.sealed_private.{row.kid}")
+            except EnvelopeError:
+                kids.append(row.kid)
+        return kids
 
     def rows(self) -> list[SigningKey]:
         return list(db.session.scalars(select(SigningKey).order_by(SigningKey.alg, SigningKey.created_at)))
@@ -142,12 +163,13 @@ class Keyring:
         row.state = state
         db.session.add(row)
 
-    def _move(self, key: RingKey, now: datetime) -> None:
+    def _move(self, key: RingKey, now: datetime, *, before: str) -> bool:
+        """Into its new state, once: False when it is no longer in the state it was seen in."""
         values: dict[str, Any] = {"state": key.state, "state_since": now}
         if key.state == RETIRED:
             values["sealed_private"] = ""
-        db.session.execute(
-            update(SigningKey).where(SigningKey.kid == key.kid, SigningKey.state != key.state).values(**values)
+        return (
+            write(update(SigningKey).where(SigningKey.kid == key.kid, SigningKey.state == before).values(**values)) == 1
         )
 
 
