@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 
+from idp.clock import FrozenClock
 from idp.models.account import Account, Phone
 from idp.models.base import Base, db
 from idp.models.flow import AttemptCounter, FlowRun
@@ -52,8 +54,9 @@ def spent(kind: str) -> int:
 
 
 def test_a_registration_that_breaks_at_its_end_leaves_no_account(
-    web: Flask, services: Services, portal: Portal, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., None]
-) -> None:
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch,
+    broken: Callable[..., None],
+) -> None:  # fmt: skip
     person = Person(web)
     code = letter(services, portal)
     person.open("/cpx/register/code")
@@ -61,16 +64,17 @@ def test_a_registration_that_breaks_at_its_end_leaves_no_account(
     person.submit(email="helene@example.ch")
     person.submit(otp=newest_code("mail"))
     enter_details(person, factor="sms", mobile="079 123 45 67")
-    otp = newest_code("sms")
     address = person.address
     with monkeypatch.context() as patch:
         patch.setattr(Outbox, "mail", broken)
-        person.submit(otp=otp)
+        person.submit(otp=newest_code("sms"))
     assert person.page.status_code in {500, 503}
     assert (count(Account), count(Phone), count(Session)) == (0, 0, 0)
     assert db.session.scalars(select(FlowRun)).one().consumed_at is None
+    clock.advance(timedelta(seconds=30))
     person.open(address)
-    person.submit(otp=otp)  # all is proved: trying again ends the registration
+    person.press("resend")
+    person.submit(otp=newest_code("sms"))
     assert person.title == "Votre inscription est terminée"
     assert (count(Account), count(Phone), count(Session)) == (1, 1, 1)
 
@@ -96,7 +100,7 @@ def test_a_guess_stays_counted_when_its_judgement_breaks(
     monkeypatch.setattr(service, method, broken)
     for tries in range(1, 4):
         answer = {"email": "helene@example.ch", "password": "wrong"} if kind == "password" else {"otp": "123456"}
-        assert person.post(form(**answer))[0].status_code in {500, 503}
+        assert person.post(form(0, **answer))[0].status_code in {500, 503}
         assert spent(kind) == tries
         person.open(person.address)
     assert count(Session) == 1
