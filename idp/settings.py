@@ -212,8 +212,8 @@ def _delivery_faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}SMTP_SECURITY: none is for a mail server on this machine only")
     if bool(settings.smtp_username) != bool(settings.smtp_password):
         faults.append(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD: set both or neither")
-    if settings.mail_from.count("@") != 1:
-        faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address")
+    if settings.mail_from.count("@") != 1 or not settings.mail_from.isascii():
+        faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address of plain characters")
     gateway = urlsplit(settings.sms_url)
     if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
         faults.append(f"{PREFIX}SMS_URL: must be https; http is for a gateway on this machine only")

@@ -13,7 +13,7 @@ from idp.models.account import Account
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
-from idp.services.emails import normalise_email
+from idp.services.emails import email_problem, normalise_email
 
 NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
@@ -56,10 +56,8 @@ class CredentialsStep(Step):
         typed, password = answer.get("email", ""), answer.get("password", "")
         errors: dict[str, Message] = {}
         email = normalise_email(typed)
-        if not typed.strip():
-            errors["email"] = Message("e.email.empty")
-        elif email is None:
-            errors["email"] = Message("e.email.format")
+        if email is None:
+            errors["email"] = Message(email_problem(typed))
         if not password:
             errors["password"] = Message("e.pw.cur")
         if errors or email is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Handover, Message, Outcome, Proved
-from idp.services.emails import normalise_email, suggest_email
+from idp.services.emails import email_problem, normalise_email, suggest_email
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,9 @@ class EmailStep(Step):
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         typed = answer.get("suggestion") or answer.get("email", "")
-        if not typed.strip():
-            return retry(email=Message("e.email.empty"))
         email = normalise_email(typed)
         if email is None:
-            return retry(email=Message("e.email.format"))
+            return retry(email=Message(email_problem(typed)))
         suggestion = suggest_email(email)
         if suggestion and normalise_email(answer.get("typed_before", "")) != email:
             return retry(email=Message("e.email.typo", {"suggestion": suggestion}))

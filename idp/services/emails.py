@@ -1,7 +1,8 @@
 """E-mail addresses as identifiers: one normal form, and a suggestion where a well-known domain was mistyped.
 
-The normal form is NFKC, the whole address case-folded, the domain in IDNA 2008: spellings that a mail server treats
-as one mailbox are one account. Homoglyphs stay distinct, plus and dots are kept. Mail goes to the normal form only.
+The normal form is NFKC in lower case, the domain in IDNA 2008: spellings that a mail server treats as one mailbox are
+one account, plus and dots are kept. What stands before the @ must be ASCII then: few mail servers take more (RFC 6531),
+an accent there is a slip of a typing hand nearly always, and no folding may lead to somebody else's mailbox.
 """
 
 from __future__ import annotations
@@ -23,14 +24,27 @@ def normalise_email(typed: str) -> str | None:
     text = unicodedata.normalize("NFKC", typed.strip())
     if len(text) > MAX_LENGTH or any(ord(character) < 32 or character in "\u2028\u2029" for character in text):
         return None
+    if "=?" in text:  # reads as an encoded word in a header (RFC 2047), which means another address
+        return None
     try:
-        parts = validate_email(text, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False)
+        parts = validate_email(
+            text, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False,
+            allow_smtputf8=False,
+        )  # fmt: skip
     except EmailNotValidError:
         return None
     if "." not in parts.ascii_domain:
         return None
-    local = unicodedata.normalize("NFKC", parts.local_part.casefold())
-    return f"{local}@{parts.ascii_domain.lower()}"
+    return f"{parts.local_part.lower()}@{parts.ascii_domain.lower()}"
+
+
+def email_problem(typed: str) -> str:
+    """The message key of why an address cannot be taken."""
+    if not typed.strip():
+        return "e.email.empty"
+    local, _, domain = typed.strip().rpartition("@")
+    is_accented = not local.isascii() and normalise_email(f"x@{domain}") is not None
+    return "e.email.accent" if is_accented else "e.email.format"
 
 
 def suggest_email(normalised: str) -> str | None:

@@ -20,6 +20,7 @@ from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.audit import Audit, AuditTag
+from idp.services.emails import normalise_email
 from idp.services.gsm import septets
 from keys import Vault
 
@@ -84,6 +85,14 @@ def _check_jwks(value: dict[str, Any]) -> dict[str, Any]:
     return {"keys": documents}
 
 
+def _check_email(value: str) -> str:
+    """It stands in `Reply-To` of every mail, so it is held to the rule for persons' addresses."""
+    address = normalise_email(value)
+    if address is None:
+        raise ValueError("must be one e-mail address, without accents before the @")
+    return address
+
+
 def _has_text(value: str) -> str:
     if not value.strip() or any(ord(character) < 32 for character in value):
         raise ValueError("must be one line of text")
@@ -106,7 +115,7 @@ class PortalDetails(BaseModel):
     short_name: Annotated[str, AfterValidator(_check_short_name)]
     place: str = Field("", max_length=60)
     phone: Annotated[str, Field(pattern=r"^\+?[0-9 ()/-]{5,25}$")]
-    email: Annotated[str, Field(pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\"]+$", max_length=254)]
+    email: Annotated[str, AfterValidator(_check_email)]
     hours: Texts = Field(default_factory=dict)
     brand_color: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#0B5C7A"
     home_url: Address
