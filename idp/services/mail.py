@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
+from contextlib import suppress
+from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -13,7 +16,9 @@ from idp.clock import SystemClock
 from idp.services.outbox import Content
 from idp.settings import Settings
 
-TIMEOUT_S = 15
+TIMEOUT_S = 10  # for each answer of the mail server
+SPECIALS = re.compile(r'[<>@,;:"\\]')  # the library loses the quotes around them where it folds a long name
+FORMAT = policy.SMTP.clone(cte_type="7bit")  # not every server says that it takes 8-bit content (RFC 6152)
 
 
 class Undeliverable(Exception):
@@ -37,8 +42,11 @@ class SMTPMailSender:
     def send(self, content: Content) -> None:
         message = self.compose(content)
         try:
-            with self._connect() as server:
-                server.send_message(message, self._settings.mail_from, [content.to])
+            server = self._connect()
+        except (OSError, smtplib.SMTPException) as error:
+            raise DeliveryFailed(type(error).__name__) from None
+        try:
+            server.send_message(message, self._settings.mail_from, [content.to])
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             if all(500 <= code < 600 for code in codes):
@@ -49,21 +57,28 @@ class SMTPMailSender:
             raise kind(f"the mail server answered {error.smtp_code} to the content") from None
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryFailed(type(error).__name__) from None
+        else:
+            # The server took the mail over (RFC 5321 §4.2.5): a bad goodbye must not send it a second time.
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+        finally:
+            server.close()
 
     def compose(self, content: Content) -> EmailMessage:
         """Text and HTML of one mail; header values are set as data, so a line break in a name cannot add a header."""
         local, _, domain = self._settings.mail_from.rpartition("@")
-        message = EmailMessage()
-        message["From"] = Address(display_name=_one_line(content.sender_name), username=local, domain=domain)
+        message = EmailMessage(FORMAT)
+        name = " ".join(SPECIALS.sub(" ", _one_line(content.sender_name)).split())
+        message["From"] = Address(display_name=name, username=local, domain=domain)
         message["To"] = _one_line(content.to)
         message["Subject"] = _one_line(content.subject)
         message["Reply-To"] = _one_line(content.reply_to)
         message["Date"] = format_datetime(SystemClock().now())
         message["Message-ID"] = make_msgid(domain=domain)
         message["Auto-Submitted"] = "auto-generated"
-        message["Content-Language"] = content.language
         message.set_content(content.text)
         message.add_alternative(content.html, subtype="html")
+        message["Content-Language"] = content.language  # after the content, which takes such headers for its own
         return message
 
     def _connect(self) -> smtplib.SMTP:
@@ -88,4 +103,5 @@ class SMTPMailSender:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Without line breaks, also such as an encoded word (RFC 2047) would become when the header is written."""
+    return " ".join(text.split()).replace("=?", "= ?")

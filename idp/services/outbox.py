@@ -63,7 +63,7 @@ class Outbox:
 
         A decoy costs the same and is never sent: whoever made us write it learns nothing (security.md F-10).
         """
-        values = {"portal": portal.name(language), **values}
+        values = {"portal": portal.name(language), "phone": portal.phone, **values}
         subject = self._texts.get(language, f"m.{kind}.subject", **values)
         lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n")
         footer = [
