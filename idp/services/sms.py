@@ -15,7 +15,7 @@ from idp.services.outbox import Content
 from idp.settings import Settings
 
 ASPSMS_OK = "1"
-ASPSMS_BAD_NUMBER = {"4", "16"}  # invalid or unreachable recipient
+ASPSMS_NO_RECIPIENT = "20"  # the number is none that it sends to; every other refusal may pass or be mended
 
 
 class SMSSender(Protocol):
@@ -25,7 +25,7 @@ class SMSSender(Protocol):
 
 
 class ASPSMS:
-    """https://json.aspsms.com: user key, password, originator; StatusCode 1 is success."""
+    """https://json.aspsms.com, SendSimpleTextSMS: user key, password, originator; StatusCode 1 is success."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -37,17 +37,18 @@ class ASPSMS:
             "Originator": self._settings.sms_sender,
             "Recipients": [content.to],
             "MessageText": content.text,
-            "TransactionReferenceNumber": str(message_id),
         }
         answer = _post(self._settings, json.dumps(body).encode(), {})
+        if answer.status != 200:
+            raise DeliveryFailed(f"the gateway answered {answer.status}")
         try:
             status = str(json.loads(answer.body)["StatusCode"])
-        except (ValueError, KeyError, TypeError):
-            raise DeliveryFailed(f"the gateway answered {answer.status} without a status code") from None
-        if status in ASPSMS_BAD_NUMBER:
-            raise Undeliverable(f"the gateway refused the number with status {status}")
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise DeliveryFailed("the gateway answered without a status code") from None
+        if status == ASPSMS_NO_RECIPIENT:
+            raise Undeliverable("the gateway refused the number")
         if status != ASPSMS_OK:
-            raise DeliveryFailed(f"the gateway answered status {status}")
+            raise DeliveryFailed(f"the gateway answered status {status[:3]}")
 
 
 class Webhook:
