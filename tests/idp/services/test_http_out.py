@@ -133,27 +133,27 @@ def test_too_large_an_answer_is_none() -> None:
 
 def _flood(stage: Stage) -> None:
     stage.say("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "")
-    while True:
+    for _ in range(80):
         stage.say("10000", "x" * 65536)
 
 
 def _drip_header(stage: Stage) -> None:
     stage.connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    while True:
+    for _ in range(80):
         stage.connection.sendall(b"x")
         time.sleep(0.05)
 
 
 def _drip_body(stage: Stage) -> None:
     stage.say("HTTP/1.1 200 OK", "Content-Length: 60000", "")
-    while True:
+    for _ in range(80):
         stage.connection.sendall(b"x")
         time.sleep(0.05)
 
 
 def _drip_without_length(stage: Stage) -> None:
     stage.say("HTTP/1.1 200 OK", "")
-    while True:
+    for _ in range(80):
         stage.connection.sendall(b"x")
         time.sleep(0.05)
 
@@ -183,7 +183,7 @@ def test_an_answer_ends_in_time_and_size(manners: Any, cause: str, monkeypatch: 
 def test_a_handshake_that_never_ends_is_ended(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     def drip_handshake(stage: Stage) -> None:
         stage.connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a record of 16 KiB
-        while True:
+        for _ in range(80):
             stage.connection.sendall(b"\x02")
             time.sleep(0.05)
 
