@@ -116,7 +116,7 @@ def test_registration_with_any_address_looks_the_same_and_only_its_owner_is_told
         person.submit(code=codes[kind])
         person.submit(email=address(kind))
         assert person.title == "Consultez votre boîte e-mail"
-        told = newest_message("mail")
+        told = newest_message("mail", to=address(kind))
         assert ("Vous avez déjà un compte Connect" in told) == (kind != "unknown")
         for guess in ("000000", "000001"):
             person.submit(otp=guess)

@@ -92,14 +92,14 @@ class Person:
         self.page, self.address = response, address
 
 
-def newest_message(channel: str) -> str:
-    """The subject and text of the newest queued message of a channel."""
+def newest_message(channel: str, to: str | None = None) -> str:
+    """The subject and text of the newest queued message of a channel, to anybody or to one address."""
     db.session.rollback()
-    row = db.session.scalar(
-        select(OutboxMessage).where(OutboxMessage.channel == channel).order_by(OutboxMessage.id.desc()).limit(1)
+    rows = db.session.scalars(
+        select(OutboxMessage).where(OutboxMessage.channel == channel).order_by(OutboxMessage.id.desc())
     )
-    assert row is not None
-    content = services().outbox.open(row)
+    contents = (services().outbox.open(row) for row in rows)
+    content = next(one for one in contents if to in {None, one.to})
     return f"{content.subject}\n{content.text}"
 
 
