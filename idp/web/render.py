@@ -76,16 +76,27 @@ def contact(portal: Portal | None) -> Markup:
     """Whom to ask, as a sentence whose number and address can be touched: the portal's service, else ours."""
     settings = services().settings
     phone, email = (portal.phone, portal.email) if portal else (settings.support_phone, settings.support_email)
-    ways = {
-        "phone": Markup('<a href="tel:{}">{}</a>').format("".join(phone.split()), phone) if phone else Markup(""),
-        "email": Markup('<a href="mailto:{}">{}</a>').format(email, email) if email else Markup(""),
-    }
+    ways = {"phone": _telephone(phone), "email": _mailbox(email)}
     if portal is not None:
         hours = portal.opening_hours(language())
         sentence = escape(text("c.contact", portal=portal.name(language()), hours=hours)).replace(" ()", "")
         return sentence.replace("{phone}", ways["phone"]).replace("{email}", ways["email"])
     known = Markup(", ").join(way for way in ways.values() if way)
     return escape(text("c.contact.own")).replace("{contact}", known) if known else escape(text("c.contact.letter"))
+
+
+def _telephone(number: str) -> Markup:
+    return Markup('<a href="tel:{}">{}</a>').format("".join(number.split()), number) if number else Markup("")
+
+
+def _mailbox(address: str) -> Markup:
+    return Markup('<a href="mailto:{}">{}</a>').format(address, address) if address else Markup("")
+
+
+def linked(sentence: str, portal: Portal) -> Markup:
+    """The sentence with the portal's telephone and mail address as links."""
+    words = escape(sentence).replace(escape(portal.phone), _telephone(portal.phone))
+    return words.replace(escape(portal.email), _mailbox(portal.email))
 
 
 def stressed(sentence: str, part: str) -> Markup:
@@ -108,7 +119,7 @@ def act(name: str) -> str:
 
 def install(app: Flask) -> None:
     app.jinja_env.globals.update(
-        asset=asset, act=act, contact=contact, stressed=stressed, theme=theme_address, logo=logo_address
+        asset=asset, act=act, contact=contact, linked=linked, stressed=stressed, theme=theme_address, logo=logo_address
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

@@ -11,6 +11,7 @@ from typing import Any
 import axe_playwright_python
 from playwright.sync_api import CDPSession, Page
 
+from tests.browser import markup
 from tests.support.demonstration import ROOT
 
 ARTIFACTS = ROOT / "test-artifacts"
@@ -61,7 +62,7 @@ SIZES = """() => {
     if (seen(one) && Math.round(height * 10) / 10 < least) small.push(`${one.outerHTML.slice(0, 60)}: ${height}`);
   });
   check("button:not(.quiet),.button,input:not([type=hidden]):not([type=radio]):not([type=checkbox])", 48);
-  check(".quiet,nav a,footer li a,.back,.more p > a,.links a,summary,.choice", 44);
+  check(".quiet,nav a,footer li a,.back,.go a,.links a,summary,.choice", 44);
   check("input[type=radio],input[type=checkbox]", 28);
   return small;
 }"""
@@ -83,7 +84,8 @@ def axe_source() -> str:
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds wrong or cannot decide; the words drawn in a picture are the picture's."""
-    page.evaluate(axe_source())
+    if page.evaluate("window.axe === undefined"):
+        page.evaluate(axe_source())
     options = {"runOnly": TAGS, "resultTypes": ["violations", "incomplete"]}
     found: dict[str, Any] = page.evaluate("options => axe.run(document, options)", options)
     return [
@@ -136,7 +138,9 @@ def _value(node: dict[str, Any], name: str) -> str:
 
 def inspect(page: Page, name: str, language: str, schemes: tuple[str, ...] = ("light",)) -> list[str]:
     """Everything that is wrong with the page as it stands."""
-    faults = [f"structure: {one}" for one in page.evaluate(STRUCTURE)]
+    source = page.context.request.get(page.url).text()
+    faults = [f"markup: {one}" for one in markup.faults(source)]
+    faults += [f"structure: {one}" for one in page.evaluate(STRUCTURE)]
     if page.locator("html").get_attribute("lang") != language:
         faults.append("language of the page")
     title, heading = page.title(), page.locator("h1").inner_text()

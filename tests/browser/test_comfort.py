@@ -41,6 +41,16 @@ def test_the_portal_last_used_stands_first(world: World, open_page: Opener) -> N
     assert rest == sorted(rest)
 
 
+def test_the_customer_service_is_one_touch_away(world: World, open_page: Opener) -> None:
+    walk = Walk(open_page(), world.home, world)
+    for path, parts in {"/cpx/register/code": ("main", "footer"), "/cpx/login/help": ("main", "footer")}.items():
+        walk.open(path)
+        for part in parts:
+            assert walk.page.locator(part).locator("a[href='tel:0581234567']").count() == 1, (path, part)
+    assert walk.says("rec.call", phone="058 123 45 67")
+    assert walk.says("rec.hours", hours="8–17")
+
+
 def test_the_key_of_the_app_is_copied_and_said(world: World, open_page: Opener) -> None:
     walk, letter = Walk(open_page(), world.home, world), world.letter()
     walk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

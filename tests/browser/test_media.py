@@ -66,7 +66,7 @@ def test_a_printed_app_page_can_be_scanned_and_read(world: World, open_page: Ope
     walk = Walk(open_page(), world.home, world)
     to_app(walk, world)
     app = walk.scan()
-    paper = pypdfium2.PdfDocument(walk.page.pdf(format="A4", margin=dict.fromkeys(("top", "left", "right"), "2cm")))
+    paper = pypdfium2.PdfDocument(walk.page.pdf(format="A4", margin={"top": "2cm", "left": "2cm", "right": "2cm"}))
     words = "".join(page.get_textpage().get_text_range() for page in paper)
     picture = io.BytesIO()
     paper[0].render(scale=2).to_pil().save(picture, "png")
