@@ -235,3 +235,29 @@ def test_a_long_wait_is_told_as_a_clock_time(
     assert "secondes" not in person.text
     person.press("resend")
     assert "Réessayez à partir de 15:30" in person.text
+
+
+def test_one_letter_cannot_reach_any_number_and_any_mailbox(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    person = Person(web)
+    person.open("/cpx/register/code")
+    person.submit(code=letter(services, portal))
+    for at in range(24):
+        person.submit(email=f"victim{at}@example.ch")
+        assert person.title == "Consultez votre boîte e-mail"
+        person.open(person.address.replace("email-code", "email"))
+    assert count("mail") == 20
+    clock.advance(timedelta(hours=25))
+    person = Person(web)
+    person.open("/cpx/register/code")
+    person.submit(code=letter(services, portal, "P-2"))
+    person.submit(email="own@example.ch")
+    person.submit(otp=newest_code("mail"))
+    for at in range(14):
+        person.submit(birth_date=BORN, password=PASSWORD, terms="yes", factor="sms", mobile=f"+4179123{at:04}")
+        assert person.title == "Saisissez le code SMS"
+        person.open(person.address.replace("sms", "details"))
+    assert count("sms") == 10
+    person.submit(birth_date=BORN, password=PASSWORD, terms="yes", factor="app")
+    assert person.title == "Configurez l’application Authenticator"  # the way out that costs nothing stays open
