@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -204,3 +205,28 @@ def test_the_last_form_sent_twice_at_once_makes_one_account_and_one_welcome(
     assert db.session.scalar(registered) == 1
     response = person.client.get(person.address, base_url=ISSUER)
     assert response.status_code in {303, 200}
+
+
+def test_a_code_is_redeemed_by_the_run_that_holds_it_and_once_of_64_times(
+    app: Flask, services: Services, portal: Portal
+) -> None:
+    letter(services, portal)
+    code_id = db.session.scalars(select(RegistrationCode.id)).one()
+    holder, other = UUID(int=1), UUID(int=2)
+    row = services.registration_codes.holder(code_id)
+    assert row is not None
+    assert services.registration_codes.reserve(row, holder)
+    db.session.commit()
+    assert not services.registration_codes.redeem(code_id, other)
+    db.session.remove()
+    barrier = Barrier(64)
+
+    def redeem(_: int) -> bool:
+        with app.app_context():
+            barrier.wait()
+            done = services.registration_codes.redeem(code_id, holder)
+            db.session.commit()
+            return done
+
+    with ThreadPoolExecutor(64) as pool:
+        assert Counter(pool.map(redeem, range(64))) == {True: 1, False: 63}
