@@ -1,0 +1,402 @@
+"""fapi2-security-profile-final-test-plan: private_key_jwt, DPoP, OpenID Connect, plain FAPI."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, RSAKey
+
+from tests.conformance import conditions
+from tests.conformance.fapi import FAPIClient, Key, new_key, public
+from tests.conformance.provider import Callback, Provider
+from tests.conformance.suite import VERIFIER, Answer, Client, Shown, Suite, challenge
+
+FAPI_ALGS = {"PS256", "ES256", "EdDSA"}
+
+
+@pytest.fixture(scope="session")
+def registered(provider: Provider) -> list[tuple[Client, Key, str]]:
+    """Two static clients with different keys; the second one's redirect address has a query."""
+    made = []
+    for slug, alg, id_alg, path in (
+        ("fapi-1", "PS256", "PS256", "/callback"),
+        ("fapi-2", "ES256", "ES256", "/callback?x=1"),
+    ):
+        key = new_key(alg)
+        address = provider.portal_origin + path
+        client_id, _ = provider.add_portal(
+            slug, security_profile="fapi2", token_endpoint_auth_method="private_key_jwt", require_par=True,
+            dpop_bound_access_tokens=True, refresh_rotation=False, id_token_signed_response_alg=id_alg,
+            jwks={"keys": [public(key, alg, "client-key")]}, redirect_uris=[address],
+        )  # fmt: skip
+        made.append((Client(client_id, None, address, auth_method="private_key_jwt", alg=id_alg), key, alg))
+    return made
+
+
+@pytest.fixture
+def fapi(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
+    client, key, alg = registered[0]
+    return FAPIClient(suite, client, key, alg)
+
+
+@pytest.fixture
+def second(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
+    client, key, alg = registered[1]
+    return FAPIClient(suite, client, key, alg)
+
+
+def refused(answer: Answer, *codes: str) -> None:
+    assert answer.status in {400, 401}, (answer.status, answer.text)
+    assert answer.json["error"] in codes, answer.json
+    assert conditions.PRINTABLE.fullmatch(answer.json.get("error_description", ""))
+
+
+def stopped(outcome: Callback | Shown, *codes: str) -> None:
+    """An error at the portal, or a page that goes nowhere."""
+    if isinstance(outcome, Callback):
+        conditions.check_error(outcome.parameters, *codes)
+    else:
+        assert outcome.status >= 400
+
+
+def test_discovery_end_point_verification(suite: Suite) -> None:
+    found = suite.metadata
+    assert "code" in found["response_types_supported"]
+    assert found["pushed_authorization_request_endpoint"].startswith("https://")
+    assert found["authorization_response_iss_parameter_supported"] is True
+    assert "S256" in found["code_challenge_methods_supported"]
+    assert {"private_key_jwt", "tls_client_auth"} & set(found["token_endpoint_auth_methods_supported"])
+    for name in (
+        "id_token_signing_alg_values_supported", "token_endpoint_auth_signing_alg_values_supported",
+        "dpop_signing_alg_values_supported",
+    ):  # fmt: skip
+        assert FAPI_ALGS & set(found[name]), name
+    assert "RS256" not in found["dpop_signing_alg_values_supported"]
+    assert isinstance(found["require_pushed_authorization_requests"], bool)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_happy_flow(suite: Suite, fapi: FAPIClient, second: FAPIClient, which: int) -> None:
+    one = (fapi, second)[which]
+    request_uri = one.pushed() if which == 0 else one.pushed(dpop_jkt=one.thumbprint())
+    callback = one.visit(request_uri)
+    assert isinstance(callback, Callback)
+    answer = {name: value for name, value in callback.parameters.items() if name != "x"}
+    conditions.check_success(answer, one.issuer, "suite-state")
+    tokens = one.tokens(answer["code"])
+    for header in ({}, {"Accept": "application/json;q=0.1, text/weird"}):
+        found = suite.wire.send(
+            "GET", suite.metadata["userinfo_endpoint"],
+            headers={
+                "Authorization": f"DPoP {tokens['access_token']}",
+                "DPoP": one.proof("GET", suite.metadata["userinfo_endpoint"], token=tokens["access_token"]), **header,
+            },
+        )  # fmt: skip
+        assert found.status == 200
+        assert found.json["sub"] == tokens["claims"]["sub"]
+        assert "date" in found.headers
+    in_query = suite.wire.send("GET", f"{suite.metadata['userinfo_endpoint']}?access_token={tokens['access_token']}")
+    assert in_query.status in {400, 401}
+
+
+def test_user_rejects_authentication(suite: Suite, fapi: FAPIClient) -> None:
+    request_uri = fapi.pushed()
+    page = suite.page()
+    before = len(suite.provider.portal_side.received)
+    page.goto(f"{suite.metadata['authorization_endpoint']}?client_id={fapi.client.client_id}&request_uri={request_uri}")
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_url(f"{suite.provider.portal_origin}/**")
+    page.close()
+    (callback,) = suite.provider.portal_side.received[before:]
+    conditions.check_error(callback.parameters, "access_denied")
+    assert callback.parameters["state"] == "suite-state"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": None},
+        {"nonce": None},
+        {"nonce": "n" * 64},
+        {"scope": "profile openid"},
+        {"nonce": "n" * 384},
+        {"state": "s" * 512},
+    ],
+    ids=["without-state", "without-nonce", "64-char-nonce", "other-scope-order", "long-nonce", "long-state"],
+)
+def test_ensure_authorization_request(fapi: FAPIClient, changes: dict[str, str | None]) -> None:
+    nonce = fapi.parameters(**changes).get("nonce")
+    fapi.tokens(fapi.code(**changes), nonce)
+
+
+def test_state_and_nonce_outside_the_pushed_request_do_not_count(fapi: FAPIClient) -> None:
+    callback = fapi.visit(fapi.pushed(), state="outside", nonce="outside")
+    assert isinstance(callback, Callback)
+    conditions.check_success(callback.parameters, fapi.issuer, "suite-state")
+    fapi.tokens(callback.parameters["code"])
+
+
+def test_ensure_redirect_uri_in_authorization_request(fapi: FAPIClient) -> None:
+    refused(fapi.push(redirect_uri=None), "invalid_request")
+
+
+def test_tolerate_unregistered_redirect_uri_by_refusing_it(fapi: FAPIClient) -> None:
+    refused(fapi.push(redirect_uri=f"{fapi.suite.provider.portal_origin}/other"), "invalid_request")
+
+
+def test_ensure_unsigned_authorization_request_without_using_par_fails(suite: Suite, fapi: FAPIClient) -> None:
+    outcome = suite.authorize(fapi.client, code_challenge=challenge(), code_challenge_method="S256")
+    stopped(outcome, "invalid_request")
+
+
+@pytest.mark.parametrize("response_type", ["code id_token", "code token", "token", "id_token"])
+def test_ensure_other_response_types_fail(fapi: FAPIClient, response_type: str) -> None:
+    refused(fapi.push(response_type=response_type), "unsupported_response_type", "invalid_request")
+
+
+@pytest.mark.parametrize("scheme", ["dPOP", "dpop", "DPOP"])
+def test_access_token_type_header_case_sensitivity(fapi: FAPIClient, scheme: str) -> None:
+    tokens = fapi.tokens(fapi.code())
+    assert fapi.resource(tokens["access_token"], scheme=scheme).status == 200
+
+
+def test_check_dpop_proof_nbf_exp(suite: Suite, fapi: FAPIClient) -> None:
+    now = int(suite.now())
+    endpoint = suite.metadata["token_endpoint"]
+    answer = fapi.redeem(fapi.code(), proof=fapi.proof("POST", endpoint, nbf=now - 5, exp=now + 60))
+    assert answer.status == 200, answer.text
+
+
+@pytest.mark.parametrize("seconds", [-10, 10], ids=["before", "after"])
+def test_ensure_dpopproof_with_iat_10seconds(suite: Suite, fapi: FAPIClient, seconds: int) -> None:
+    endpoint = suite.metadata["token_endpoint"]
+    proof = fapi.proof("POST", endpoint, iat=int(suite.now()) + seconds)
+    assert fapi.redeem(fapi.code(), proof=proof).status == 200
+
+
+def test_ensure_mismatched_dpop_jkt_fails(suite: Suite, fapi: FAPIClient) -> None:
+    endpoint = suite.metadata["pushed_authorization_request_endpoint"]
+    other = ECKey.generate_key("P-256").thumbprint()
+    answer = fapi.push(headers={"DPoP": fapi.proof("POST", endpoint)}, dpop_jkt=other)
+    refused(answer, "invalid_request", "invalid_dpop_proof")
+
+
+@pytest.mark.parametrize("by", ["dpop_jkt", "proof"])
+def test_ensure_token_endpoint_fails_with_mismatched_key(suite: Suite, fapi: FAPIClient, by: str) -> None:
+    endpoint = suite.metadata["pushed_authorization_request_endpoint"]
+    if by == "dpop_jkt":
+        request_uri = fapi.pushed(dpop_jkt=fapi.thumbprint())
+    else:
+        request_uri = fapi.push(headers={"DPoP": fapi.proof("POST", endpoint)}).json["request_uri"]
+    code = fapi.code_of(request_uri)
+    fapi.dpop_key = ECKey.generate_key("P-256")
+    refused(fapi.redeem(code), "invalid_grant", "invalid_dpop_proof")
+
+
+@pytest.mark.parametrize("by", ["dpop_jkt", "proof"])
+def test_ensure_dpop_binding_success(suite: Suite, fapi: FAPIClient, by: str) -> None:
+    endpoint = suite.metadata["pushed_authorization_request_endpoint"]
+    if by == "dpop_jkt":
+        request_uri = fapi.pushed(dpop_jkt=fapi.thumbprint())
+    else:
+        request_uri = fapi.push(headers={"DPoP": fapi.proof("POST", endpoint)}).json["request_uri"]
+    fapi.tokens(fapi.code_of(request_uri))
+
+
+FOREIGN = ECKey.generate_key("P-256")
+RSA = RSAKey.generate_key(2048)
+BAD_PROOFS: dict[str, dict[str, Any]] = {
+    "missing typ": {"header": {"typ": None}},
+    "wrong typ": {"header": {"typ": "jwt"}},
+    "missing jwk": {"header": {"jwk": None}},
+    "none": {"header": {"alg": "none"}},
+    "RS256": {"header": {"alg": "RS256", "jwk": RSA.as_dict(private=False)}, "key": RSA},
+    "bad signature": {"key": FOREIGN},
+    "private jwk": {"header": {"jwk": "private"}},
+    "missing jti": {"jti": None},
+    "missing htm": {"htm": None},
+    "missing htu": {"htu": None},
+    "missing iat": {"iat": None},
+    "missing ath": {"ath": None},
+    "wrong htm": {"htm": "POST"},
+    "wrong htu": {"htu": "https://op.connect.test/other"},
+    "wrong ath": {"ath": "x" * 43},
+    "wrong key": {"header": {"jwk": FOREIGN.as_dict(private=False)}, "key": FOREIGN},
+    "iat an hour ago": {"iat": -3600},
+    "iat in an hour": {"iat": 3600},
+}
+
+
+@pytest.fixture
+def bound(fapi: FAPIClient) -> dict[str, Any]:
+    return fapi.tokens(fapi.code())
+
+
+def test_dpop_negative_tests(suite: Suite, fapi: FAPIClient) -> None:
+    access_token = fapi.tokens(fapi.code())["access_token"]
+    url = suite.metadata["userinfo_endpoint"]
+    for name, changes in BAD_PROOFS.items():
+        bent = {key: dict(value) if isinstance(value, dict) else value for key, value in changes.items()}
+        if isinstance(bent.get("iat"), int):
+            bent["iat"] = int(suite.now()) + bent["iat"]
+        if bent.get("header", {}).get("jwk") == "private":
+            bent["header"]["jwk"] = fapi.dpop_key.as_dict(private=True)
+        answer = fapi.resource(access_token, proof=fapi.proof("GET", url, token=access_token, **bent))
+        assert answer.status in {400, 401}, name
+        assert "dpop" in answer.headers["www-authenticate"].lower(), name
+    assert fapi.resource(access_token, proof=None).status in {400, 401}
+    assert fapi.resource(access_token, proof="not.a.proof").status in {400, 401}
+    assert fapi.resource(access_token, scheme="Bearer").status in {400, 401}
+    twice = fapi.proof("GET", url, token=access_token) + ", " + fapi.proof("GET", url, token=access_token)
+    assert fapi.resource(access_token, proof=twice).status in {400, 401}
+    replayed = fapi.proof("GET", url, token=access_token)
+    assert fapi.resource(access_token, proof=replayed).status == 200
+    assert fapi.resource(access_token, proof=replayed).status in {400, 401}
+    fine = fapi.proof("GET", f"{url}", token=access_token, htu=f"{url}?a=b#c", unknown="claim")
+    assert fapi.resource(access_token, proof=fine).status == 200
+
+
+def test_ensure_client_id_in_token_endpoint(fapi: FAPIClient, second: FAPIClient) -> None:
+    answer = fapi.redeem(fapi.code(), client_id=second.client.client_id)
+    refused(answer, "invalid_client", "invalid_request", "invalid_grant")
+
+
+def test_ensure_authorization_code_is_bound_to_client(fapi: FAPIClient, second: FAPIClient) -> None:
+    code = fapi.code()
+    refused(second.redeem(code, redirect_uri=fapi.client.redirect_uri), "invalid_grant")
+
+
+def test_ensure_holder_of_key_required(fapi: FAPIClient) -> None:
+    refused(fapi.redeem(fapi.code(), proof=None), "invalid_dpop_proof", "invalid_request", "invalid_grant")
+
+
+def test_attempt_reuse_authorization_code_after_one_second(suite: Suite, fapi: FAPIClient) -> None:
+    code = fapi.code()
+    tokens = fapi.tokens(code)
+    suite.provider.clock.advance(timedelta(seconds=1))
+    refused(fapi.redeem(code), "invalid_grant")
+    assert fapi.resource(tokens["access_token"]).status == 401
+
+
+def test_attempt_to_use_expired_authorization_code(suite: Suite, fapi: FAPIClient) -> None:
+    code = fapi.code()
+    suite.provider.clock.advance(timedelta(seconds=62))
+    refused(fapi.redeem(code), "invalid_grant")
+
+
+def bad_assertions(fapi: FAPIClient) -> dict[str, str]:
+    now = int(fapi.suite.now())
+    return {
+        "RS256": fapi.assertion(alg="RS256", key=RSA),
+        "RS256 with its own key": fapi.assertion(alg="RS256"),
+        "missing": "",
+        "expired": fapi.assertion(exp=now - 300, iat=now - 400, nbf=now - 400),
+        "wrong aud": fapi.assertion(aud="https://other.example/"),
+        "array aud": fapi.assertion(aud=[fapi.issuer, "https://other.example/"]),
+        "array of one": fapi.assertion(aud=[fapi.issuer]),
+        "par endpoint aud": fapi.assertion(aud=fapi.suite.metadata["pushed_authorization_request_endpoint"]),
+        "token endpoint aud": fapi.assertion(aud=fapi.suite.metadata["token_endpoint"]),
+        "no sub": fapi.assertion(sub=None),
+        "nbf over 60 seconds": fapi.assertion(nbf=now + 62),
+    }
+
+
+def test_client_assertions_are_refused_at_the_token_endpoint(fapi: FAPIClient) -> None:
+    code = fapi.code()
+    for name, assertion in bad_assertions(fapi).items():
+        answer = fapi.redeem(code, assertion=assertion)
+        assert answer.status in {400, 401}, name
+        assert answer.json["error"] in {"invalid_client", "invalid_request"}, name
+    fapi.tokens(code)
+
+
+def test_client_assertions_are_refused_at_par(fapi: FAPIClient) -> None:
+    for name, assertion in bad_assertions(fapi).items():
+        answer = fapi.push(assertion=assertion)
+        assert answer.status in {400, 401}, name
+        assert answer.json["error"] in {"invalid_client", "invalid_request"}, name
+
+
+def test_par_ensure_jwt_client_assertions_nbf_8_seconds_in_the_future_is_accepted(fapi: FAPIClient) -> None:
+    now = int(fapi.suite.now())
+    assert fapi.push(assertion=fapi.assertion(nbf=now + 8, iat=now + 8)).status == 201
+
+
+def test_refresh_token(suite: Suite, fapi: FAPIClient, second: FAPIClient) -> None:
+    tokens = fapi.tokens(fapi.code(scope="openid offline_access", prompt="consent"))
+    form: dict[str, str | None] = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    refused(second.token(form), "invalid_grant")
+    refused(fapi.token(form, assertion=""), "invalid_client", "invalid_request")
+    refused(fapi.token(form, proof=None), "invalid_dpop_proof", "invalid_request", "invalid_grant")
+    suite.provider.clock.advance(timedelta(seconds=2))
+    fapi.dpop_key = ECKey.generate_key("P-256")
+    answer = fapi.token(form)
+    conditions.check_token_answer(answer.status, answer.headers, answer.json, token_type="DPoP")
+    assert fapi.resource(answer.json["access_token"]).status == 200
+    suite.provider.clock.advance(timedelta(seconds=30))
+    assert fapi.token(form).status == 200
+
+
+def test_par_ensure_reused_request_uri_prior_to_auth_completion_succeeds(suite: Suite, fapi: FAPIClient) -> None:
+    request_uri = fapi.pushed()
+    page = suite.page()
+    page.goto(f"{suite.metadata['authorization_endpoint']}?client_id={fapi.client.client_id}&request_uri={request_uri}")
+    page.close()
+    fapi.tokens(fapi.code_of(request_uri))
+
+
+def test_par_attempt_reuse_request_uri(fapi: FAPIClient) -> None:
+    request_uri = fapi.pushed()
+    fapi.code_of(request_uri)
+    stopped(fapi.visit(request_uri), "invalid_request_uri", "invalid_request")
+
+
+def test_par_attempt_to_use_expired_request_uri(suite: Suite, fapi: FAPIClient) -> None:
+    request_uri = fapi.pushed()
+    suite.provider.clock.advance(timedelta(seconds=601))
+    stopped(fapi.visit(request_uri), "invalid_request_uri", "invalid_request")
+
+
+def test_par_attempt_to_use_request_uri_for_different_client(fapi: FAPIClient, second: FAPIClient) -> None:
+    stopped(fapi.visit(fapi.pushed(), second.client.client_id), "invalid_request_uri", "invalid_request")
+
+
+def test_par_authorization_request_containing_request_uri_form_param(fapi: FAPIClient) -> None:
+    refused(fapi.push(request_uri=fapi.pushed()), "invalid_request", "request_uri_not_supported")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_par_attempt_invalid_http_method(suite: Suite, method: str) -> None:
+    answer = suite.wire.send(method, suite.metadata["pushed_authorization_request_endpoint"])
+    assert answer.status == 405
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code_challenge": None, "code_challenge_method": None},
+        {"code_challenge_method": "plain", "code_challenge": VERIFIER},
+        {"code_challenge_method": None},
+    ],
+    ids=["ensure-pkce-required", "plain-pkce-rejected", "no-method"],
+)
+def test_par_pkce(fapi: FAPIClient, changes: dict[str, str | None]) -> None:
+    refused(fapi.push(**changes), "invalid_request")
+
+
+@pytest.mark.parametrize("verifier", [None, "w" * 54], ids=["required", "incorrect"])
+def test_ensure_pkce_code_verifier(fapi: FAPIClient, verifier: str | None) -> None:
+    refused(fapi.redeem(fapi.code(), code_verifier=verifier), "invalid_grant", "invalid_request")
+
+
+def test_par_without_duplicate_parameters(fapi: FAPIClient) -> None:
+    fapi.tokens(fapi.code())
+
+
+def test_claims_parameter_identity_claims(fapi: FAPIClient) -> None:
+    tokens = fapi.tokens(fapi.code(claims='{"userinfo":{"given_name":null,"email":{"essential":true}}}'))
+    found = fapi.resource(tokens["access_token"]).json
+    assert found["given_name"] == "Buffy"
+    assert "@" in found["email"]
