@@ -27,6 +27,7 @@ from tests.actions import register
 from tests.support import servers
 from tests.support.builders import add_portal
 from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_database, redis_database, sqlite_database
+from tests.support.every_answer import watch
 from tests.support.person import Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
@@ -140,11 +141,13 @@ def signing_keys(app: Flask, services: Services) -> None:
 
 @pytest.fixture
 def web(app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
-    """The whole web application on the database of `app`."""
+    """The whole web application on the database of `app`; every answer must hold the conditions of the wire."""
     web = create_app(services=services)
+    found = watch(web)
     yield web
     with web.app_context():
         db.engine.dispose()
+    assert found == []
 
 
 @pytest.fixture
