@@ -18,6 +18,8 @@ ON_POSTGRESQL = (
     "SELECT pg_advisory_xact_lock(hashtext('connect db upgrade'))",
     "SET LOCAL lock_timeout TO DEFAULT",  # a table in use must not hold up everybody behind us
 )
+# A table that others point to can only be made anew while nobody looks; broken links are looked for at the end.
+ON_SQLITE = ("PRAGMA foreign_keys=OFF", "BEGIN IMMEDIATE")
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -39,14 +41,19 @@ def current() -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade() -> str:
-    """Run every migration the database has not seen, in one transaction; returns the number reached.
+def upgrade(to: str = "head") -> str:
+    """Run every migration up to `to` that the database has not seen, in one transaction; returns the newest number.
 
     Two instances that start at once take turns, and building an index may take longer than a request may.
     """
-    with db.engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            for statement in ON_POSTGRESQL:
-                connection.execute(text(statement))
-        command.upgrade(_config(connection), "head")
+    with db.engine.connect() as connection:
+        is_sqlite = connection.dialect.name == "sqlite"
+        for statement in ON_SQLITE if is_sqlite else ON_POSTGRESQL:
+            connection.execute(text(statement))
+        command.upgrade(_config(connection), to)
+        if is_sqlite and (broken := connection.execute(text("PRAGMA foreign_key_check")).first()):
+            raise RuntimeError(f"the migration left a row of {broken[0]} that points to nothing")
+        connection.commit()
+        if is_sqlite:
+            connection.execute(text("PRAGMA foreign_keys=ON"))
     return newest()

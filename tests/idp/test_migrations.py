@@ -6,18 +6,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
+from idp.models.authorization import AccessToken
 from idp.models.base import Base, db
+from idp.models.portal import Portal
 from idp.services import schema
 from tests.support.engines import ENGINES, SQLITE, empty_postgresql_database, worker_number
 from tests.support.waiting import wait_until
@@ -95,6 +99,55 @@ def test_the_migrated_schema_is_the_one_the_models_create(empty: Callable[[str],
     assert set(migrated) == {*created, "alembic_version"}
     for table, description in created.items():
         assert migrated[table] == description, table
+
+
+def test_portals_and_tokens_of_the_first_release_survive_the_next(empty: Callable[[str], Flask]) -> None:
+    with empty("filled").app_context():
+        schema.upgrade("0001")
+        with db.engine.begin() as connection:
+            tables = MetaData()
+            tables.reflect(connection)
+            is_sqlite = connection.dialect.name == SQLITE  # it keeps a UUID as its 32 digits
+            for table, row in FIRST_ROWS:
+                kept = {name: value.hex if is_sqlite and value == ONE else value for name, value in row.items()}
+                connection.execute(insert(tables.tables[table]).values(kept))
+        schema.upgrade()
+        token = db.session.scalars(select(AccessToken)).one()
+        portal = db.session.scalars(select(Portal)).one()
+        assert token.portal_id == portal.id
+        assert (portal.security_profile, portal.refresh_rotation, portal.resources) == ("standard", True, [])
+        assert portal.grant_types == ["authorization_code", "refresh_token"]
+        if db.engine.dialect.name == "sqlite":
+            assert db.session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = UUID(int=1)
+FIRST_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("portal", {
+        "id": ONE, "slug": "cpx", "client_id": "cpx.1", "created_at": MOMENT, "names": {"fr": "Caisse"},
+        "short_name": "Caisse", "place": "", "phone": "058", "email": "a@b.ch", "hours": {}, "brand_color": "#0B5C7A",
+        "home_url": "https://cpx.example.ch/", "code_life_days": 30, "second_item": "none", "factors": ["app"],
+        "letter_window": "left", "redirect_uris": [], "post_logout_redirect_uris": [], "scopes": ["openid"],
+        "token_endpoint_auth_method": "client_secret_basic", "assertion_audience": "issuer",
+        "id_token_signed_response_alg": "RS256", "subject_type": "pairwise", "sector_identifier": "cpx.example.ch",
+        "require_pkce": True,
+    }),
+    ("account", {
+        "id": ONE, "email": "a@b.ch", "email_verified_at": MOMENT, "given_name": "A", "family_name": "B",
+        "language": "fr", "status": "active", "terms_accepted_at": MOMENT, "created_at": MOMENT,
+    }),
+    ("session", {
+        "id": ONE, "secret_hash": "x", "account_id": ONE, "browser_hash": "b", "created_at": MOMENT,
+        "auth_time": MOMENT, "seen_at": MOMENT, "acr": "mfa", "amr": [], "user_agent": "",
+    }),
+    ("portal_session", {"id": ONE, "session_id": ONE, "portal_id": ONE, "created_at": MOMENT}),
+    ("oauth_grant", {
+        "id": ONE, "portal_id": ONE, "account_id": ONE, "session_id": ONE, "sid": ONE, "scope": "openid",
+        "auth_time": MOMENT, "acr": "mfa", "amr": [], "created_at": MOMENT, "expires_at": MOMENT,
+    }),
+    ("access_token", {"id": ONE, "token_hash": "t", "grant_id": ONE, "scope": "openid", "expires_at": MOMENT}),
+)  # fmt: skip
 
 
 def described(engine: Engine) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def _extend_portal() -> None:
     for name in may_be_empty:
         op.add_column("portal", sa.Column(name, sa.String(), nullable=True))
     op.add_column("portal", sa.Column("default_max_age", sa.Integer(), nullable=True))
-    for column in (
+    columns = (
         _word("security_profile", "standard"),
         _words("grant_types", '["authorization_code", "refresh_token"]'),
         _flag("require_par", False),
@@ -59,8 +59,12 @@ def _extend_portal() -> None:
         _flag("consent", False),
         _flag("verified_claims", False),
         _word("publisher", ""),
-    ):
+    )
+    for column in columns:
         op.add_column("portal", column)
+    with op.batch_alter_table("portal") as table:  # the defaults were for the rows that were there
+        for column in columns:
+            table.alter_column(column.name, server_default=None)
 
 
 def _extend_tokens() -> None:
