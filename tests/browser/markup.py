@@ -43,8 +43,8 @@ class _Reader(HTMLParser):
             self.faults.append(f"{tag} in {self.open}")
         if tag in PARENTS and (not self.open or self.open[-1] not in PARENTS[tag]):
             self.faults.append(f"{tag} in {self.open[-1:]}")
-        if tag in {"ul", "ol"} and self.open[-1] in {"ul", "ol"}:
-            self.faults.append(f"{tag} in {self.open[-1]}")
+        if tag in {"ul", "ol"} and {"ul", "ol"} & set(self.open[-1:]):
+            self.faults.append(f"{tag} straight in a list")
         if tag not in VOID | DRAWING:
             self.open.append(tag)
 

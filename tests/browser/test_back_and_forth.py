@@ -174,3 +174,29 @@ def test_another_language_keeps_an_error_and_the_typed_address_of_the_sign_in(wo
     walk.language = "en"
     assert walk.errors() == [walk.text("c.err") + " " + walk.text("e.pw.cur")]
     assert kept(walk.page, {"email": ""}) == {"email": "anybody@example.ch"}
+
+
+def test_two_letters_in_two_tabs_of_one_browser_end_with_the_right_person(world: World, open_page: Opener) -> None:
+    first = Walk(open_page(), world.home, world)
+    second = Walk(first.page.context.new_page(), world.home, world)
+    letters, codes = (world.letter(), world.letter()), ["", ""]
+    emails, mobiles = ("a@example.ch", "b@example.ch"), ("079 123 45 01", "079 123 45 02")
+    for at, walk in enumerate((first, second)):  # side by side, step by step
+        walk.open("/cpx/register/code")
+        walk.enter_code(letters[at])
+        before = world.count()
+        walk.fill("email", emails[at])
+        walk.press()
+        codes[at] = world.code("mail", emails[at], before)
+    for at, walk in enumerate((first, second)):
+        walk.fill("otp", codes[at])
+        walk.press()
+        before = world.count()
+        walk.enter_details(letters[at], "sms", mobiles[at])
+        codes[at] = world.code("sms", international(mobiles[at]), before)
+    for at, walk in enumerate((first, second)):
+        walk.fill("otp", codes[at])
+        walk.press()
+        assert walk.heading == walk.text("r7.title")
+        assert walk.says("r7.body", portal="Caisse CPX", email=emails[at])
+        assert world.owner(letters[at]) == emails[at]

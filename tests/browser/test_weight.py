@@ -102,3 +102,24 @@ def test_the_guide_needs_nothing_else(demo: Demo, open_page: Opener) -> None:
     names = {cookie["name"] for cookie in walk.page.context.cookies(demo.home)}
     assert names == {"connect_browser", "connect_lang", "connect_portal"}
     assert walk.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+SHIFTS = """new Promise(resolve => {
+  let moved = 0;
+  new PerformanceObserver(list => list.getEntries().forEach(one => { moved += one.value; }))
+    .observe({ type: "layout-shift", buffered: true });
+  document.fonts.ready.then(() => requestAnimationFrame(() => setTimeout(() => resolve(moved), 100)));
+})"""
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 200_000, "uploadThroughput": 90_000}
+
+
+def test_nothing_moves_while_a_page_arrives_over_a_slow_line(demo: Demo, open_page: Opener) -> None:
+    """Neither the font nor the script pushes anything about (ux.md §10, U22)."""
+    for path in ("/", "/demo-a/login", "/demo-a/register/code", "/help"):
+        for size in ({"width": 1280, "height": 900}, {"width": 390, "height": 800}):
+            page = open_page("fr", viewport=size)
+            session = page.context.new_cdp_session(page)
+            session.send("Network.enable")
+            session.send("Network.emulateNetworkConditions", SLOW)
+            page.goto(demo.home + path)
+            assert page.evaluate(SHIFTS) <= 0.02, (path, size)

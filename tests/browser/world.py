@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from idp.clock import FrozenClock
+from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
@@ -41,6 +42,14 @@ class World:
         code = self.services.registration_codes.issue(person, portal)
         db.session.commit()
         return Letter(portal.slug, code, BORN)
+
+    def owner(self, letter: Letter) -> str:
+        """The address of the account that the letter's person has now."""
+        digest = self.services.vault.mac("registration-code", letter.code)
+        db.session.rollback()
+        row = db.session.scalars(select(RegistrationCode).where(RegistrationCode.code_hash == digest)).one()
+        assert row.person.account_id is not None
+        return load_account(row.person.account_id).email
 
     def change_code(self, letter: Letter, **values: object) -> None:
         """What time or somebody else does to a letter's code."""
