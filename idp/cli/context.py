@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import click
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from flask import Flask
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from idp.errors import BadInput
 from idp.models.base import db
@@ -18,30 +19,51 @@ from idp.settings import Settings, SettingsError
 from keys import MasterKeyError
 
 WRONG_SETTINGS, WRONG_INPUT, NO_DATABASE = 2, 1, 3
+MOST_LINES = 50
 
 
 @contextmanager
 def at_work() -> Iterator[Services]:
     """The services on the configured database. What was not committed is rolled back; faults end with words."""
+    with _application().app_context():
+        try:
+            yield services()
+        except BadInput as error:
+            fail(*few(error.message.splitlines()))
+        except DBAPIError as error:
+            fail(*in_words(error), code=NO_DATABASE)
+        finally:
+            db.session.remove()
+            db.engine.dispose()
+
+
+def _application() -> Flask:
     try:
-        app = bare_app(build_services(Settings.from_environ()))
+        return bare_app(build_services(Settings.from_environ()))
     except SettingsError as error:
         fail(*error.faults, code=WRONG_SETTINGS)
     except MasterKeyError as error:
         fail(str(error), code=WRONG_SETTINGS)
-    with app.app_context():
-        try:
-            yield services()
-        except BadInput as error:
-            fail(error.message)
-        except (OperationalError, ProgrammingError) as error:
-            fail(
-                f"the database did not answer as expected ({type(error.orig).__name__})",
-                "run `connect check`, and `connect db upgrade` after an update",
-                code=NO_DATABASE,
-            )
-        finally:
-            db.session.rollback()
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise
+        fail("PostgreSQL needs the package psycopg: install connect-idp[postgres]", code=WRONG_SETTINGS)
+
+
+def in_words(error: DBAPIError) -> list[str]:
+    """What the database said, as far as it cannot be personal data."""
+    if isinstance(error, IntegrityError):
+        return ["somebody else changed the same records meanwhile; nothing was done, start again"]
+    if isinstance(error, OperationalError | ProgrammingError):
+        said = (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
+        return [f"database: {said}", "`connect check` says what is wrong; after an update run `connect db upgrade`"]
+    return [f"database: {type(error.orig).__name__}"]
+
+
+def few(lines: list[str]) -> list[str]:
+    """As many lines as somebody reads."""
+    rest = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], f"… and {rest} more"] if rest > 0 else lines
 
 
 def fail(*lines: str, code: int = WRONG_INPUT) -> NoReturn:

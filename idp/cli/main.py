@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
 import click
 
 from idp.cli.check import check
@@ -14,8 +16,15 @@ from idp.cli.portal import portal
 from idp.cli.worker import worker
 
 
+def _version() -> str:
+    try:
+        return version("connect-idp")
+    except PackageNotFoundError:
+        return "(source tree)"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="connect-idp")
+@click.version_option(_version(), prog_name="connect", message="%(prog)s %(version)s")
 def main() -> None:
     """Connect: register portals, import insured persons, issue letter codes, keep the keys.
 

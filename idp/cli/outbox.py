@@ -17,7 +17,11 @@ def outbox() -> None:
 
 @outbox.command("list", epilog="Example: connect outbox list --state dead")
 @click.option(
-    "--state", type=click.Choice(["waiting", "sending", "dead", "expired", "sent"]), default="dead", show_default=True
+    "--state",
+    type=click.Choice(["waiting", "sending", "dead", "expired", "sent"]),
+    default="dead",
+    show_default=True,
+    help="which messages",
 )
 def show(state: str) -> None:
     """Messages of one state, newest first: when, channel, tries, why. Recipients and contents stay sealed."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from idp.cli.context import at_work, fail
+from idp.cli.portal_help import HELP
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.portals import PortalDetails
@@ -37,16 +38,16 @@ FLAGS = (
 def _fields(command: F) -> F:
     """One option for each field of a portal."""
     for name in reversed(SINGLE):
-        command = click.option(f"--{name.replace('_', '-')}", name)(command)
+        command = click.option(f"--{name.replace('_', '-')}", name, help=HELP[name])(command)
     for name in reversed(LISTS):
         option = f"--{name.removesuffix('s').replace('_', '-')}"
-        command = click.option(option, name, multiple=True, help="may be repeated")(command)
+        command = click.option(option, name, multiple=True, help=HELP[name])(command)
     for language in ("en", "it", "de", "fr"):
-        command = click.option(f"--hours-{language}", f"hours_{language}", help="opening hours")(command)
+        command = click.option(f"--hours-{language}", f"hours_{language}", help=HELP["hours"])(command)
         command = click.option(f"--name-{language}", f"names_{language}", help="name in this language")(command)
     for name in reversed(FLAGS):
         option = name.replace("_", "-")
-        command = click.option(f"--{option}/--no-{option}", name, default=None)(command)
+        command = click.option(f"--{option}/--no-{option}", name, default=None, help=HELP[name])(command)
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
     command = click.option("--jwks", "jwks", type=path, help="file with the portal's public JWK Set")(command)
     return click.option("--from", "file", type=path, help="JSON file with these fields; options win over it")(command)
@@ -70,14 +71,17 @@ def _given(options: dict[str, Any], known: Portal | None = None) -> dict[str, An
             if options[f"{group}_{language}"]
         }
         if said:
-            given[group] = {**(getattr(known, group) if known else {}), **given.get(group, {}), **said}
+            before = given.get(group, {})
+            if not isinstance(before, dict):
+                fail(f"{group}: must be an object with the keys fr, de, it, en")
+            given[group] = {**(getattr(known, group) if known else {}), **before, **said}
     return given
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         fail(f"{path} is no JSON")
     if not isinstance(found, dict):
         fail(f"{path} is no JSON object")
@@ -97,7 +101,10 @@ def portal() -> None:
 @_fields
 @click.option("--json", "as_json", is_flag=True, help="answer as JSON")
 def add(slug: str | None, as_json: bool, **options: Any) -> None:
-    """Register a portal. Its client secret is shown this once."""
+    """Register a portal. Its client secret is shown this once.
+
+    Needed are --slug, --name-fr, --short-name, --phone, --email, --home-url and --redirect-uri, or --from a file.
+    """
     given = _given(options)
     if slug is not None:
         given["slug"] = slug
@@ -127,6 +134,8 @@ def show_all(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
+    if not rows:
+        click.echo("there is no portal yet: `connect portal add --help`", err=True)
     for row in rows:
         click.echo(f"{row['slug']:20} {row['client_id']:40} {row['name']}{' (disabled)' if row['disabled'] else ''}")
 
@@ -173,3 +182,13 @@ def disable(slug: str) -> None:
         bundle.portals.disable(slug)
         db.session.commit()
         click.echo(f"portal {slug} is disabled")
+
+
+@portal.command(epilog="Example: connect portal enable cpx")
+@click.argument("slug")
+def enable(slug: str) -> None:
+    """Open a disabled portal again, as it was."""
+    with at_work() as bundle:
+        bundle.portals.enable(slug)
+        db.session.commit()
+        click.echo(f"portal {slug} is enabled")

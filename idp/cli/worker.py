@@ -13,9 +13,12 @@ from idp.services.delivery import Worker
 from idp.web import log
 
 
-@click.command(epilog="Example: CONNECT_EMBEDDED_WORKER=false for the web processes, then: connect worker")
+@click.command(epilog="Example: connect worker")
 def worker() -> None:
-    """Deliver mail and SMS and clean up, until told to stop; several may run."""
+    """Deliver mail and SMS, clean up and rotate keys, until told to stop; several may run.
+
+    Needed beside web processes that run with CONNECT_EMBEDDED_WORKER=false.
+    """
     with at_work() as bundle:
         log.configure(bundle.settings.log_level)
         stop = threading.Event()

@@ -64,6 +64,11 @@ class SMTPMailSender:
         finally:
             server.close()
 
+    def probe(self) -> None:
+        """Connect, sign in and take leave, sending nothing. Raises what `smtplib`, `ssl` and `socket` raise."""
+        with self._connect() as server:
+            server.noop()
+
     def compose(self, content: Content) -> EmailMessage:
         """Text and HTML of one mail; header values are set as data, so a line break in a name cannot add a header."""
         local, _, domain = self._settings.mail_from.rpartition("@")

@@ -265,6 +265,14 @@ class Portals:
             self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="disable")
         return portal
 
+    def enable(self, slug: str) -> Portal:
+        """Open a disabled portal again, as it was. Raises `BadInput`."""
+        portal = self.load(slug)
+        if portal.disabled_at is not None:
+            portal.disabled_at = None
+            self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="enable")
+        return portal
+
     def load(self, slug: str) -> Portal:
         """The portal of this slug, disabled or not. Raises `BadInput`."""
         portal = db.session.scalar(select(Portal).where(Portal.slug == slug))
