@@ -23,7 +23,7 @@ from idp.texts import format_date, format_time
 LONGEST_WAIT = timedelta(days=2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Screen:
     """One step as a page: template, title in the person's language, its view, and where it stands."""
 
@@ -36,7 +36,7 @@ class Screen:
     values: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Context:
     """The services, the portal and the run; the current facts stand in `state`."""
 

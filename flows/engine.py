@@ -14,7 +14,7 @@ S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Message:
     """A text of the catalogues with its placeholders; made into words in the person's language when shown."""
 
@@ -22,7 +22,7 @@ class Message:
     values: Mapping[str, str | int] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proved:
     """The answer was right: these facts, and only facts the step owns, become true.
 
@@ -34,14 +34,14 @@ class Proved:
     entries: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Retry:
     """The answer was not accepted: field → message. Nothing is lost."""
 
     errors: Mapping[str, Message]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Restart:
     """What a step proved no longer holds: go back to it, with this message on its field where there is one."""
 

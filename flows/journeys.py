@@ -21,7 +21,7 @@ from flows.steps.registration_code import RegistrationCodeStep
 from idp.settings import Settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Registration:
     code_id: str | None = None
     person_id: str | None = None

@@ -30,7 +30,7 @@ from idp.web.render import Frame, page
 blueprint = Blueprint("journeys", __name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DoneView:
     body: str
     go_label: str

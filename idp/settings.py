@@ -64,8 +64,10 @@ class Settings(BaseModel):
     smtp_ca_file: Path | None = Field(None, description="certificate authority to trust for the mail server")
 
     sms_provider: Literal["aspsms", "webhook"] = Field("aspsms", description="`aspsms` or a generic signed `webhook`")
-    sms_url: str = Field("https://json.aspsms.com/SendSimpleTextSMS", description="address of the SMS gateway, https")
-    sms_user: str = Field("", description="ASPSMS user key; unused by the webhook")
+    sms_url: str = Field(
+        "https://json.aspsms.com/SendSimpleTextSMS", description="address of the SMS gateway, https", repr=False
+    )
+    sms_user: str = Field("", description="ASPSMS user key; unused by the webhook", repr=False)
     sms_secret: SecretStr = Field(description="ASPSMS API password, or the key that signs webhook requests")
     sms_sender: str = Field("Connect", max_length=11, description="sender name shown on the phone")
     sms_ca_file: Path | None = Field(None, description="certificate authority to trust for the SMS gateway")
@@ -100,7 +102,7 @@ class Settings(BaseModel):
 
     embedded_worker: bool = Field(True, description="deliver mail and SMS from a thread of the web process")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severe line that is logged"
+        "info", description="least severe line of our own that is logged; libraries are heard from `warning` on"
     )
     demo_folder: Path | None = Field(None, description="set by `dev.py demo` alone: shows /demo; never in production")
 

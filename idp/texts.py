@@ -24,7 +24,7 @@ PLACEHOLDER = re.compile(r"\{([a-zA-Z0-9_]+)\}")
 FRENCH_HIGH = re.compile(r"(?<=[\w»)}])([?!;]|:(?=\s|$))")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Texts:
     """All catalogues, read once."""
 

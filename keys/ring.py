@@ -23,7 +23,7 @@ class RingKey:
     since: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ring:
     keys: tuple[RingKey, ...]
 

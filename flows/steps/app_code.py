@@ -19,7 +19,7 @@ from idp.services.totp import Judged
 from idp.web.forms import digits_only, otp_problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EnrolView:
     uri: str
     key: str  # in groups of four

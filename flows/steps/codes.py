@@ -21,7 +21,7 @@ from idp.web.forms import digits_only, otp_problem
 LONGEST_COUNT = 120  # seconds; a longer wait is told as a clock time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SentView:
     """Where the code went (in words, and the address in them), until when it is valid, and the other ways out."""
 

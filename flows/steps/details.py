@@ -16,7 +16,7 @@ from idp.services.phones import BadNumber, read_mobile
 from idp.web.forms import line, read_date
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DetailsView:
     email: str
     asks_given_name: bool

@@ -9,7 +9,7 @@ from flows.engine import Handover, Message, Outcome, Proved
 from idp.services.emails import email_problem, normalise_email, suggest_email
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EmailView:
     suggestion: str
 

@@ -11,7 +11,7 @@ from flows.steps.details import check_birth_date, load_person
 from idp.models.account import load_account
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LinkView:
     account: str
 

@@ -20,7 +20,7 @@ from idp.web.session import current_session
 blueprint = Blueprint("account", __name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OverviewView:
     """`factors` are in words; `portals` are the person's own, by name."""
 

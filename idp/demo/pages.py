@@ -25,7 +25,7 @@ blueprint = Blueprint("demo", __name__)
 SHOWN_LETTERS, SHOWN_MESSAGES = 12, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LetterView:
     name: str
     portal: str
@@ -36,7 +36,7 @@ class LetterView:
     qr: Markup
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DemoView:
     letters: list[LetterView]
     query: str

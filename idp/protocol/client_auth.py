@@ -22,7 +22,7 @@ from keys.jws import peek_claims
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Presented:
     """What one request shows: the method, the client id it claims, and the secret or assertion."""
 

@@ -14,7 +14,7 @@ from idp.models.base import db
 from idp.models.person import InsuredPerson
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Factors:
     """The second factors an account can use now."""
 

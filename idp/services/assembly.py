@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import URL, make_url
@@ -89,14 +90,16 @@ def attach(app: Flask, services: Services) -> None:
     """Give the application its database and its services."""
     url = _located(make_url(services.settings.database_url))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
+    options: dict[str, Any] = {"hide_parameters": True}  # an error of the database repeats no value
     if url.get_backend_name() == "postgresql":
-        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        options |= {
             "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 10,
             "pool_timeout": 5,
             "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
         }
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":

@@ -32,7 +32,7 @@ from idp.texts import Texts
 from keys import Vault
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Services:
     settings: Settings
     clock: Clock

@@ -27,7 +27,7 @@ PUBLISHED_BEFORE_USE = timedelta(hours=24)
 LONGEST_TOKEN_LIFE = timedelta(hours=24)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Loaded:
     ring: Ring
     private: Mapping[str, PrivateKey]

@@ -37,7 +37,7 @@ NO_BREAK = "\u00a0"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Letter:
     """One printed code. `code` is in plain text: it lives in memory and in the PDF only."""
 

@@ -34,7 +34,7 @@ HTML = (
 CODE_HTML = '<br><span style="font-size:32px;letter-spacing:.12em">{code}</span>'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Content:
     """What is sealed in a row. `html` and `reply_to` are for mail only."""
 

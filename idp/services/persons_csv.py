@@ -33,7 +33,7 @@ LINE_BREAKING = {"Cc", "Zl", "Zp"}  # control characters, line and paragraph sep
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RowError:
     line: int
     field: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 import structlog
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -109,6 +110,9 @@ def _retry_words(key: str, error: HTTPException) -> str | None:
 def install(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http(error: HTTPException) -> Response:
+        original = getattr(error, "original_exception", None)
+        if original is not None:
+            return _answer_fault(app, original)
         status = error.code or 500
         if status < 400:
             return error.get_response()  # type: ignore[return-value]
@@ -125,15 +129,20 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def _fault(error: Exception) -> Response:
-        db.session.rollback()
-        log.error(
-            "fault",
-            kind=type(error).__name__,
-            rule=str(request.url_rule),
-            request_id=g.get("request_id"),
-            exc_info=True,
-        )
-        is_outage = isinstance(error, OperationalError)
-        if _is_machine(app):
-            return _machine_error("temporarily_unavailable" if is_outage else "server_error", 503 if is_outage else 500)
-        return unavailable_page() if is_outage else error_page("x.500", 500)
+        _log_fault((type(error), error, error.__traceback__))
+        return _answer_fault(app, error)
+
+    # For what fails after the view, the commit: Flask's own line would name the address.
+    app.log_exception = _log_fault  # type: ignore[method-assign]
+
+
+def _log_fault(exc_info: Any) -> None:
+    db.session.rollback()
+    log.error("fault", rule=str(request.url_rule), exc_info=exc_info)
+
+
+def _answer_fault(app: Flask, error: BaseException) -> Response:
+    is_outage = isinstance(error, OperationalError)
+    if _is_machine(app):
+        return _machine_error("temporarily_unavailable" if is_outage else "server_error", 503 if is_outage else 500)
+    return unavailable_page() if is_outage else error_page("x.500", 500)

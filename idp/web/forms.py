@@ -15,7 +15,7 @@ DATE_DIGITS = re.compile(r"(\d{2})(\d{2})(\d{4})")
 OLDEST_BIRTH_YEAR = 1900
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FormView:
     """The entries to show again, the errors in the person's language, and the nonce that tells a double click."""
 

@@ -1,6 +1,7 @@
 """Structured logs, one JSON object a line, scrubbed of everything secret or personal before it is written.
 
-The scrubber knows names and shapes; it stands before the output, so libraries that log tokens at DEBUG pass it too.
+Closed by default: our own lines carry the fields of `FIELDS` and no others, libraries are heard from WARNING on, and
+what an exception says is never repeated. The scrubber behind that knows the shapes of secrets and personal data.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any
 from uuid import uuid4
 
@@ -17,15 +20,17 @@ import structlog
 from flask import Flask, Response, g, request
 
 HIDDEN = "[hidden]"
-SECRET_NAMES = re.compile(
-    r"code|password|secret|token|otp|seed|cookie|authorization|email|mobile|phone|name$|birth|address|assertion|verifier",
-    re.IGNORECASE,
-)
-ALLOWED_NAMES = {"event", "level", "logger", "timestamp", "request_id", "status_code", "tries", "name"}
+OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured level is for
+SERVER = ("_granian", "granian.access")  # its lines become ours
+IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule"})
+FIELDS = IDS | {
+    "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "state", "tries",
+}  # fmt: skip
 SHAPES = re.compile(
     r"[^\s\"'<>@]+@[^\s\"'<>@]+"  # e-mail addresses
     r"|cc_[a-z]{2,4}_[A-Za-z0-9]+"  # our tokens
     r"|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JWTs
+    r"|(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{20,}"  # whatever else looks random
     r"|\b[0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}\b|\b[0-9A-Za-z]{12}\b"  # letter codes
     r"|(?<![\w.-])\d{6}(?![\w-])"  # one-time codes
     r"|\+\d{8,15}|\b0\d{2} ?\d{3} ?\d{2} ?\d{2}\b"  # telephone numbers
@@ -34,24 +39,24 @@ SHAPES = re.compile(
     r"|\?[^\s\"']+"  # query strings
     r"|Basic [A-Za-z0-9+/=]+|Bearer \S+"
 )
-FIELDS = re.compile(
+NAMED = re.compile(
     r"((?:password|otp|code|csrf_token|client_secret|code_verifier|mobile|birth_date)['\"]?\s*[=:]\s*)[^,&\s)}\]]+",
     re.IGNORECASE,
 )
+PACKAGES = re.compile(r"/(?:idp|flows|keys)/(.+\.py)$|/(wsgi\.py)$")
 
 
 def scrub_text(text: str) -> str:
     """The text with every known shape of a secret or of personal data replaced."""
-    return SHAPES.sub(HIDDEN, FIELDS.sub(lambda found: found[1] + HIDDEN, text))
+    return SHAPES.sub(HIDDEN, NAMED.sub(lambda found: found[1] + HIDDEN, text))
 
 
 def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hide what has no known name; clean what has one, ids and words of our own code excepted."""
     for name, value in list(event.items()):
-        if name not in ALLOWED_NAMES and SECRET_NAMES.search(name):
+        if name not in FIELDS:
             event[name] = HIDDEN
-        elif isinstance(value, str) and name not in {"timestamp", "request_id"}:
-            event[name] = scrub_text(value)
-        elif not isinstance(value, (int, float, bool, type(None), str)):
+        elif name not in IDS and not isinstance(value, int | float | None):
             event[name] = scrub_text(str(value))
     return event
 
@@ -59,18 +64,28 @@ def scrub(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mut
 def _no_exception_text(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Keep where an exception came from and its class; its text may quote what was processed."""
     info = event.pop("exc_info", None)
+    event.pop("stack_info", None)
     if info:
         error = info if isinstance(info, BaseException) else sys.exc_info()[1] if info is True else info[1]
-        places, trace = [], getattr(error, "__traceback__", None)
-        while trace is not None:
-            places.append(f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}")
-            trace = trace.tb_next
-        event["error"], event["where"] = type(error).__name__, " > ".join(places[-8:])
+        event["error"], event["where"] = type(error).__name__, _where(getattr(error, "__traceback__", None))
     return event
 
 
+def _where(trace: TracebackType | None) -> str:
+    """File and line of our own part of the way, and where it ended."""
+    ours, last = [], ""
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        found = PACKAGES.search(path)
+        last = f"{path.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+        if found:
+            ours.append(f"{found[1] or found[2]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join([*ours[-6:], last])
+
+
 def configure(level: str) -> None:
-    """Send structlog and the standard library's loggers through one scrubbed JSON line each, to stderr."""
+    """Send structlog, the standard library's loggers, warnings and dying threads through scrubbed lines of JSON."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -97,7 +112,17 @@ def configure(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
+    for name in OWN:
+        logging.getLogger(name).setLevel(level.upper())
+    for name in SERVER:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a line that cannot be written must not print its values instead
+    log = structlog.get_logger(__name__)
+    threading.excepthook = lambda ended: log.critical("thread_ended", exc_info=ended.exc_value)
+    sys.excepthook = lambda _kind, error, _trace: log.critical("process_ended", exc_info=error)
 
 
 def install(app: Flask) -> None:

@@ -21,7 +21,7 @@ from idp.web.i18n import here, language, text
 from idp.web.theme import logo_address, theme_address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Frame:
     """What stands around the content of every page (ux.md §3.1)."""
 

@@ -94,7 +94,9 @@ class Process:
             self._process.wait(timeout=STOPS_WITHIN_S)
 
 
-def granian(environ: dict[str, str], output: Path, authority: Authority | None, *extra: str) -> Process:
+def granian(
+    environ: dict[str, str], output: Path, authority: Authority | None, *extra: str, target: str = "wsgi:app"
+) -> Process:
     """The web process under the issuer's port; it answers when this returns. https where there is an authority."""
     issuer = environ["CONNECT_ISSUER"]
     arguments = [
@@ -104,12 +106,12 @@ def granian(environ: dict[str, str], output: Path, authority: Authority | None, 
     if authority is not None:
         made = authority.issue("localhost")
         arguments += ["--ssl-certificate", str(made.chain), "--ssl-keyfile", str(made.key)]
-    process = Process([*arguments, "wsgi:app"], environ, output)
-    verify = str(authority.file) if authority else True
+    process = Process([*arguments, target], environ, output)
+    line = _Line(str(authority.file) if authority else True)
     deadline = time.monotonic() + STARTS_WITHIN_S
     while True:
         try:
-            requests.get(f"{issuer}/readyz", verify=verify, timeout=5).raise_for_status()
+            line.http.get(f"{issuer}/readyz", timeout=5).raise_for_status()
         except requests.RequestException:
             if process.has_ended or time.monotonic() > deadline:
                 process.stop()
