@@ -328,9 +328,9 @@ def test_an_address_is_refused_at_entry_or_becomes_the_one_recipient(office: Off
         for stored in taken.values():
             office.write(stored)
         office.run()
-    assert [received.recipients for received in server.received] == [[stored] for stored in taken.values()]
-    for received, stored in zip(server.received, taken.values(), strict=True):
-        assert received.message.get_all("To") == [stored]
+    assert sorted(received.recipients for received in server.received) == sorted([one] for one in taken.values())
+    for received in server.received:
+        assert received.message.get_all("To") == received.recipients
         assert received.message.get_all("Bcc") is None
 
 
@@ -409,7 +409,7 @@ def test_a_message_that_cannot_be_opened_holds_up_no_other(office: Office, autho
         office.write("first@example.ch")
         db.session.execute(update(OutboxMessage).values(sealed_content="v1.broken"))
         office.write("second@example.ch")
-        assert states(office) == ["waiting", "sent"]
+        assert sorted(states(office)) == ["sent", "waiting"]
 
 
 @pytest.fixture
