@@ -17,7 +17,6 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from idp.models.base import db
-from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services import schema
 from idp.services.assembly import build_services
@@ -169,20 +168,35 @@ class Provider:
         with self.app.app_context():
             portal, secret = self.services.portals.add(
                 {
-                    "slug": slug, "names": {"fr": f"Caisse {slug}"}, "short_name": "Caisse", "phone": "058 123 45 67",
-                    "email": "aide@example.ch", "home_url": f"{self.portal_origin}/",
-                    "redirect_uris": [f"{self.portal_origin}/callback"],
-                    "post_logout_redirect_uris": [f"{self.portal_origin}/bye"],
-                    **changes,
+                    **self._described(slug), "redirect_uris": [f"{self.portal_origin}/callback"],
+                    "post_logout_redirect_uris": [f"{self.portal_origin}/bye"], **changes,
                 }
             )  # fmt: skip
-            person = self._record(portal)
-            assert person.link(self.account_id, self.clock.now())
-            db.session.commit()
+            self._tie(portal)
             return portal.client_id, secret
 
-    def _record(self, portal: Portal) -> InsuredPerson:
-        return add_person(portal, external_id=f"P-{portal.slug}", birth_date=date(1981, 1, 19))
+    def invite(self, slug: str) -> str:
+        """An initial access token for a portal that its developer will register."""
+        with self.app.app_context():
+            secret, _ = self.services.invites.invite(self._described(slug), timedelta(hours=1))
+            db.session.commit()
+            return secret
+
+    def link(self, slug: str) -> None:
+        """Tie the test person to a portal that registered itself."""
+        with self.app.app_context():
+            self._tie(self.services.portals.load(slug))
+
+    def _described(self, slug: str) -> dict[str, Any]:
+        return {
+            "slug": slug, "names": {"fr": f"Caisse {slug}"}, "short_name": "Caisse", "phone": "058 123 45 67",
+            "email": "aide@example.ch", "home_url": f"{self.portal_origin}/",
+        }  # fmt: skip
+
+    def _tie(self, portal: Portal) -> None:
+        person = add_person(portal, external_id=f"P-{portal.slug}", birth_date=date(1981, 1, 19))
+        assert person.link(self.account_id, self.clock.now())
+        db.session.commit()
 
     def deliver(self) -> None:
         """What the worker does every half second."""

@@ -41,6 +41,16 @@ class Wire:
     def send(
         self, method: str, url: str, *, form: dict[str, str] | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
+        sent = dict(headers or {})
+        if form is None:
+            return self._send(method, url, None, sent)
+        return self._send(method, url, urlencode(form), sent | {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def send_json(self, method: str, url: str, body: dict[str, Any], *, bearer: str) -> Answer:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {bearer}"}
+        return self._send(method, url, json.dumps(body), headers)
+
+    def _send(self, method: str, url: str, body: str | None, headers: dict[str, str]) -> Answer:
         parts = urlsplit(url)
         assert parts.scheme == "https"
         assert parts.hostname
@@ -49,11 +59,7 @@ class Wire:
             "127.0.0.1", parts.port, ca_certs=str(self._provider.authority.file), server_hostname=parts.hostname,
             assert_hostname=parts.hostname, timeout=20,
         )  # fmt: skip
-        sent = {"Host": parts.netloc, **(headers or {})}
-        body = None
-        if form is not None:
-            body = urlencode(form)
-            sent["Content-Type"] = "application/x-www-form-urlencoded"
+        sent = {"Host": parts.netloc, **headers}
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             got = pool.request(method, target, body=body, headers=sent, redirect=False, retries=False)
@@ -150,15 +156,7 @@ class Suite:
             page.wait_for_load_state("load")
             if page.url.startswith(origin):
                 break
-            if page.locator("[name=password]").count():
-                self.authentications += 1
-                page.fill("[name=email]", EMAIL)
-                page.fill("[name=password]", PASSWORD)
-                page.locator("main form[method=post] button[type=submit]").first.click()
-            elif page.locator("[name=otp]").count():
-                page.fill("[name=otp]", self.provider.one_time_code())
-                page.locator("main form[method=post] button[type=submit]").first.click()
-            else:
+            if not self.sign_in_on(page):
                 shown = Shown(status or 0, page.inner_text("main"), page.url)
                 page.close()
                 return shown
@@ -167,6 +165,20 @@ class Suite:
         received = self.provider.portal_side.received
         assert len(received) > before, "the portal got no callback"
         return received[-1]
+
+    def sign_in_on(self, page: Page) -> bool:
+        """Answer the page where it asks for the password or the app's code; False where it asks for neither."""
+        if page.locator("[name=password]").count():
+            self.authentications += 1
+            page.fill("[name=email]", EMAIL)
+            page.fill("[name=password]", PASSWORD)
+        elif page.locator("[name=otp]").count():
+            page.fill("[name=otp]", self.provider.one_time_code())
+        else:
+            return False
+        with page.expect_navigation(wait_until="load"):
+            page.locator("main form[method=post] button[type=submit]").first.click()
+        return True
 
     def code(self, client: Client, *, method: str = "GET", **changes: str | None) -> str:
         """The code of a successful authorization, its redirect judged."""
