@@ -14,10 +14,11 @@ import time
 from collections.abc import MutableMapping
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
+
+from idp.services.bundle import services
 
 HIDDEN = "[hidden]"
 OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured level is for
@@ -130,7 +131,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _start() -> None:
-        g.request_id = uuid4().hex
+        g.request_id = services().random.bytes(16).hex()
         g.started = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
