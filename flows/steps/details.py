@@ -35,14 +35,17 @@ def check_birth_date(ctx: Context, person: InsuredPerson, typed: str) -> Message
     read = read_date(typed, ctx.today)
     if isinstance(read, str):
         return Message(read)
-    subject = str(person.id)
-    if refused := ctx.services.attempts.spend(SECOND_ITEM, subject):
+    if refused := ctx.services.attempts.spend(SECOND_ITEM, str(person.id)):
         return ctx.wait(refused)
     if read != person.birth_date:
         ctx.record_refusal(AuditTag.SECOND_ITEM_REFUSED, person=person.id, portal=ctx.portal.id)
         return Message("e.dob.mismatch")
-    ctx.services.attempts.forgive(SECOND_ITEM, subject)
     return None
+
+
+def forgive_birth_date(ctx: Context, person: InsuredPerson) -> None:
+    """The date was right. Apart, because this begins a write and no password may be hashed while one is open."""
+    ctx.services.attempts.forgive(SECOND_ITEM, str(person.id))
 
 
 def switch_factor(ctx: Context, target: str) -> Outcome | None:
@@ -105,13 +108,15 @@ class DetailsStep(Step):
                 mobile = read
         if not answer.get("terms"):
             errors["terms"] = Message("e.terms.empty")
-        if ctx.portal.second_item == "birth_date":
-            wrong = check_birth_date(ctx, person, answer.get("birth_date", ""))
-            if wrong:
-                errors = {"birth_date": wrong, **errors}
+        asks_date = ctx.portal.second_item == "birth_date"
+        wrong = check_birth_date(ctx, person, answer.get("birth_date", "")) if asks_date else None
+        if wrong:
+            errors = {"birth_date": wrong, **errors}
+        hashed = ctx.services.passwords.hash(password) if password and not errors else ctx.state.password_hash
+        if asks_date and not wrong:
+            forgive_birth_date(ctx, person)
         if errors:
             return retry(**errors)
-        hashed = ctx.services.passwords.hash(password) if password else ctx.state.password_hash
         facts: dict[str, Any] = {
             "given_name": given, "family_name": family, "password_hash": hashed, "factor": factor, "mobile": mobile,
         }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Outcome, Proved, Restart
-from flows.steps.details import check_birth_date, load_person
+from flows.steps.details import check_birth_date, forgive_birth_date, load_person
 from idp.models.account import load_account
 
 
@@ -49,5 +49,8 @@ class SecondItemStep(Step):
         return Screen("flows/second_item.html", ctx.text("link.title"), view, back=ctx.link("link/code"))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        wrong = check_birth_date(ctx, load_person(ctx.state.person_id), answer.get("birth_date", ""))
-        return retry(birth_date=wrong) if wrong else Proved({"second_item_proved": True})
+        person = load_person(ctx.state.person_id)
+        if wrong := check_birth_date(ctx, person, answer.get("birth_date", "")):
+            return retry(birth_date=wrong)
+        forgive_birth_date(ctx, person)
+        return Proved({"second_item_proved": True})

@@ -96,13 +96,13 @@ class Portal(Base):
 
 def find_portal(slug: str) -> Portal | None:
     """The enabled portal of this slug."""
-    portal = db.session.scalar(select(Portal).where(Portal.slug == slug))
+    portal = db.session.scalar(select(Portal).where(Portal.slug == slug)) if slug else None
     return None if portal is None or portal.is_disabled else portal
 
 
 def find_client(client_id: str) -> Portal | None:
     """The enabled portal of this client id."""
-    portal = db.session.scalar(select(Portal).where(Portal.client_id == client_id))
+    portal = db.session.scalar(select(Portal).where(Portal.client_id == client_id)) if client_id else None
     return None if portal is None or portal.is_disabled else portal
 
 

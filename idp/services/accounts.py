@@ -47,8 +47,14 @@ class Accounts:
         return find_account(email) is not None
 
     def factors(self, account_id: UUID) -> Factors:
-        phone = db.session.get(Phone, account_id)
-        return Factors(phone.number if phone else None, db.session.get(TOTPSecret, account_id) is not None)
+        row = db.session.execute(
+            select(Phone.number, TOTPSecret.account_id)
+            .select_from(Account)
+            .outerjoin(Phone, Phone.account_id == Account.id)
+            .outerjoin(TOTPSecret, TOTPSecret.account_id == Account.id)
+            .where(Account.id == account_id)
+        ).one_or_none()
+        return Factors(row[0] if row else None, row is not None and row[1] is not None)
 
     def record_of(self, account_id: UUID, portal_id: UUID) -> InsuredPerson | None:
         """The one record of this portal that is linked to the account."""

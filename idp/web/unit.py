@@ -1,4 +1,8 @@
-"""One unit of work per request: what a view returned is committed, what it raised is rolled back."""
+"""One unit of work per request: what a view returned is committed, what it raised is rolled back.
+
+Some steps commit on their way (an attempt, a consumed token). What was read before stays as read for the rest of the
+request: whatever must hold at the moment of writing is a condition of the statement that writes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,10 @@ from idp.models.base import db
 
 
 def install(app: Flask) -> None:
+    @app.before_request
+    def _begin() -> None:
+        db.session().expire_on_commit = False
+
     @app.after_request
     def _commit(response: Response) -> Response:
         if response.status_code >= 500:

@@ -1,0 +1,141 @@
+"""How many statements each request sends to the database: a figure without noise, and a budget that only shrinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask, request
+from sqlalchemy import event
+
+from idp.clock import FrozenClock
+from idp.models.base import db
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+from idp.services.passwords import Passwords
+from tests.actions import PASSWORD, finish_registration, letter, sign_in
+from tests.support.person import ISSUER, Person
+from tests.support.relying_party import RelyingParty, answer_of
+
+EMAIL = "helene@example.ch"
+BUDGET = {  # statements and commits
+    "GET /": 2,
+    "GET /<any(help,terms,privacy,accessibility):name>": 0,
+    "GET /<slug>/register/code": 3,
+    "POST /<slug>/register/code": 16,
+    "GET /<slug>/register/email": 4,
+    "POST /<slug>/register/email": 14,
+    "GET /<slug>/register/email-code": 6,
+    "POST /<slug>/register/email-code": 17,
+    "GET /<slug>/register/details": 5,
+    "POST /<slug>/register/details": 20,
+    "GET /<slug>/register/sms": 6,
+    "POST /<slug>/register/sms": 27,
+    "GET /<slug>/register/done": 5,
+    "GET /authorize": 8,
+    "GET /authorize/resume/<handle>": 11,
+    "GET /<slug>/login": 5,
+    "POST /<slug>/login": 26,
+    "GET /<slug>/login/code": 7,
+    "POST /<slug>/login/code": 24,
+    "POST /token": 9,
+    "GET /userinfo": 7,
+    "GET /jwks": 0,
+    "GET /.well-known/openid-configuration": 0,
+    "GET /account": 7,
+    "GET /logout": 8,
+}
+
+
+class Counter:
+    """The most statements that a request of each kind sent."""
+
+    def __init__(self, web: Flask) -> None:
+        self.most: dict[str, int] = {}
+        self.is_writing = False
+        self._count = 0
+        with web.app_context():
+            self._engine = db.engine
+        self._listeners = {
+            "before_cursor_execute": self._statement, "commit": self._commit, "rollback": self._rollback,
+        }  # fmt: skip
+        for name, listener in self._listeners.items():
+            event.listen(self._engine, name, listener)
+        web.before_request_funcs.setdefault(None, []).insert(0, self._start)
+        web.teardown_request(self._end)
+
+    def close(self) -> None:
+        for name, listener in self._listeners.items():
+            event.remove(self._engine, name, listener)
+
+    def _statement(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        self._count += 1
+        self.is_writing |= not statement.startswith("SELECT")
+
+    def _commit(self, _connection: object) -> None:
+        self._count += 1
+        self.is_writing = False
+
+    def _rollback(self, _connection: object) -> None:
+        self.is_writing = False
+
+    def _start(self) -> None:
+        self._count = 0
+
+    def _end(self, _error: BaseException | None) -> None:
+        kind = f"{request.method} {request.url_rule}"
+        self.most[kind] = max(self.most.get(kind, 0), self._count)
+        self._count = 0
+
+
+@pytest.fixture
+def counter(web: Flask) -> Iterator[Counter]:
+    made = Counter(web)
+    yield made
+    made.close()
+
+
+def test_every_request_keeps_to_its_budget(
+    web: Flask, counter: Counter, services: Services, portal: Portal, rp: RelyingParty, clock: FrozenClock
+) -> None:
+    person = Person(web)
+    person.open("/")
+    person.open("/help")
+    person.open(f"/{portal.slug}/register/code")
+    finish_registration(person, letter(services, portal), EMAIL)
+    clock.advance(timedelta(minutes=2))
+    person.open(rp.request(prompt="login"))
+    sign_in(person, EMAIL)
+    tokens = rp.redeem(answer_of(person.address)["code"]).get_json()
+    rp.userinfo(tokens["access_token"])
+    tokens = rp.refresh(tokens["refresh_token"]).get_json()
+    person.open(rp.request())
+    person.open("/account")
+    for path in ("/jwks", "/.well-known/openid-configuration"):
+        web.test_client().get(path, base_url=ISSUER)
+    person.open(f"/logout?id_token_hint={tokens['id_token']}")
+    assert set(counter.most) == set(BUDGET)
+    over = {kind: (count, BUDGET[kind]) for kind, count in counter.most.items() if count > BUDGET[kind]}
+    assert over == {}
+
+
+def test_no_write_is_open_while_a_password_is_hashed(
+    web: Flask, counter: Counter, services: Services, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has one writer: whoever hashed inside a write would stop everybody for as long as that takes."""
+    writes: list[bool] = []
+    keyed = Passwords._keyed
+
+    def watched(passwords: Passwords, password: str) -> str:
+        writes.append(counter.is_writing)
+        return keyed(passwords, password)
+
+    monkeypatch.setattr(Passwords, "_keyed", watched)
+    person = Person(web)
+    person.open(f"/{portal.slug}/register/code")
+    finish_registration(person, letter(services, portal), EMAIL)
+    stranger = Person(web)
+    stranger.open(f"/{portal.slug}/login")
+    stranger.submit(email=EMAIL, password=PASSWORD)
+    assert writes == [False, False]
