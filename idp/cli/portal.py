@@ -15,11 +15,22 @@ from idp.models.portal import Portal
 from idp.services.portals import PortalDetails
 
 F = TypeVar("F", bound=Callable[..., Any])
-LISTS = ("redirect_uris", "post_logout_redirect_uris", "scopes", "factors")
+LISTS = (
+    "redirect_uris", "post_logout_redirect_uris", "scopes", "factors", "grant_types", "resources", "allowed_acr",
+    "default_acr_values",
+)  # fmt: skip
 SINGLE = (
     "short_name", "place", "phone", "email", "brand_color", "home_url", "code_life_days", "second_item",
     "letter_window", "initiate_login_uri", "token_endpoint_auth_method", "token_endpoint_auth_signing_alg",
-    "assertion_audience", "id_token_signed_response_alg", "subject_type", "sector_identifier",
+    "assertion_audience", "id_token_signed_response_alg", "subject_type", "sector_identifier", "sector_identifier_uri",
+    "security_profile", "jwks_uri", "tls_client_auth_subject_dn", "tls_client_auth_san_dns",
+    "request_object_signing_alg", "authorization_signed_response_alg", "introspection_signed_response_alg",
+    "access_token_format", "default_max_age", "backchannel_logout_uri", "publisher", "policy_uri", "tos_uri",
+)  # fmt: skip
+FLAGS = (
+    "require_pkce", "require_par", "require_signed_request_object", "dpop_bound_access_tokens",
+    "tls_client_certificate_bound_access_tokens", "refresh_rotation", "backchannel_logout_session_required", "consent",
+    "verified_claims",
 )  # fmt: skip
 
 
@@ -33,7 +44,9 @@ def _fields(command: F) -> F:
     for language in ("en", "it", "de", "fr"):
         command = click.option(f"--hours-{language}", f"hours_{language}", help="opening hours")(command)
         command = click.option(f"--name-{language}", f"names_{language}", help="name in this language")(command)
-    command = click.option("--require-pkce/--no-require-pkce", "require_pkce", default=None)(command)
+    for name in reversed(FLAGS):
+        option = name.replace("_", "-")
+        command = click.option(f"--{option}/--no-{option}", name, default=None)(command)
     path = click.Path(exists=True, dir_okay=False, path_type=Path)
     command = click.option("--jwks", "jwks", type=path, help="file with the portal's public JWK Set")(command)
     return click.option("--from", "file", type=path, help="JSON file with these fields; options win over it")(command)
@@ -46,7 +59,7 @@ def _given(options: dict[str, Any], known: Portal | None = None) -> dict[str, An
         given = _read_json(file)
     if options.get("jwks") is not None:
         given["jwks"] = _read_json(options["jwks"])
-    for name in (*SINGLE, "require_pkce"):
+    for name in (*SINGLE, *FLAGS):
         if options[name] is not None:
             given[name] = options[name]
     given |= {name: list(options[name]) for name in LISTS if options[name]}

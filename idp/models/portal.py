@@ -53,7 +53,34 @@ class Portal(Base):
     id_token_signed_response_alg: Mapped[str] = mapped_column(default="RS256")
     subject_type: Mapped[str] = mapped_column(default="pairwise")
     sector_identifier: Mapped[str]  # host that pairwise subjects are computed for (OIDC Core §8.1)
+    sector_identifier_uri: Mapped[str | None]
     require_pkce: Mapped[bool] = mapped_column(default=True)
+    security_profile: Mapped[str] = mapped_column(default="standard")  # or "fapi2"
+    grant_types: Mapped[list[str]] = mapped_column(default=lambda: ["authorization_code", "refresh_token"])
+    jwks_uri: Mapped[str | None]
+    tls_client_auth_subject_dn: Mapped[str | None]
+    tls_client_auth_san_dns: Mapped[str | None]
+    require_par: Mapped[bool] = mapped_column(default=False)
+    require_signed_request_object: Mapped[bool] = mapped_column(default=False)
+    request_object_signing_alg: Mapped[str | None]
+    authorization_signed_response_alg: Mapped[str | None]
+    introspection_signed_response_alg: Mapped[str | None]
+    access_token_format: Mapped[str] = mapped_column(default="opaque")  # or "jwt" (RFC 9068)
+    resources: Mapped[list[str]] = mapped_column(default=list)  # what it may ask access tokens for (RFC 8707)
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    tls_client_certificate_bound_access_tokens: Mapped[bool] = mapped_column(default=False)
+    refresh_rotation: Mapped[bool] = mapped_column(default=True)
+    allowed_acr: Mapped[list[str]] = mapped_column(default=lambda: ["mfa", "phr"])
+    default_acr_values: Mapped[list[str]] = mapped_column(default=list)
+    default_max_age: Mapped[int | None]
+    backchannel_logout_uri: Mapped[str | None]
+    backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False)
+    consent: Mapped[bool] = mapped_column(default=False)  # a third party's portal asks the person first
+    verified_claims: Mapped[bool] = mapped_column(default=False)  # may learn how the person was tied to the record
+    publisher: Mapped[str] = mapped_column(default="")  # who is behind a third party's portal
+    policy_uri: Mapped[str | None]
+    tos_uri: Mapped[str | None]
+    registration_token_hash: Mapped[str | None]  # of RFC 7592, where the portal registered itself
 
     @property
     def is_disabled(self) -> bool:

@@ -94,6 +94,14 @@ Address = Annotated[str, AfterValidator(_check_address)]
 Line = Annotated[str, Field(max_length=120), AfterValidator(_has_text)]
 Texts = dict[Literal["fr", "de", "it", "en"], Line]
 Alg = Literal["RS256", "PS256", "ES256", "EdDSA"]
+Acr = Literal["mfa", "phr"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 
 
 class PortalDetails(BaseModel):
@@ -120,16 +128,46 @@ class PortalDetails(BaseModel):
     scopes: list[Literal["openid", "profile", "email", "phone", "insurance", "offline_access"]] = Field(
         default=["openid", "profile", "email", "phone", "insurance", "offline_access"]
     )
-    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt"] = (
-        "client_secret_basic"
-    )
+    security_profile: Literal["standard", "fapi2"] = "standard"
+    grant_types: list[GrantType] = Field(default=["authorization_code", "refresh_token"], min_length=1)
+    token_endpoint_auth_method: Literal[
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+        "tls_client_auth",
+        "self_signed_tls_client_auth",
+    ] = "client_secret_basic"
     token_endpoint_auth_signing_alg: Alg | None = None
     jwks: Annotated[dict[str, Any], AfterValidator(_check_jwks)] | None = None
+    jwks_uri: Address | None = None
+    tls_client_auth_subject_dn: str | None = Field(None, max_length=300)
+    tls_client_auth_san_dns: str | None = Field(None, max_length=253)
     assertion_audience: Literal["issuer", "token_endpoint"] = "issuer"
     id_token_signed_response_alg: Alg = "RS256"
     subject_type: Literal["pairwise", "public"] = "pairwise"
     sector_identifier: str | None = None
+    sector_identifier_uri: Address | None = None
     require_pkce: bool = True
+    require_par: bool = False
+    require_signed_request_object: bool = False
+    request_object_signing_alg: Alg | None = None
+    authorization_signed_response_alg: Alg | None = None
+    introspection_signed_response_alg: Alg | None = None
+    access_token_format: Literal["opaque", "jwt"] = "opaque"
+    resources: list[Address] = Field(default_factory=list, max_length=20)
+    dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    refresh_rotation: bool = True
+    allowed_acr: list[Acr] = Field(default=["mfa", "phr"], min_length=1)
+    default_acr_values: list[Acr] = Field(default_factory=list)
+    default_max_age: int | None = Field(None, ge=0, le=31_536_000)
+    backchannel_logout_uri: Address | None = None
+    backchannel_logout_session_required: bool = False
+    consent: bool = False
+    verified_claims: bool = False
+    publisher: str = Field("", max_length=120)
+    policy_uri: Address | None = None
+    tos_uri: Address | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> PortalDetails:

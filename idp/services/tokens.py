@@ -127,8 +127,10 @@ class Tokens:
             AccessToken(
                 id=new_id(self._random, now),
                 token_hash=_hash(secret),
+                portal_id=grant.portal_id,
                 grant_id=grant.id,
                 scope=scope,
+                created_at=now,
                 expires_at=now + self._settings.access_token_for,
             )
         )
@@ -188,9 +190,11 @@ class Tokens:
         """The live grant and scope of an access token."""
         now = self._clock.now()
         row = db.session.scalar(
-            select(AccessToken).where(AccessToken.token_hash == _hash(secret), AccessToken.expires_at > now)
+            select(AccessToken).where(
+                AccessToken.token_hash == _hash(secret), AccessToken.expires_at > now, AccessToken.revoked_at.is_(None)
+            )
         )
-        grant = self._live_grant(row.grant_id, now) if row else None
+        grant = self._live_grant(row.grant_id, now) if row and row.grant_id else None
         return (grant, row.scope) if row and grant else None
 
     def revoke_for_session(self, session_id: UUID) -> None:
