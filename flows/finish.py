@@ -8,12 +8,15 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 
 from flows.context import Context
+from flows.refusal import refuse_request
 from flows.run import resume_address
+from flows.steps.consent import open_items
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.protocol import consent
 from idp.services.audit import AuditTag
 from idp.web.session import current_session, set_session
 
@@ -71,7 +74,9 @@ def finish_registration(ctx: Context) -> str | None:
             language=ctx.language,
             password_hash=state.password_hash,
         )
-        if not (bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(account.id, ctx.now)):
+        checked = ctx.portal.second_item if ctx.portal.second_item != "none" else None
+        redeemed = bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id, checked)
+        if not (redeemed and person.link(account.id, ctx.now)):
             db.session.rollback()
             return None
     except IntegrityError:  # the address was registered by another run since it was proved here
@@ -103,7 +108,7 @@ def finish_link(ctx: Context) -> str | None:
         person = db.session.get_one(InsuredPerson, UUID(state.person_id))
         if not (
             consume_run(ctx.run_id, ctx.now)
-            and bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id)
+            and bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id, "birth_date")
             and person.link(ctx.session.account_id, ctx.now)
         ):
             db.session.rollback()
@@ -112,4 +117,17 @@ def finish_link(ctx: Context) -> str | None:
         db.session.rollback()
         return None
     bundle.audit.record(AuditTag.PORTAL_LINKED, account=ctx.session.account_id, person=person.id, portal=ctx.portal.id)
+    return onward(ctx)
+
+
+def finish_consent(ctx: Context) -> str | None:
+    """Keep the answer, or let the portal know of the refusal; the authorization endpoint decides what comes next."""
+    if not consume_run(ctx.run_id, ctx.now):
+        return None
+    if ctx.state.is_refused:
+        return refuse_request(ctx) or onward(ctx)
+    if ctx.session is not None and (asked := open_items(ctx)):
+        account_id = ctx.session.account_id
+        consent.record(ctx.services, ctx.portal, account_id, asked, frozenset(ctx.state.allowed))
+        ctx.services.audit.record(AuditTag.CONSENT_GIVEN, account=account_id, portal=ctx.portal.id)
     return onward(ctx)

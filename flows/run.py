@@ -18,6 +18,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 
 STATE_VERSION = 1
+RESUME = "/authorize/resume/"
 DUPLICATE_WAITS_S, DUPLICATE_POLL_S = 5.0, 0.05
 
 
@@ -64,6 +65,12 @@ def find(handle: str) -> FlowRun | None:
 def resume_address(bundle: Services, run: FlowRun) -> str | None:
     """Where the person came from, if from anywhere."""
     return bundle.vault.open(run.resume, f"flow_run.resume.{run.id}").decode() if run.resume else None
+
+
+def pending_handle(bundle: Services, run: FlowRun) -> str | None:
+    """The handle of the authorization request that waits for this run, if one does."""
+    address = resume_address(bundle, run) or ""
+    return address.removeprefix(RESUME) if address.startswith(RESUME) else None
 
 
 def freeze(state: Any) -> dict[str, Any]:

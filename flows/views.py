@@ -79,7 +79,7 @@ def _begin(journey: Journey, portal: Portal, state: Any = None, resume: str | No
     bundle = services()
     pending = request.args.get("for", "")
     if resume is None and PENDING.fullmatch(pending):
-        resume = f"/authorize/resume/{pending}"
+        resume = f"{runs.RESUME}{pending}"
     return runs.begin(
         bundle,
         journey=journey.name,
@@ -148,8 +148,7 @@ def _load(journey: Journey, portal: Portal, path: str) -> tuple[FlowRun, str] | 
     if run.consumed_at is not None:
         return _finished(journey, run, portal, handle)
     if run.expires_at <= services().clock.now():
-        kept = runs.resume_address(services(), run) or ""
-        pending = kept.removeprefix("/authorize/resume/") if kept.startswith("/authorize/resume/") else ""
+        pending = runs.pending_handle(services(), run)
         again = f"/{portal.slug}/{first}" + (f"?for={pending}" if pending else "")
         return error_page(journey.expired_key, 410, portal=portal, action=(text("x.retry"), again))
     return run, handle

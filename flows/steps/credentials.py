@@ -7,7 +7,10 @@ from typing import Any
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
+from flows.refusal import refuse_request
+from flows.run import pending_handle
 from idp.models.session import was_seen_on
+from idp.protocol import pending
 from idp.services.attempts import PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.emails import normalise_email
@@ -16,8 +19,11 @@ from idp.texts import format_time
 
 @dataclass(frozen=True)
 class CredentialsView:
+    """`may_cancel`: whether there is a portal that can be told so."""
+
     register_url: str
     help_url: str
+    may_cancel: bool
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,18 @@ class CredentialsStep(Step):
     keeps = ("email",)
 
     def show(self, ctx: Context) -> Screen:
-        view = CredentialsView(register_url=f"/{ctx.portal.slug}/register/code", help_url=ctx.link("login/help"))
-        return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
+        handle = pending_handle(ctx.services, ctx.run)
+        found = pending.find(ctx.services, handle, ctx.browser_hash) if handle else None
+        hint = normalise_email((found.request.login_hint if found else None) or "")
+        view = CredentialsView(
+            f"/{ctx.portal.slug}/register/code", ctx.link("login/help"), may_cancel=found is not None
+        )
+        values = {"email": hint} if hint else {}
+        return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/", values=values)
+
+    def act(self, ctx: Context, action: str) -> Outcome | str | None:
+        """Cancel: the portal that asked is told that the person does not want to."""
+        return refuse_request(ctx) if action == "cancel" else None
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         typed, password = answer.get("email", ""), answer.get("password", "")

@@ -25,11 +25,11 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     if portal is None or portal.jwks is None:
         return False
     try:
-        claims = _verified(portal, assertion)
+        claims = verified(portal, assertion, portal.token_endpoint_auth_signing_alg)
     except InvalidToken:
         return False
     now = bundle.clock.now()
-    expires_at = _moment(claims.get("exp"))
+    expires_at = moment(claims.get("exp"))
     jti = claims.get("jti")
     # RFC 7523 §3: iss and sub MUST be the client, aud MUST be us, exp MUST be there and not past.
     if claims.get("iss") != portal.client_id or claims.get("sub") != portal.client_id:
@@ -45,17 +45,16 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     return _spend(portal, jti, expires_at + SKEW)
 
 
-def _verified(portal: Portal, assertion: str) -> dict[str, Any]:
-    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1)."""
-    header = peek(assertion)
+def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
+    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1). Or `InvalidToken`."""
+    header = peek(token)
     alg, kid = header.get("alg"), header.get("kid")
     keys = [key for key in (portal.jwks or {}).get("keys", []) if kid is None or key.get("kid") in {None, kid}]
-    pinned = portal.token_endpoint_auth_signing_alg
     for key in keys:
         allowed = ALGORITHMS_OF_KEY.get(str(key.get("kty")), ())
         if alg in allowed and pinned in {None, alg} and key.get("alg") in {None, alg}:
             try:
-                return verify(assertion, key, alg=str(alg))
+                return verify(token, key, alg=str(alg))
             except InvalidToken:
                 continue
     raise InvalidToken("no registered key signed this")
@@ -67,15 +66,16 @@ def _audiences(bundle: Services, portal: Portal) -> tuple[str, ...]:
     return (issuer, f"{issuer}/token") if portal.assertion_audience == "token_endpoint" else (issuer,)
 
 
-def _moment(value: object) -> datetime | None:
+def moment(value: object) -> datetime | None:
+    """A NumericDate (RFC 7519 §2), or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**33:
         return None
     return datetime.fromtimestamp(value, UTC)
 
 
 def _is_past(value: object, now: datetime) -> bool:
-    moment = _moment(value)
-    return moment is not None and moment <= now + SKEW
+    at = moment(value)
+    return at is not None and at <= now + SKEW
 
 
 def _spend(portal: Portal, jti: str, until: datetime) -> bool:
