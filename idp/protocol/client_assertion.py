@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from idp.models.authorization import AssertionID
 from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
+from idp.protocol import numeric_date
+from idp.protocol.numeric_date import SKEW
 from idp.services.bundle import Services
 from keys import InvalidToken
 from keys.jws import peek, verify
 
 ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
 ALGORITHMS = tuple(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs)
-SKEW = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=5)
 LONGEST_JTI = 200
 
@@ -29,7 +30,7 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     except InvalidToken:
         return False
     now = bundle.clock.now()
-    expires_at = moment(claims.get("exp"))
+    expires_at = numeric_date.read(claims.get("exp"))
     jti = claims.get("jti")
     # RFC 7523 §3: iss and sub MUST be the client, aud MUST be us, exp MUST be there and not past.
     if claims.get("iss") != portal.client_id or claims.get("sub") != portal.client_id:
@@ -38,7 +39,7 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
         return False
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST_LIFE + SKEW:
         return False
-    if any(name in claims and not _is_past(claims[name], now) for name in ("iat", "nbf")):
+    if any(name in claims and not numeric_date.is_past(claims[name], now) for name in ("iat", "nbf")):
         return False
     if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI:
         return False
@@ -64,18 +65,6 @@ def _audiences(bundle: Services, portal: Portal) -> tuple[str, ...]:
     """The issuer as the one string (RFC 7523bis, FAPI 2.0), and the token endpoint where registered so."""
     issuer = bundle.settings.issuer
     return (issuer, f"{issuer}/token") if portal.assertion_audience == "token_endpoint" else (issuer,)
-
-
-def moment(value: object) -> datetime | None:
-    """A NumericDate (RFC 7519 §2), or None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**33:
-        return None
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _is_past(value: object, now: datetime) -> bool:
-    at = moment(value)
-    return at is not None and at <= now + SKEW
 
 
 def _spend(portal: Portal, jti: str, until: datetime) -> bool:

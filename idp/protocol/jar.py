@@ -14,14 +14,16 @@ from werkzeug.datastructures import MultiDict
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal
-from idp.protocol import security_profile
+from idp.protocol import numeric_date, security_profile
 from idp.protocol.authorize_checks import KNOWN, Parameters, is_storable
-from idp.protocol.client_assertion import SKEW, moment, verified
+from idp.protocol.client_assertion import verified
+from idp.protocol.numeric_date import SKEW
 from idp.services.bundle import Services
 from keys import InvalidToken
 from keys.jws import peek
 
-TYPES = {None, "jwt", "oauth-authz-req+jwt"}
+DEFAULT_TYPE = "jwt"  # OIDC Core §6.1 asks for none; libraries write JWT unasked
+TYPES = {DEFAULT_TYPE, "oauth-authz-req+jwt"}
 LONGEST_LIFE = timedelta(minutes=60)
 NESTED = {"request", "request_uri"}
 
@@ -37,7 +39,7 @@ def read(bundle: Services, portal: Portal, text: str) -> Parameters:
         raise _refused("the request object is not signed with a registered key and algorithm") from None
     if not security_profile.allows_algorithm(portal, header["alg"]):
         raise _refused("the request object is signed with an algorithm that the FAPI 2.0 profile does not allow")
-    if _type(header) not in TYPES:
+    if str(header.get("typ", DEFAULT_TYPE)).lower() not in TYPES:
         raise _refused("the request object has a typ of another kind of token")
     _check_claims(bundle, portal, claims)
     return _parameters(claims)
@@ -45,11 +47,6 @@ def read(bundle: Services, portal: Portal, text: str) -> Parameters:
 
 def _refused(description: str) -> ProtocolError:
     return ProtocolError("invalid_request_object", description)
-
-
-def _type(header: dict[str, Any]) -> str | None:
-    typ = header.get("typ")
-    return typ.lower() if isinstance(typ, str) else typ and ""
 
 
 def _check_claims(bundle: Services, portal: Portal, claims: dict[str, Any]) -> None:
@@ -71,7 +68,7 @@ def _check_claims(bundle: Services, portal: Portal, claims: dict[str, Any]) -> N
 
 def _check_life(claims: dict[str, Any], now: datetime) -> None:
     # FAPI 2.0 Message Signing §5.3.1: nbf at most 60 minutes old, exp at most 60 minutes after nbf; both MUST be there.
-    begins, ends = moment(claims.get("nbf")), moment(claims.get("exp"))
+    begins, ends = numeric_date.read(claims.get("nbf")), numeric_date.read(claims.get("exp"))
     if begins is None or ends is None:
         raise _refused("the request object needs nbf and exp")
     if not now - LONGEST_LIFE <= begins <= now + SKEW:
