@@ -10,7 +10,6 @@ from idp.models.portal import Portal
 from idp.protocol import claims, verified_claims
 
 PLACES = ("userinfo", "id_token")
-MOST = 50
 DEEPEST = 12
 LONGEST_TEXT = 300
 LARGEST_NUMBER = 2**53
@@ -31,8 +30,6 @@ def read(text: str, portal: Portal) -> Requested | None:
         if wanted is not None and not isinstance(wanted, dict):
             raise _refused(f"claims has a member {place} that is no object")
         kept = {name: _how(name, how) for name, how in (wanted or {}).items() if _is_learnable(name, portal)}
-        if len(kept) > MOST:
-            raise _refused(f"claims names more than {MOST} claims")
         if kept:
             found[place] = kept
     return found or None
