@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flows.views import blueprint as journeys
+from idp.account.apps import blueprint as apps
 from idp.account.overview import blueprint as account
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -40,6 +41,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     for blueprint in (
         pages,
         account,
+        apps,
         authorize,
         pushed_authorization,
         token,

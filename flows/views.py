@@ -225,6 +225,8 @@ def _show(journey: Journey, slug: str, path: str) -> Response:
     ctx = _settle_automatic(ctx, journey)
     if ctx.state != before:
         run.state = runs.freeze(ctx.state)
+        if journey.itinerary.current(ctx.state) is None:  # nothing is left to ask
+            return _finish(ctx, journey)
     step = _step_at(ctx, journey, path)
     if step is None:
         current = journey.itinerary.current(ctx.state)
@@ -286,7 +288,10 @@ def _submit(journey: Journey, slug: str, path: str, action: str | None = None) -
 def _judge(journey: Journey, ctx: Context, path: str, action: str | None) -> Response:
     if lost := _lost_code(ctx, journey):
         return _back_to_code(ctx, journey, lost)
+    before = ctx.state
     ctx = _settle_automatic(ctx, journey)
+    if ctx.state != before and journey.itinerary.current(ctx.state) is None:
+        return _finish(ctx, journey)
     step = _step_at(ctx, journey, path)
     if step is None:
         current = journey.itinerary.current(ctx.state)

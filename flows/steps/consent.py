@@ -16,15 +16,6 @@ from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.consent import CLAIM, SCOPE, Item
 from idp.texts import LANGUAGE_NAMES, format_date
 
-LABELS = {
-    "scope.openid": "con.openid", "scope.profile": "con.profile", "scope.email": "l.email",
-    "scope.phone": "r4.mobile", "scope.insurance": "con.insurance", "scope.offline_access": "con.offline",
-    "claim.name": "con.fullname", "claim.given_name": "r4.given", "claim.family_name": "r4.family",
-    "claim.birthdate": "r4.dob", "claim.locale": "c.lang", "claim.updated_at": "con.updated",
-    "claim.email": "l.email", "claim.email_verified": "l.email", "claim.phone_number": "r4.mobile",
-    "claim.phone_number_verified": "r4.mobile", "claim.insured_number": "con.insured",
-    "claim.external_id": "con.file", "claim.verified_claims": "con.verified",
-}  # fmt: skip
 SHOWN_OF_PROFILE = ("name", "birthdate", "locale")
 
 
@@ -80,8 +71,8 @@ class ConsentStep(Step):
         view = ConsentView(
             publisher=ctx.text("con.by", publisher=ctx.portal.publisher) if ctx.portal.publisher else "",
             links=tuple((ctx.text(key, app=app), address) for key, address in links if address),
-            items=tuple(ItemView(i.key, ctx.text(LABELS[i.key]), _values(ctx, i), i.is_essential) for i in asked),
-            already=tuple(ctx.text(LABELS[item.key]) for item in already),
+            items=tuple(ItemView(i.key, ctx.text(i.label), _values(ctx, i), i.is_essential) for i in asked),
+            already=tuple(ctx.text(item.label) for item in already),
             subject=_subject(ctx),
         )
         return Screen("flows/consent.html", ctx.text("con.title", app=app), view)

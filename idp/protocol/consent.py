@@ -8,14 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from sqlalchemy import delete, select
+
 from idp.models.authorization import Consent
 from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.claims import SCOPE_OF
+from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 
 SCOPE, CLAIM = "scope", "claim"
+LABELS = {
+    "scope.openid": "con.openid", "scope.profile": "con.profile", "scope.email": "l.email",
+    "scope.phone": "r4.mobile", "scope.insurance": "con.insurance", "scope.offline_access": "con.offline",
+    "claim.name": "con.fullname", "claim.given_name": "r4.given", "claim.family_name": "r4.family",
+    "claim.birthdate": "r4.dob", "claim.locale": "c.lang", "claim.updated_at": "con.updated",
+    "claim.email": "l.email", "claim.email_verified": "l.email", "claim.phone_number": "r4.mobile",
+    "claim.phone_number_verified": "r4.mobile", "claim.insured_number": "con.insured",
+    "claim.external_id": "con.file", "claim.verified_claims": "con.verified",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,11 @@ class Item:
     @property
     def key(self) -> str:
         return f"{self.kind}.{self.name}"
+
+    @property
+    def label(self) -> str:
+        """The key of the words for it."""
+        return LABELS[self.key]
 
 
 def items(request: AuthorizationRequest) -> tuple[Item, ...]:
@@ -91,6 +108,27 @@ def narrow(portal: Portal, account_id: UUID, request: AuthorizationRequest) -> A
         for place, named in (request.claims or {}).items()
     }
     return replace(request, scope=" ".join(scopes), claims=claims or None)
+
+
+def given_by(account_id: UUID) -> list[Consent]:
+    """Every answer of this person that lets a portal see something, the newest first."""
+    rows = db.session.scalars(
+        select(Consent).where(Consent.account_id == account_id).order_by(Consent.granted_at.desc())
+    )
+    return [row for row in rows if row.scopes or row.claims]
+
+
+def allowed_items(kept: Consent) -> tuple[Item, ...]:
+    """What an answer lets the portal see."""
+    scopes = sorted(kept.scopes, key=lambda name: list(LABELS).index(f"{SCOPE}.{name}"))
+    return (*(Item(SCOPE, name, False) for name in scopes), *(Item(CLAIM, name, False) for name in kept.claims))
+
+
+def withdraw(bundle: Services, portal: Portal, account_id: UUID) -> None:
+    """Forget the answer, and end everything that it gave: the portal must ask again."""
+    db.session.execute(delete(Consent).where(Consent.account_id == account_id, Consent.portal_id == portal.id))
+    bundle.tokens.revoke_for_account(account_id, portal.id)
+    bundle.audit.record(AuditTag.CONSENT_WITHDRAWN, account=account_id, portal=portal.id)
 
 
 def _find(portal: Portal, account_id: UUID) -> Consent | None:

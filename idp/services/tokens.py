@@ -222,6 +222,10 @@ class Tokens:
         """Withdraw what was given to one portal during a session."""
         self._revoke(and_(Grant.session_id == session_id, Grant.portal_id == portal_id))
 
+    def revoke_for_account(self, account_id: UUID, portal_id: UUID) -> None:
+        """Withdraw what an account ever gave to one portal."""
+        self._revoke(and_(Grant.account_id == account_id, Grant.portal_id == portal_id))
+
     def _live_grants(self, now: datetime) -> Select[UUID]:
         return select(Grant.id).where(Grant.revoked_at.is_(None), Grant.expires_at > now)
 
