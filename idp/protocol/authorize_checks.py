@@ -21,9 +21,10 @@ Check = Callable[[Parameters, Portal], None]
 RESPONSE_TYPES = ("code",)
 PROMPTS = ("none", "login", "consent", "select_account", "create")
 LONGEST = {
-    "state": 4096, "nonce": 512, "scope": 1000, "login_hint": 254, "ui_locales": 200, "acr_values": 200,
-    "claims": 8192, "resource": 2000, "id_token_hint": 16384,
+    "state": 4096, "nonce": 512, "scope": 1000, "login_hint": 254, "claims": 8192, "resource": 2000,
+    "redirect_uri": 2000, "id_token_hint": 16384, "request": 16384, "registration": 8192,
 }  # fmt: skip
+LONGEST_OTHER = 200
 KNOWN = frozenset(
     {
         "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
@@ -75,7 +76,8 @@ def check_characters(parameters: Parameters, portal: Portal) -> None:
 
 
 def check_lengths(parameters: Parameters, portal: Portal) -> None:
-    for name, longest in LONGEST.items():
+    for name in KNOWN:
+        longest = LONGEST.get(name, LONGEST_OTHER)
         if any(len(value) > longest for value in parameters.getlist(name)):
             raise ProtocolError("invalid_request", f"{name} is longer than {longest} characters")
 
