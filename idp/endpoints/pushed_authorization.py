@@ -20,8 +20,9 @@ blueprint = cookie_blind(Blueprint("pushed_authorization", __name__))
 def push() -> Response:
     try:
         check_form(request)
+        key = par.proved_key(services(), request)  # before an assertion is used up
         client = SERVER.authenticate_client(SERVER.create_oauth2_request(request), [], "par")
-        request_uri = request_sources.push(services(), client.portal, request.form, par.proved_key(request))
+        request_uri = request_sources.push(services(), client.portal, request.form, key)
     except ProtocolError as error:
         db.session.rollback()
         return refuse(error)

@@ -29,7 +29,7 @@ def _hash(request_uri: str) -> str:
     return hashlib.sha256(request_uri.encode()).hexdigest()
 
 
-def proved_key(request: Request) -> str | None:
+def proved_key(bundle: Services, request: Request) -> str | None:
     """The thumbprint of the key that a DPoP proof shows (RFC 9449 §10.1). Raises `ProtocolError`."""
     if "DPoP" in request.headers:
         raise ProtocolError("invalid_dpop_proof", "DPoP proofs are not accepted here; send dpop_jkt")

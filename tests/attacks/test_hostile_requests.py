@@ -19,7 +19,8 @@ HALF_RIGHT = [
     b"", b"0", b"-1", b"none", b"login", b"openid", b"code", b"query", b"form_post", b"jwt", b"S256", b"{}", b"[]",
     b"null", b'{"userinfo":{"name":null}}', b'{"id_token":{"acr":{"essential":true}}}', b"https://cpx.example.ch/callback",
     b"urn:ietf:params:oauth:request_uri:", b"eyJhbGciOiJub25lIn0.e30.", b"a.b.c", b"..", b"\x00", b"\xff\xfe",
-    b"\xed\xa0\x80", b"%", b"%00", b"+", b"&", b"client-cpx", b"9" * 40, b"mfa", b"phr", b"create", b"consent select_account",
+    b"\xed\xa0\x80", b"%", b"%00", b"+", b"&", b"client-cpx", b"9" * 40, b"mfa", b"phr", b"create",
+    b"consent select_account",
 ]  # fmt: skip
 
 

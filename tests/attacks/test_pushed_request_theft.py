@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 
 from flask import Flask
 from sqlalchemy import select
 
+from idp.clock import FrozenClock
 from idp.models.authorization import AuthorizationCode, PushedRequest
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from tests.actions import link
+from tests.actions import link, sign_in
 from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
@@ -80,20 +82,31 @@ def test_a_disabled_portal_is_shut_out(rp: RelyingParty, portal: Portal, person:
     assert push(rp).status_code == 401
 
 
-def test_of_many_visits_at_once_one_gets_a_code(app: Flask, rp: RelyingParty, person: Person) -> None:
-    address = pushed(rp)
-    cookies = {
-        name: person.client.get_cookie(name, domain="localhost") for name in ("connect_session", "connect_browser")
-    }
-    header = "; ".join(f"{name}={cookie.value}" for name, cookie in cookies.items() if cookie)
+def codes_given(app: Flask, person: Person, address: str) -> int:
+    """How many of many visits of one browser at once are answered with a code."""
+    kept = {name: person.client.get_cookie(name, domain="localhost") for name in ("connect_session", "connect_browser")}
+    cookies = "; ".join(f"{name}={cookie.value}" for name, cookie in kept.items() if cookie)
     db.session.remove()
     barrier = Barrier(PARALLEL)
 
     def visit(_: int) -> bool:
         barrier.wait()
-        response = rp.app.test_client(use_cookies=False).get(address, headers={"Cookie": header}, base_url=ISSUER)
+        response = app.test_client(use_cookies=False).get(address, headers={"Cookie": cookies}, base_url=ISSUER)
         return "code=" in response.headers.get("Location", "")
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        assert sum(pool.map(visit, range(PARALLEL))) == 1
+        return sum(pool.map(visit, range(PARALLEL)))
+
+
+def test_of_many_visits_at_once_one_gets_a_code(rp: RelyingParty, person: Person) -> None:
+    assert codes_given(rp.app, person, pushed(rp)) == 1
+    assert db.session.query(AuthorizationCode).count() == 1
+
+
+def test_of_many_returns_at_once_one_gets_a_code(rp: RelyingParty, person: Person, clock: FrozenClock) -> None:
+    clock.advance(timedelta(hours=13))
+    handle = person.client.get(rp.request(), base_url=ISSUER).headers["Location"].split("for=")[1]
+    person.open("/cpx/login")
+    sign_in(person)
+    assert codes_given(rp.app, person, f"/authorize/resume/{handle}") == 1
     assert db.session.query(AuthorizationCode).count() == 1

@@ -245,6 +245,31 @@ def test_a_second_answer_after_sign_out_records_nothing(rp: RelyingParty, third_
     assert db.session.scalars(select(Consent)).all() == []
 
 
+def test_a_person_whose_record_is_gone_is_asked_for_a_letter_instead(
+    rp: RelyingParty, third_party: Portal, person: Person, services: Services
+) -> None:
+    person.open(rp.request())
+    page = person.address
+    account = services.accounts.find("helene@example.ch")
+    assert account is not None
+    record = services.accounts.record_of(account.id, third_party.id)
+    assert record is not None
+    record.account_id = None
+    db.session.commit()
+    person.open(page)
+    assert "pas encore relié" in person.text
+
+
+def test_a_portal_that_was_disabled_meanwhile_gets_no_answer(
+    rp: RelyingParty, third_party: Portal, person: Person, services: Services
+) -> None:
+    handle = person.client.get(rp.request(), base_url=ISSUER).headers["Location"].split("for=")[1]
+    third_party.disabled_at = services.clock.now()
+    db.session.commit()
+    person.open(f"/authorize/resume/{handle}")
+    assert person.page.status_code == 410
+
+
 def test_an_answer_without_a_button_changes_nothing(rp: RelyingParty, third_party: Portal, person: Person) -> None:
     person.open(rp.request())
     person.submit()

@@ -10,9 +10,11 @@ import pytest
 from flask import Flask
 
 from idp.clock import FrozenClock
+from idp.errors import ProtocolError
 from idp.models.authorization import AuthorizationCode, PushedRequest
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.protocol import par
 from idp.services.bundle import Services
 from tests.actions import sign_in
 from tests.support.builders import add_portal
@@ -206,6 +208,22 @@ def test_the_key_that_dpop_jkt_names_is_bound_to_the_code(rp: RelyingParty, pers
         assert "code" in answer_of(person.address)
     assert [row.dpop_jkt for row in db.session.query(AuthorizationCode)] == [JKT, JKT]
     assert db.session.query(PushedRequest).one().dpop_jkt == JKT
+
+
+def test_a_proof_that_cannot_be_judged_is_never_ignored(rp: RelyingParty) -> None:
+    basic = base64.b64encode(f"{rp.client_id}:{rp.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {basic}", "DPoP": "x"}
+    response = rp.app.test_client().post("/par", data=answer_of(rp.request()), base_url=ISSUER, headers=headers)
+    assert (response.status_code, response.get_json()["error"]) == (400, "invalid_dpop_proof")
+
+
+def test_the_two_ways_to_name_a_key_must_agree() -> None:
+    other = "A" * 43
+    assert par.bound_key(None, None) is None
+    assert par.bound_key(JKT, None) == par.bound_key(None, JKT) == par.bound_key(JKT, JKT) == JKT
+    with pytest.raises(ProtocolError) as refused:
+        par.bound_key(JKT, other)
+    assert refused.value.code == "invalid_request"
 
 
 def test_a_request_that_waits_is_checked_again(rp: RelyingParty, portal: Portal, person: Person) -> None:

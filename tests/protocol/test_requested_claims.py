@@ -147,6 +147,16 @@ def test_a_person_whose_record_is_gone_has_no_claims(
     assert "email" not in rp.claims(rp.redeem(code).get_json()["id_token"])
 
 
+def test_a_disabled_account_is_not_spoken_about(rp: RelyingParty, person: Person, services: Services) -> None:
+    person.open(rp.request())
+    token = rp.redeem(answer_of(person.address)["code"]).get_json()["access_token"]
+    account = services.accounts.find("helene@example.ch")
+    assert account is not None
+    account.status = "disabled"
+    db.session.commit()
+    assert rp.userinfo(token).status_code == 401
+
+
 def test_the_document_offers_the_parameter(web: Flask) -> None:
     document = web.test_client().get("/.well-known/openid-configuration", base_url=ISSUER).get_json()
     assert document["claims_parameter_supported"] is True
