@@ -28,7 +28,7 @@ def install(app: Flask) -> None:
         headers = response.headers
         headers["Content-Security-Policy"] = policy(g.get("form_targets", ()))
         headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
+        headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers send our own forms as `Origin: null`
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
