@@ -11,7 +11,7 @@ from flows.engine import Outcome, Proved
 from flows.run import pending_handle
 from idp.clock import swiss
 from idp.models.account import load_account
-from idp.protocol import claims, consent, pending
+from idp.protocol import claims, consent, pending, verified_claims
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.consent import CLAIM, SCOPE, Item
 from idp.texts import LANGUAGE_NAMES, format_date
@@ -93,14 +93,25 @@ def _values(ctx: Context, item: Item) -> tuple[str, ...]:
     """The values as a person reads them; what has none, such as access while away, is its label alone."""
     scope = item.name if item.kind == SCOPE else claims.SCOPE_OF.get(item.name)
     record = ctx.services.accounts.record_of(ctx.session.account_id, ctx.portal.id) if ctx.session else None
-    if scope is None or ctx.session is None or record is None:
+    if ctx.session is None or record is None:
         return ()
+    if scope is None:
+        known = verified_claims.of_record(ctx.portal, record)
+        return tuple(_in_words(name, value) for name, value in known.items() if name in _verified(ctx))
     known = claims.of_scopes(ctx.services, load_account(ctx.session.account_id), record, {scope})
     if item.kind == CLAIM:
         shown: tuple[str, ...] = (item.name.removesuffix("_verified"),)
     else:
         shown = SHOWN_OF_PROFILE if scope == "profile" else tuple(known)
     return tuple(_in_words(name, known[name]) for name in shown if name in known and known[name] is not True)
+
+
+def _verified(ctx: Context) -> set[str]:
+    """The claims that the request wants as verified, in either place."""
+    request = wanted_by(ctx)
+    places = (request.claims or {}).values() if request else ()
+    wanted = [named["verified_claims"] for named in places if "verified_claims" in named]
+    return {name for one in wanted for name in verified_claims.names_in(one)}
 
 
 def _in_words(name: str, value: Any) -> str:

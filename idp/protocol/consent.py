@@ -73,8 +73,8 @@ def unanswered(portal: Portal, account_id: UUID, request: AuthorizationRequest) 
     # OIDC Core §3.1.2.1: prompt=consent asks again, also about what was answered before.
     if kept is None or ("consent" in request.prompts and kept.granted_at < request.asked_at):
         return wanted
-    answered = _allowed(kept) | set(kept.declined)
-    return tuple(item for item in wanted if item.key not in answered)
+    allowed, declined = _allowed(kept), set(kept.declined)
+    return tuple(item for item in wanted if item.key not in allowed and (item.is_essential or item.key not in declined))
 
 
 def record(

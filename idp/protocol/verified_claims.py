@@ -42,6 +42,11 @@ def check(wanted: object) -> None:
         _check_template(one)
 
 
+def names_in(wanted: Any) -> set[str]:
+    """The claims that a request wants to be told as verified."""
+    return {name for one in (wanted if isinstance(wanted, list) else [wanted]) for name in one["claims"]}
+
+
 def _check_template(node: object) -> None:
     """Null, an object of members or restrictions, or an array of such objects."""
     if isinstance(node, list):
@@ -60,7 +65,7 @@ def release(bundle: Services, portal: Portal, record: InsuredPerson, wanted: Any
     code = bundle.registration_codes.redeemed_for(record)
     if code is None:
         return {}
-    known = {"verification": _verification(bundle, portal, record, code), "claims": _claims(portal, record)}
+    known = {"verification": _verification(bundle, portal, record, code), "claims": of_record(portal, record)}
     sets = wanted if isinstance(wanted, list) else [wanted]
     found = [chosen for one in sets if (chosen := _answer(one, known, bundle.clock.now()))]
     if not found:
@@ -86,7 +91,8 @@ def _verification(bundle: Services, portal: Portal, record: InsuredPerson, code:
     }
 
 
-def _claims(portal: Portal, record: InsuredPerson) -> dict[str, Any]:
+def of_record(portal: Portal, record: InsuredPerson) -> dict[str, Any]:
+    """What can be said as verified: the fund's own data of the person, within the portal's scopes."""
     known = {
         "given_name": record.given_name, "family_name": record.family_name, "birthdate": record.birth_date.isoformat(),
         "insured_number": record.insured_number, "external_id": record.external_id,

@@ -119,6 +119,19 @@ def test_only_what_is_new_is_asked_later(rp: RelyingParty, third_party: Portal, 
     assert kept().scopes == ["email", "openid", "phone"]
 
 
+def test_what_was_left_out_is_asked_again_once_it_is_essential(
+    rp: RelyingParty, third_party: Portal, person: Person
+) -> None:
+    person.open(rp.request(scope="openid email phone"))
+    answer(person, "allow", without=("scope.phone",))
+    essential = json.dumps({"userinfo": {"phone_number": {"essential": True}}})
+    person.open(rp.request(scope="openid email phone", claims=essential))
+    assert (person.title, labels(person)) == (TITLE, [])
+    answer(person, "allow")
+    assert tokens_of(rp, person)["scope"] == "openid email phone"
+    assert (kept().scopes, kept().declined) == (["email", "openid", "phone"], [])
+
+
 def test_prompt_consent_asks_again_and_the_new_answer_counts(
     rp: RelyingParty, third_party: Portal, person: Person, clock: FrozenClock
 ) -> None:
@@ -193,7 +206,9 @@ def test_claims_are_items_of_their_own_and_essential_ones_stay(
         "claim.external_id", "claim.email", "claim.email_verified", "claim.updated_at", "claim.locale",
         "claim.birthdate", "claim.verified_claims",
     ]  # fmt: skip
-    assert "Comment votre identité a été vérifiée" in person.text
+    verified_part = person.text.split("Comment votre identité a été vérifiée")[1].split("</li>")[0]
+    assert "27.3.1958" in verified_part
+    assert "Müller" not in verified_part  # not asked for as verified
     answer(person, "allow", without=("claim.email", "claim.verified_claims", "claim.insured_number"))
     tokens = tokens_of(rp, person)
     given = rp.userinfo(tokens["access_token"]).get_json()
