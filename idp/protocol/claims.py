@@ -80,6 +80,8 @@ def of_grant(bundle: Services, portal: Portal, grant: Grant, scope: str) -> dict
 
 def for_id_token(bundle: Services, portal: Portal, grant: Grant) -> dict[str, Any]:
     """What the request named for the ID token; nothing of the scopes, which are userinfo's (OIDC Core §5.4)."""
+    if not (grant.claims or {}).get("id_token"):
+        return {}
     found = _find(bundle, portal, grant)
     return _named(bundle, portal, grant, "id_token", *found) if found else {}
 
