@@ -19,7 +19,7 @@ from flows.journeys import LINK, LOGIN, REGISTRATION, Journey
 from idp.clock import swiss
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
-from idp.protocol import authorization
+from idp.protocol import pending
 from idp.services import registration_codes as codes
 from idp.services.bundle import services
 from idp.services.emails import normalise_email
@@ -73,7 +73,7 @@ def start(journey: Journey, portal: Portal) -> Response:
 def _waiting(portal: Portal) -> tuple[str, str] | None:
     """The handle of a request of this portal that waits in this browser, and the address it hints at."""
     handle = request.args.get("for", "")
-    found = authorization.find(services(), handle, browser_hash()) if WAITING.fullmatch(handle) else None
+    found = pending.find(services(), handle, browser_hash()) if WAITING.fullmatch(handle) else None
     if found is None or found.is_consumed or found.portal.id != portal.id:
         return None
     hint = found.request.login_hint or ""

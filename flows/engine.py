@@ -66,7 +66,14 @@ class Handover:
     journey: str
 
 
-Outcome = Proved | Retry | Restart | Revisit | Handover
+@dataclass(frozen=True, repr=False)
+class Leave:
+    """The person goes elsewhere; nothing of the walk changes."""
+
+    address: str
+
+
+Outcome = Proved | Retry | Restart | Revisit | Handover | Leave
 
 
 class Duty(Protocol[S_contra]):

@@ -10,13 +10,16 @@ from sqlalchemy.exc import IntegrityError
 
 from flows.context import Context
 from flows.engine import Handover, Message, Restart
+from flows.refusal import refuse_request
 from flows.run import freeze, resume_address, waiting_request
+from flows.steps.consent import open_items
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
-from idp.protocol import authorization
+from idp.protocol import consent
+from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
@@ -49,7 +52,7 @@ def entry(portal: Portal, account_id: UUID) -> str:
 def onward(ctx: Context, account_id: UUID | None = None) -> str:
     """Back to the request that asked while it waits, else into the portal."""
     waiting = waiting_request(ctx.services, ctx.run)
-    pending = authorization.find(ctx.services, waiting, ctx.browser_hash) if waiting else None
+    pending = requests.find(ctx.services, waiting, ctx.browser_hash) if waiting else None
     resume = resume_address(ctx.services, ctx.run)
     if resume and (waiting is None or (pending is not None and not pending.is_consumed)):
         return resume
@@ -106,7 +109,9 @@ def finish_registration(ctx: Context) -> Ending:
     except IntegrityError:  # another letter was registered with this address since it was proved here
         db.session.rollback()
         return Handover("link")
-    if not (bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(account.id, ctx.now)):
+    checked = ctx.portal.second_item if ctx.portal.second_item != "none" else None
+    is_redeemed = bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id, checked)
+    if not (is_redeemed and person.link(account.id, ctx.now)):
         db.session.rollback()
         return Restart("registration_code", "code", Message("e.code.used"))
     if state.factor == "sms":
@@ -136,9 +141,8 @@ def finish_link(ctx: Context) -> Ending:
         return None
     person = db.session.get_one(InsuredPerson, UUID(state.person_id))
     try:
-        is_linked = bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id) and person.link(
-            account_id, ctx.now
-        )
+        is_redeemed = bundle.registration_codes.redeem(UUID(state.code_id), ctx.run_id, "birth_date")
+        is_linked = is_redeemed and person.link(account_id, ctx.now)
     except IntegrityError:
         db.session.rollback()
         return Restart("registration_code", "code", Message("e.code.linked"))
@@ -147,3 +151,18 @@ def finish_link(ctx: Context) -> Ending:
         return Restart("registration_code", "code", Message("e.code.used"))
     bundle.audit.record(AuditTag.PORTAL_LINKED, account=account_id, person=person.id, portal=ctx.portal.id)
     return onward(ctx)
+
+
+def finish_consent(ctx: Context) -> Ending:
+    """Keep the answer, or let the portal know of the refusal; the authorization endpoint decides what comes next."""
+    address = onward(ctx)
+    if not _consume(ctx):
+        db.session.rollback()
+        return None
+    if ctx.state.is_refused:
+        return refuse_request(ctx) or address
+    if ctx.session is not None and (asked := open_items(ctx)):
+        account_id = ctx.session.account_id
+        consent.record(ctx.services, ctx.portal, account_id, asked, frozenset(ctx.state.allowed))
+        ctx.services.audit.record(AuditTag.CONSENT_GIVEN, account=account_id, portal=ctx.portal.id)
+    return address

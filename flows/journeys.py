@@ -10,9 +10,10 @@ from uuid import UUID
 
 from flows.context import Context, Step
 from flows.engine import Itinerary
-from flows.finish import Ending, finish_link, finish_login, finish_registration
+from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
+from flows.steps.consent import ConsentStep
 from flows.steps.credentials import ChooseMethodStep, CredentialsStep
 from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
@@ -53,6 +54,12 @@ class Link:
     person_id: str | None = None
     account_id: str | None = None
     second_item_proved: bool | None = None
+
+
+@dataclass(frozen=True)
+class Consent:
+    allowed: list[str] | None = None
+    is_refused: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -112,4 +119,12 @@ LINK = Journey(
     finish_link,
     "x.flow",
 )
-JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, LINK)}
+CONSENT = Journey(
+    "consent",
+    Itinerary(Consent(), (ConsentStep(),)),
+    {"consent": "consent"},
+    lambda settings: settings.login_idle_for,
+    finish_consent,
+    "x.login",
+)
+JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, LINK, CONSENT)}

@@ -16,7 +16,7 @@ from flows import run as runs
 from flows.arrival import see
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import JOURNEYS, REGISTRATION, Journey
+from flows.journeys import CONSENT, JOURNEYS, REGISTRATION, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -59,6 +59,8 @@ def _show(journey: Journey, slug: str, path: str) -> Response:
     if isinstance(found, Response):
         return found
     walk = Walk.stand(journey, found)
+    if journey is CONSENT and walk.current is None:  # answered in another tab: nothing is left to ask
+        return see(onward(found))
     step = walk.step_at(path)
     return _render(walk, step) if step is not None else see(walk.way_back(path))
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from flows import run as runs
 from flows.context import Context, Step
-from flows.engine import Handover, Message, Outcome, Proved, Restart, Retry, Revisit
+from flows.engine import Handover, Leave, Message, Outcome, Proved, Restart, Retry, Revisit
 from flows.journeys import JOURNEYS, Journey
 from idp.models.base import db
 
@@ -127,6 +127,8 @@ def _conclude(walk: Walk, step: Step, outcome: Outcome, typed: Mapping[str, str]
             return f"{walk.address(walk.journey.itinerary.find(outcome.step))}#f-{outcome.field}"
         case Handover():
             return _hand_over(walk, JOURNEYS[outcome.journey])
+        case Leave():
+            return outcome.address
 
 
 def _go_on(walk: Walk, step: Step, outcome: Proved, entries: Entries) -> str:

@@ -20,7 +20,6 @@ class ProtocolError(Exception):
         description: str,
         *,
         log_detail: str = "",
-        redirectable: bool = True,
         status: int | None = None,
         challenge: str | None = None,
     ) -> None:
@@ -28,7 +27,6 @@ class ProtocolError(Exception):
         self.code = code
         self.description = description
         self.log_detail = log_detail
-        self.redirectable = redirectable
         self.challenge = challenge
         if status is not None:
             self.status = status

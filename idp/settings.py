@@ -100,6 +100,12 @@ class Settings(BaseModel):
         timedelta(days=90), description="how long a signing key signs before the next takes over"
     )
 
+    trust_framework: str = Field(
+        "ch_pension_fund_letter",
+        pattern=r"^[a-z0-9_.:/-]{1,100}$",
+        description="name of the rules by which persons are tied to their record, said in `verified_claims`",
+    )
+
     embedded_worker: bool = Field(True, description="deliver mail and SMS from a thread of the web process")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe line of our own that is logged; libraries are heard from `warning` on"

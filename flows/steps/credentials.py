@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
-from flows.engine import Message, Outcome, Proved, Restart
+from flows.engine import Leave, Message, Outcome, Proved, Restart
+from flows.refusal import refuse_request, waits
 from flows.steps.lock import factor_lock, lock_begins
 from idp.models.account import Account
 from idp.models.session import was_seen_on
@@ -20,8 +21,11 @@ NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: th
 
 @dataclass(frozen=True)
 class CredentialsView:
+    """`may_cancel`: whether there is a portal that can be told so."""
+
     register_url: str
     help_url: str
+    may_cancel: bool
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,13 @@ class CredentialsStep(Step):
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
-        view = CredentialsView(ctx.entrance("register/code"), help_url=ctx.link("login/help"))
+        view = CredentialsView(ctx.entrance("register/code"), ctx.link("login/help"), may_cancel=waits(ctx))
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
+
+    def act(self, ctx: Context, action: str) -> Outcome | None:
+        """Cancel: the portal that asked is told that the person does not want to."""
+        address = refuse_request(ctx) if action == "cancel" else None
+        return Leave(address) if address else None
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         typed, password = answer.get("email", ""), answer.get("password", "")

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from urllib.parse import urlencode
+from uuid import UUID
 
 import structlog
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idp.endpoints.answers import send, show_fault
 from idp.errors import ProtocolError
-from idp.models.portal import Portal, find_client
+from idp.models.portal import Portal
 from idp.models.session import Session
-from idp.protocol import authorization
-from idp.protocol.authorization import AuthorizationRequest, Pending
+from idp.protocol import consent, par, request_sources, responses
+from idp.protocol import pending as waiting
+from idp.protocol.authorization import AuthorizationRequest
+from idp.protocol.authorization_code import grant_code
 from idp.protocol.interactions import SignedIn, needed
+from idp.protocol.pending import Pending
+from idp.protocol.request_sources import Refused
 from idp.services.bundle import services
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.guard import csrf_exempt
-from idp.web.i18n import prefer, text
+from idp.web.i18n import prefer
 from idp.web.session import current_session
 
 blueprint = Blueprint("authorize", __name__)
@@ -28,10 +34,13 @@ log = structlog.get_logger(__name__)
 @blueprint.get("/authorize")
 def authorize() -> Response:
     try:
-        portal, wanted = authorization.read(services(), request.args)
-    except ProtocolError as error:
-        return _refuse(error)
-    prefer(request.args.get("ui_locales", "").split())
+        portal, wanted = request_sources.read(services(), request.args)
+    except Refused as refused:
+        log.info("authorization_refused", error=refused.error.code)
+        if refused.portal is None or refused.callback is None:
+            return show_fault(refused.error, refused.portal)
+        return send(refused.portal, responses.refusal(services(), refused.portal, refused.callback, refused.error))
+    prefer(list(wanted.ui_locales))
     return _decide(portal, wanted, None, "")
 
 
@@ -45,7 +54,7 @@ def authorize_by_post() -> Response:
 @blueprint.get("/authorize/resume/<handle>")
 def resume(handle: str) -> Response:
     """A journey that ended is a claim, not a permission: the policy is asked again."""
-    pending = authorization.find(services(), handle, browser_hash())
+    pending = waiting.find(services(), handle, browser_hash())
     if pending is None:
         return error_page("x.login", 410)
     if pending.is_consumed:
@@ -56,39 +65,44 @@ def resume(handle: str) -> Response:
 def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, handle: str) -> Response:
     bundle, session = services(), current_session()
     try:
-        interaction = needed(wanted, _seen(session, portal), bundle.clock.now())
+        if pending is not None and pending.is_denied:
+            raise ProtocolError("access_denied", "the person refused")
+        interaction = needed(wanted, _seen(session, portal, wanted), bundle.clock.now())
         if interaction is not None and "none" in wanted.prompts:
             raise ProtocolError(interaction.error, "the person would have to do something first")
     except ProtocolError as error:
-        return _send_back(error, wanted.redirect_uri, wanted.state)
+        log.info("authorization_refused", error=error.code)
+        return _answer(portal, wanted, pending, error)
     if interaction is not None or session is None:
-        handle = handle or authorization.keep(bundle, portal, wanted, ensure_browser())
+        handle = handle or waiting.keep(bundle, portal, wanted, ensure_browser())
         path = interaction.path if interaction else "login"
         return redirect(f"/{portal.slug}/{path}?{urlencode({'for': handle})}", 303)
-    if pending is not None and not authorization.consume(bundle, pending):
+    return _answer(portal, wanted, pending, session)
+
+
+def _answer(
+    portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, outcome: Session | ProtocolError
+) -> Response:
+    """Answer the portal, once: with a code for this session, or with the error."""
+    bundle = services()
+    if pending is not None and not waiting.consume(bundle, pending):
         return redirect(f"/{portal.slug}/login", 303)
-    return redirect(authorization.grant_code(bundle, portal, wanted, session), 303)
+    if wanted.pushed_id is not None and not par.consume(bundle, UUID(wanted.pushed_id)):
+        return show_fault(ProtocolError("invalid_request_uri", "the pushed request was answered before"), portal)
+    if isinstance(outcome, ProtocolError):
+        return send(portal, responses.refusal(bundle, portal, wanted.callback, outcome))
+    code = grant_code(bundle, portal, wanted, outcome)
+    return send(portal, responses.answer(bundle, portal, wanted.callback, code=code))
 
 
-def _seen(session: Session | None, portal: Portal) -> SignedIn | None:
+def _seen(session: Session | None, portal: Portal, wanted: AuthorizationRequest) -> SignedIn | None:
     if session is None:
         return None
-    bundle = services()
-    is_linked = bundle.accounts.record_of(session.account_id, portal.id) is not None
-    return SignedIn(session.auth_time, bundle.tokens.subject(portal, session.account_id), is_linked)
-
-
-def _refuse(error: ProtocolError) -> Response:
-    """To the portal when the redirect address is proved to be its own, else a page that leads nowhere unknown."""
-    if error.redirectable:
-        states = request.args.getlist("state")
-        return _send_back(error, request.args["redirect_uri"], states[0] if len(states) == 1 else None)
-    portal = find_client(request.args.get("client_id", ""))
-    action = (text("x.back"), portal.home_url) if portal else None
-    return error_page("x.client", 400, portal=portal, action=action, detail=f"{error.code}: {error.description}")
-
-
-def _send_back(error: ProtocolError, redirect_uri: str, state: str | None) -> Response:
-    log.info("authorization_refused", error=error.code)
-    answer = {"error": error.code, "error_description": error.description}
-    return redirect(authorization.redirect_address(services(), redirect_uri, state, **answer), 303)
+    bundle, account_id = services(), session.account_id
+    return SignedIn(
+        session.auth_time,
+        session.acr,
+        bundle.tokens.subject(portal, account_id),
+        is_linked=bundle.accounts.record_of(account_id, portal.id) is not None,
+        has_answered=not consent.unanswered(portal, account_id, wanted),
+    )

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from idp.errors import ProtocolError
 from idp.models.portal import Portal, find_client
 from idp.models.session import Session
-from idp.protocol.authorization import read_hint
+from idp.protocol.id_token_hint import read_hint
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.web.browser import ensure_browser

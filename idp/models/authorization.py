@@ -24,6 +24,7 @@ class PendingRequest(Base):
     parameters: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    denied_at: Mapped[datetime | None]  # the person said no; the answer is access_denied
     consumed_at: Mapped[datetime | None]
 
 
@@ -121,7 +122,7 @@ class AssertionID(Base):
 
 
 class Consent(Base):
-    """What a person allowed a third party's portal to see."""
+    """What a person allowed a third party's portal to see, and what they left out, so that it is not asked again."""
 
     __tablename__ = "consent"
 
@@ -129,6 +130,7 @@ class Consent(Base):
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"), primary_key=True)
     scopes: Mapped[list[str]]
     claims: Mapped[list[str]]
+    declined: Mapped[list[str]]  # keys as in idp/protocol/consent.py
     granted_at: Mapped[datetime]
 
 

@@ -63,6 +63,7 @@ class RegistrationCode(Base):
     reserved_by: Mapped[UUID | None]  # the flow run that holds it
     reserved_at: Mapped[datetime | None]
     redeemed_at: Mapped[datetime | None]
+    second_item: Mapped[str | None]  # what was checked beside the code when it was redeemed
     revoked_at: Mapped[datetime | None]
 
     person: Mapped[InsuredPerson] = relationship()
@@ -97,7 +98,7 @@ def reserve_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
     return done == 1
 
 
-def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
+def redeem_code(code_id: UUID, run_id: UUID, now: datetime, second_item: str | None) -> bool:
     """Use the code up, once, by the run that holds it. A code reserved in time may be redeemed after its expiry."""
     done = write(
         update(RegistrationCode)
@@ -107,9 +108,19 @@ def redeem_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:
             RegistrationCode.redeemed_at.is_(None),
             RegistrationCode.revoked_at.is_(None),
         )
-        .values(redeemed_at=now)
+        .values(redeemed_at=now, second_item=second_item)
     )
     return done == 1
+
+
+def find_redeemed_code(insured_person_id: UUID) -> RegistrationCode | None:
+    """The code by which an account was last tied to this record."""
+    return db.session.scalar(
+        select(RegistrationCode)
+        .where(RegistrationCode.insured_person_id == insured_person_id, RegistrationCode.redeemed_at.is_not(None))
+        .order_by(RegistrationCode.redeemed_at.desc())
+        .limit(1)
+    )
 
 
 def revoke_codes(insured_person_ids: Sequence[UUID], now: datetime) -> int:

@@ -13,64 +13,84 @@ from werkzeug.datastructures import MultiDict
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal, find_client
-from idp.protocol import pkce
+from idp.protocol import pkce, responses, security_profile
 
 Parameters = MultiDict[str, str]
 Check = Callable[[Parameters, Portal], None]
 
 RESPONSE_TYPES = ("code",)
-RESPONSE_MODES = ("query",)
 PROMPTS = ("none", "login", "consent", "select_account", "create")
-LONGEST = {"state": 4096, "nonce": 512, "scope": 1000, "login_hint": 254, "ui_locales": 200, "acr_values": 200}
+LONGEST = {
+    "state": 4096, "nonce": 512, "scope": 1000, "login_hint": 254, "claims": 8192, "resource": 2000,
+    "redirect_uri": 2000, "id_token_hint": 16384, "request": 16384, "registration": 8192,
+}  # fmt: skip
+LONGEST_OTHER = 200
 KNOWN = frozenset(
     {
         "client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce", "code_challenge",
         "code_challenge_method", "prompt", "max_age", "login_hint", "id_token_hint", "ui_locales", "acr_values",
-        "request", "request_uri", "registration", "display", "claims",
+        "request", "request_uri", "registration", "display", "claims", "resource", "dpop_jkt",
     }
 )  # fmt: skip
-UNSUPPORTED = {
-    "request": "request_not_supported",
-    "request_uri": "request_uri_not_supported",
-    "registration": "registration_not_supported",
-}
+MAY_REPEAT = {"resource"}  # RFC 8707 §2
+MOST_RESOURCES = 10
 VISIBLE = re.compile(r"[\x20-\x7e]*")
 SECONDS = re.compile(r"[0-9]{1,9}")
-
-
-def _page(code: str, description: str) -> ProtocolError:
-    return ProtocolError(code, description, redirectable=False)
+THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def find_portal_of(parameters: Parameters) -> Portal:
-    """The portal that asks. Raises `ProtocolError` that must not be redirected."""
+    """The portal that asks. Raises `ProtocolError`."""
     # RFC 6749 §3.1: a parameter MUST NOT be included more than once.
     if len(parameters.getlist("client_id")) != 1:
-        raise _page("invalid_request", "client_id is missing or repeated")
+        raise ProtocolError("invalid_request", "client_id is missing or repeated")
     portal = find_client(parameters["client_id"])
     if portal is None:
-        raise _page("invalid_client", "client_id is not registered here")
+        raise ProtocolError("invalid_client", "client_id is not registered here")
     return portal
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database and every answer can carry it: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_redirect_uri(parameters: Parameters, portal: Portal) -> None:
     # RFC 9700 §2.1: exact string comparison; OIDC Core §3.1.2.1: the parameter is REQUIRED, so there is no default.
     if len(parameters.getlist("redirect_uri")) != 1:
-        raise _page("invalid_request", "redirect_uri is missing or repeated")
+        raise ProtocolError("invalid_request", "redirect_uri is missing or repeated")
     if parameters["redirect_uri"] not in portal.redirect_uris:
-        raise _page("invalid_request", "redirect_uri is not exactly one of the registered addresses")
+        raise ProtocolError("invalid_request", "redirect_uri is not exactly one of the registered addresses")
 
 
 def check_repetition(parameters: Parameters, portal: Portal) -> None:
-    for name in KNOWN:
+    for name in KNOWN - MAY_REPEAT:
         if len(parameters.getlist(name)) > 1:
             raise ProtocolError("invalid_request", f"{name} is repeated")
 
 
+def check_characters(parameters: Parameters, portal: Portal) -> None:
+    for name in KNOWN:
+        if not all(is_storable(value) for value in parameters.getlist(name)):
+            raise ProtocolError("invalid_request", f"{name} has a character that is not allowed")
+
+
 def check_lengths(parameters: Parameters, portal: Portal) -> None:
-    for name, longest in LONGEST.items():
-        if len(parameters.get(name, "")) > longest:
+    for name in KNOWN:
+        longest = LONGEST.get(name, LONGEST_OTHER)
+        if any(len(value) > longest for value in parameters.getlist(name)):
             raise ProtocolError("invalid_request", f"{name} is longer than {longest} characters")
+
+
+def check_registration(parameters: Parameters, portal: Portal) -> None:
+    # OIDC Core §7.2.1: self-issued registration is not offered and MUST be refused by name.
+    if "registration" in parameters:
+        raise ProtocolError("registration_not_supported", "registration is not supported")
+
+
+def check_grant_type(parameters: Parameters, portal: Portal) -> None:
+    if "authorization_code" not in portal.grant_types:
+        raise ProtocolError("unauthorized_client", "this client is not registered for the authorization code grant")
 
 
 def check_response_type(parameters: Parameters, portal: Portal) -> None:
@@ -81,15 +101,8 @@ def check_response_type(parameters: Parameters, portal: Portal) -> None:
 
 
 def check_response_mode(parameters: Parameters, portal: Portal) -> None:
-    if parameters.get("response_mode", "query") not in RESPONSE_MODES:
-        raise ProtocolError("invalid_request", "response_mode must be query")
-
-
-def check_unsupported(parameters: Parameters, portal: Portal) -> None:
-    # OIDC Core §6: an unsupported request object MUST be refused, never ignored; nothing is ever fetched.
-    for name, code in UNSUPPORTED.items():
-        if name in parameters:
-            raise ProtocolError(code, f"{name} is not supported")
+    if parameters.get("response_mode", responses.DEFAULT) not in responses.MODES:
+        raise ProtocolError("invalid_request", f"response_mode must be one of {', '.join(responses.MODES)}")
 
 
 def check_scope(parameters: Parameters, portal: Portal) -> None:
@@ -102,7 +115,9 @@ def check_scope(parameters: Parameters, portal: Portal) -> None:
 
 def check_challenge(parameters: Parameters, portal: Portal) -> None:
     pkce.check_challenge(
-        parameters.get("code_challenge"), parameters.get("code_challenge_method"), required=portal.require_pkce
+        parameters.get("code_challenge"),
+        parameters.get("code_challenge_method"),
+        required=security_profile.demands_pkce(portal),
     )
 
 
@@ -120,15 +135,32 @@ def check_max_age(parameters: Parameters, portal: Portal) -> None:
         raise ProtocolError("invalid_request", "max_age must be a whole number of seconds")
 
 
+def check_resource(parameters: Parameters, portal: Portal) -> None:
+    # RFC 8707 §2: an address the client may not ask tokens for MUST be answered with invalid_target.
+    wanted = parameters.getlist("resource")
+    if len(wanted) > MOST_RESOURCES or any(resource not in portal.resources for resource in wanted):
+        raise ProtocolError("invalid_target", "resource is not exactly one of the registered resources")
+
+
+def check_key(parameters: Parameters, portal: Portal) -> None:
+    # RFC 9449 §10: dpop_jkt is a JWK thumbprint with SHA-256 in base64url.
+    if "dpop_jkt" in parameters and not THUMBPRINT.fullmatch(parameters["dpop_jkt"]):
+        raise ProtocolError("invalid_request", "dpop_jkt must be 43 characters of base64url")
+
+
+BEFORE_REDIRECT: tuple[Check, ...] = (check_redirect_uri,)
 AFTER_REDIRECT: tuple[Check, ...] = (
     check_repetition,
+    check_characters,
     check_lengths,
-    check_unsupported,
+    check_registration,
+    check_grant_type,
     check_response_type,
     check_response_mode,
     check_scope,
     check_challenge,
     check_prompt,
     check_max_age,
+    check_resource,
+    check_key,
 )
-BEFORE_REDIRECT: tuple[Check, ...] = (check_redirect_uri,)

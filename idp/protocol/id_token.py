@@ -1,4 +1,4 @@
-"""The ID token (OIDC Core §2): who signed in at this portal, when, and how; nothing else about the person."""
+"""The ID token (OIDC Core §2): who signed in at this portal, when, and how; more only where the request named it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from idp.models.authorization import Grant
 from idp.models.portal import Portal
+from idp.protocol.claims import for_id_token
 from idp.services.bundle import Services
 
 TYPE = "JWT"
@@ -25,6 +26,7 @@ def build(bundle: Services, portal: Portal, grant: Grant, *, access_token: str, 
     """The signed token. `auth_time` is when the person really authenticated, also after single sign-on and refresh."""
     now, alg = bundle.clock.now(), portal.id_token_signed_response_alg
     claims: dict[str, Any] = {
+        **for_id_token(bundle, portal, grant),
         "iss": bundle.settings.issuer,
         "sub": bundle.tokens.subject(portal, grant.account_id),
         "aud": portal.client_id,

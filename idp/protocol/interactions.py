@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from idp.errors import ProtocolError
+from idp.protocol import authentication_context
 from idp.protocol.authorization import AuthorizationRequest
 
 
@@ -16,6 +17,7 @@ class Interaction(Enum):
     LOGIN = ("login", "login_required")
     REGISTER = ("register/code", "interaction_required")
     LINK = ("link/code", "interaction_required")
+    CONSENT = ("consent", "consent_required")
 
     def __init__(self, path: str, error: str) -> None:
         self.path = path
@@ -24,17 +26,20 @@ class Interaction(Enum):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """What the policy must know of a session: when the person authenticated, as whom, and whether linked here."""
+    """What the policy must know of a session: when the person authenticated, how, as whom, and what is settled here."""
 
     auth_time: datetime
+    acr: str
     sub: str
     is_linked: bool
+    has_answered: bool  # to what a third party's portal wants to see
 
 
 def needed(request: AuthorizationRequest, who: SignedIn | None, now: datetime) -> Interaction | None:
     """The next journey, or None when the request may be granted.
 
-    Raises `ProtocolError` login_required when somebody signed in for this request who is not the one it hints at.
+    Raises `ProtocolError` login_required when somebody signed in for this request who is not the one it hints at, and
+    unmet_authentication_requirements when that sign-in did not reach the demanded context.
     """
     is_fresh = who is not None and who.auth_time >= request.asked_at
     is_hinted = who is None or request.hinted_sub in {None, who.sub}
@@ -44,11 +49,15 @@ def needed(request: AuthorizationRequest, who: SignedIn | None, now: datetime) -
         return Interaction.REGISTER
     if who is None or not is_hinted or (not is_fresh and _must_sign_in_again(request, who, now)):
         return Interaction.LOGIN
-    return None if who.is_linked else Interaction.LINK
+    if who.acr not in request.accepted_acr:
+        raise authentication_context.unmet()
+    if not who.is_linked:
+        return Interaction.LINK
+    return None if who.has_answered else Interaction.CONSENT
 
 
 def _must_sign_in_again(request: AuthorizationRequest, who: SignedIn, now: datetime) -> bool:
     # OIDC Core §3.1.2.1: prompt=login MUST reauthenticate, and so MUST an authentication older than max_age.
-    if {"login", "select_account"} & set(request.prompts):
+    if {"login", "select_account"} & set(request.prompts) or who.acr not in request.accepted_acr:
         return True
     return request.max_age is not None and now - who.auth_time > timedelta(seconds=request.max_age)

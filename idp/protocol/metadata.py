@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from idp.protocol import authorize_checks, claims, client_assertion, client_auth, id_token, pkce
+from idp.protocol import (
+    authentication_context,
+    authorize_checks,
+    claims,
+    client_assertion,
+    client_auth,
+    id_token,
+    pkce,
+    responses,
+    verified_claims,
+)
 from idp.protocol.client import OFFLINE
 from idp.protocol.server import GRANTS
+from idp.settings import Settings
 from idp.texts import LANGUAGES
 
-ACR_VALUES = ("mfa",)
 REGIONS = {"fr": "fr-CH", "de": "de-CH", "it": "it-CH", "en": "en"}
 SCOPES = ("openid", *claims.OF_SCOPE, OFFLINE)
 
 
-def document(issuer: str) -> dict[str, Any]:
-    """The metadata of the installation at `issuer`."""
+def document(settings: Settings) -> dict[str, Any]:
+    """The metadata of the installation."""
+    issuer = settings.issuer
     return {
+        **_requests(issuer),
+        **_assurance(settings),
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
@@ -25,19 +38,42 @@ def document(issuer: str) -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/logout",
         "scopes_supported": list(SCOPES),
         "response_types_supported": list(authorize_checks.RESPONSE_TYPES),
-        "response_modes_supported": list(authorize_checks.RESPONSE_MODES),
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
-        "acr_values_supported": list(ACR_VALUES),
         "subject_types_supported": ["pairwise", "public"],
         "id_token_signing_alg_values_supported": list(id_token.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(client_assertion.ALGORITHMS),
         "claims_supported": [*claims.NAMES, "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"],
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
-        "prompt_values_supported": list(authorize_checks.PROMPTS),
         "code_challenge_methods_supported": list(pkce.METHODS),
-        "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": [REGIONS[language] for language in LANGUAGES],
+    }
+
+
+def _requests(issuer: str) -> dict[str, Any]:
+    """What a request may say and how its answer comes (RFC 9126 §5, RFC 9101 §10.5, RFC 9207 §3, JARM §4)."""
+    return {
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "require_pushed_authorization_requests": False,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": False,
+        "require_signed_request_object": False,
+        "request_object_signing_alg_values_supported": list(client_assertion.ALGORITHMS),
+        "response_modes_supported": list(responses.MODES),
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_signing_alg_values_supported": list(id_token.ALGORITHMS),
+        "acr_values_supported": list(authentication_context.OFFERED),
+        "prompt_values_supported": list(authorize_checks.PROMPTS),
+        "claims_parameter_supported": True,
+        "claim_types_supported": ["normal"],
+    }
+
+
+def _assurance(settings: Settings) -> dict[str, Any]:
+    """OpenID Connect for Identity Assurance §8."""
+    return {
+        "verified_claims_supported": True,
+        "trust_frameworks_supported": [settings.trust_framework],
+        "evidence_supported": [verified_claims.EVIDENCE],
+        "electronic_records_supported": [verified_claims.RECORD],
+        "claims_in_verified_claims_supported": list(verified_claims.CLAIMS),
     }

@@ -19,6 +19,7 @@ from idp.errors import ProtocolError
 from idp.models.base import db
 from idp.models.portal import find_client
 from idp.protocol import client_auth
+from idp.protocol.authorize_checks import MAY_REPEAT
 from idp.protocol.client import Client
 from idp.protocol.grants import CodeGrant, RefreshGrant
 from idp.services.bundle import services
@@ -116,7 +117,7 @@ def check_form(request: Request) -> None:
         raise ProtocolError("invalid_request", "parameters belong in the body")
     if request.mimetype != FORM:
         raise ProtocolError("invalid_request", f"the body must be {FORM}")
-    if any(len(values) > 1 for _, values in request.form.lists()):
+    if any(len(values) > 1 for name, values in request.form.lists() if name not in MAY_REPEAT):
         raise ProtocolError("invalid_request", "a parameter is repeated")
 
 

@@ -14,7 +14,15 @@ from uuid import UUID
 from idp.chance import Random, new_id, pick
 from idp.clock import SWISS_TIME, Clock, swiss
 from idp.models.base import db
-from idp.models.person import InsuredPerson, RegistrationCode, find_code, redeem_code, reserve_code, revoke_codes
+from idp.models.person import (
+    InsuredPerson,
+    RegistrationCode,
+    find_code,
+    find_redeemed_code,
+    redeem_code,
+    reserve_code,
+    revoke_codes,
+)
 from idp.models.portal import Portal
 from keys import Vault
 
@@ -137,9 +145,13 @@ class RegistrationCodes:
         """The code as it is now, for a run that believes it holds it."""
         return db.session.get(RegistrationCode, code_id, populate_existing=True)
 
-    def redeem(self, code_id: UUID, run_id: UUID) -> bool:
-        """Use it up, once."""
-        return redeem_code(code_id, run_id, self._clock.now())
+    def redeem(self, code_id: UUID, run_id: UUID, second_item: str | None) -> bool:
+        """Use it up, once; `second_item` says what was checked beside it."""
+        return redeem_code(code_id, run_id, self._clock.now(), second_item)
+
+    def redeemed_for(self, person: InsuredPerson) -> RegistrationCode | None:
+        """The code that tied an account to this record."""
+        return find_redeemed_code(person.id)
 
     def revoke(self, person: InsuredPerson) -> int:
         """Void every open code of a person; returns how many."""

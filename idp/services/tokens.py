@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, select, update
@@ -56,8 +57,19 @@ class Tokens:
         sector = portal.sector_identifier if portal.subject_type == "pairwise" else "public"
         return self._vault.mac("subject", f"{sector}|{account_id}")
 
-    def grant(self, session: Session, portal: Portal, sid: PortalSession, *, scope: str, nonce: str | None) -> Grant:
-        """What one authorization gives to a portal."""
+    def grant(
+        self,
+        session: Session,
+        portal: Portal,
+        sid: PortalSession,
+        *,
+        scope: str,
+        nonce: str | None,
+        claims: dict[str, Any] | None = None,
+        resources: tuple[str, ...] = (),
+        acr: str | None = None,
+    ) -> Grant:
+        """What one authorization gives to a portal; `acr` is what the session's context is called there."""
         now = self._clock.now()
         grant = Grant(
             id=new_id(self._random, now),
@@ -67,8 +79,10 @@ class Tokens:
             sid=sid.id,
             scope=scope,
             nonce=nonce,
+            claims=claims,
+            resources=list(resources) or None,
             auth_time=session.auth_time,
-            acr=session.acr,
+            acr=acr or session.acr,
             amr=session.amr,
             created_at=now,
             expires_at=now + self._settings.refresh_absolute_for,
@@ -77,7 +91,9 @@ class Tokens:
         db.session.flush()
         return grant
 
-    def issue_code(self, grant: Grant, *, redirect_uri: str, code_challenge: str | None) -> str:
+    def issue_code(
+        self, grant: Grant, *, redirect_uri: str, code_challenge: str | None, dpop_jkt: str | None = None
+    ) -> str:
         """The authorization code in plain text; only its hash is kept."""
         now, code = self._clock.now(), token(self._random, "cc_code_")
         db.session.add(
@@ -88,6 +104,7 @@ class Tokens:
                 portal_id=grant.portal_id,
                 redirect_uri=redirect_uri,
                 code_challenge=code_challenge,
+                dpop_jkt=dpop_jkt,
                 expires_at=now + self._settings.authorization_code_for,
             )
         )
@@ -204,6 +221,10 @@ class Tokens:
     def revoke_at_portal(self, session_id: UUID, portal_id: UUID) -> None:
         """Withdraw what was given to one portal during a session."""
         self._revoke(and_(Grant.session_id == session_id, Grant.portal_id == portal_id))
+
+    def revoke_for_account(self, account_id: UUID, portal_id: UUID) -> None:
+        """Withdraw what an account ever gave to one portal."""
+        self._revoke(and_(Grant.account_id == account_id, Grant.portal_id == portal_id))
 
     def _live_grants(self, now: datetime) -> Select[UUID]:
         return select(Grant.id).where(Grant.revoked_at.is_(None), Grant.expires_at > now)

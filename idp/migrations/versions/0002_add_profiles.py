@@ -68,6 +68,8 @@ def _extend_portal() -> None:
 
 
 def _extend_tokens() -> None:
+    op.add_column("pending_request", sa.Column("denied_at", MOMENT, nullable=True))
+    op.add_column("registration_code", sa.Column("second_item", sa.String(), nullable=True))
     op.add_column("oauth_grant", sa.Column("claims", DOCUMENT, nullable=True))
     op.add_column("oauth_grant", sa.Column("resources", DOCUMENT, nullable=True))
     op.add_column("authorization_code", sa.Column("dpop_jkt", sa.String(), nullable=True))
@@ -110,6 +112,7 @@ def _create_tables() -> None:
         sa.Column("portal_id", sa.Uuid(), nullable=False),
         sa.Column("scopes", DOCUMENT, nullable=False),
         sa.Column("claims", DOCUMENT, nullable=False),
+        sa.Column("declined", DOCUMENT, nullable=False),
         sa.Column("granted_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_consent_account_id"),
         sa.ForeignKeyConstraint(["portal_id"], ["portal.id"], name="fk_consent_portal_id"),

@@ -1,0 +1,2 @@
+// Takes the answer to the portal at once; without this file the button does.
+document.forms[0].submit();
