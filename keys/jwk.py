@@ -7,6 +7,7 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
+VERIFIED = (*ALGORITHMS, "Ed25519")  # what others may sign with; Ed25519 is the new name of EdDSA (RFC 9864)
 RSA_BITS = 3072
 
 PrivateKey = RSAKey | ECKey | OKPKey

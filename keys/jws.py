@@ -14,7 +14,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from keys.jwk import ALGORITHMS, PrivateKey
+from keys.jwk import VERIFIED, PrivateKey
 
 # The relying parties' libraries know the name EdDSA; Ed25519 (RFC 9864) can follow when they do.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
@@ -62,7 +62,7 @@ def peek_claims(token: str) -> dict[str, Any]:
 def verify(token: str, public_jwk: Mapping[str, Any], *, alg: str) -> dict[str, Any]:
     """The claims of a token signed with this key and algorithm. Raises `InvalidToken`; judges no claim."""
     header = peek(token)
-    if alg not in ALGORITHMS or header.get("alg") != alg:
+    if alg not in VERIFIED or header.get("alg") != alg:
         raise InvalidToken("the algorithm is not the key's")
     kinds: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     try:
