@@ -25,7 +25,7 @@ def _cached(document: object) -> Response:
 @blueprint.get("/.well-known/openid-configuration")
 @blueprint.get("/.well-known/oauth-authorization-server")
 def discovery() -> Response:
-    return _cached(metadata.document(services().settings.issuer))
+    return _cached(metadata.document(services().settings))
 
 
 @blueprint.get("/jwks")

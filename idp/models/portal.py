@@ -102,6 +102,8 @@ def find_portal(slug: str) -> Portal | None:
 
 def find_client(client_id: str) -> Portal | None:
     """The enabled portal of this client id."""
+    if "\0" in client_id:  # PostgreSQL has no such character and would answer with an error
+        return None
     portal = db.session.scalar(select(Portal).where(Portal.client_id == client_id))
     return None if portal is None or portal.is_disabled else portal
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from idp.models.account import Account, load_account
-from idp.models.authorization import Grant
+from idp.models.live_grant import LiveGrant
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -52,7 +52,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def of_grant(bundle: Services, portal: Portal, grant: Grant, scope: str) -> dict[str, Any] | None:
+def of_grant(bundle: Services, portal: Portal, grant: LiveGrant, scope: str) -> dict[str, Any] | None:
     """`sub` and the claims of the granted scopes; None when the account may no longer be spoken about."""
     account = load_account(grant.account_id)
     record = bundle.accounts.record_of(account.id, portal.id)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from idp.models.authorization import AssertionID
 from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
+from idp.protocol import numeric_date
+from idp.protocol.numeric_date import SKEW
+from idp.protocol.security_profile import accepts_token_endpoint_as_audience, allows_algorithm
 from idp.services.bundle import Services
 from keys import InvalidToken
 from keys.jws import peek, verify
 
-ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
+TYPES = {None, "JWT", "client-authentication+jwt"}  # the last is that of RFC 7523bis
+ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA", "Ed25519")}
 ALGORITHMS = tuple(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs)
-SKEW = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=5)
 LONGEST_JTI = 200
 
@@ -25,11 +28,15 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     if portal is None or portal.jwks is None:
         return False
     try:
-        claims = _verified(portal, assertion)
+        claims = verified(portal, assertion, portal.token_endpoint_auth_signing_alg)
+        header = peek(assertion)
     except InvalidToken:
         return False
+    # RFC 8725 §3.11: a token of another kind, signed by the same key for the same audience, is not an assertion.
+    if header.get("typ") not in TYPES or not allows_algorithm(portal, header["alg"]):
+        return False
     now = bundle.clock.now()
-    expires_at = _moment(claims.get("exp"))
+    expires_at = numeric_date.read(claims.get("exp"))
     jti = claims.get("jti")
     # RFC 7523 §3: iss and sub MUST be the client, aud MUST be us, exp MUST be there and not past.
     if claims.get("iss") != portal.client_id or claims.get("sub") != portal.client_id:
@@ -38,24 +45,23 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
         return False
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST_LIFE + SKEW:
         return False
-    if any(name in claims and not _is_past(claims[name], now) for name in ("iat", "nbf")):
+    if any(name in claims and not numeric_date.is_past(claims[name], now) for name in ("iat", "nbf")):
         return False
     if not isinstance(jti, str) or not 0 < len(jti) <= LONGEST_JTI:
         return False
     return _spend(portal, jti, expires_at + SKEW)
 
 
-def _verified(portal: Portal, assertion: str) -> dict[str, Any]:
-    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1)."""
-    header = peek(assertion)
+def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
+    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1). Or `InvalidToken`."""
+    header = peek(token)
     alg, kid = header.get("alg"), header.get("kid")
     keys = [key for key in (portal.jwks or {}).get("keys", []) if kid is None or key.get("kid") in {None, kid}]
-    pinned = portal.token_endpoint_auth_signing_alg
     for key in keys:
         allowed = ALGORITHMS_OF_KEY.get(str(key.get("kty")), ())
         if alg in allowed and pinned in {None, alg} and key.get("alg") in {None, alg}:
             try:
-                return verify(assertion, key, alg=str(alg))
+                return verify(token, key, alg=str(alg))
             except InvalidToken:
                 continue
     raise InvalidToken("no registered key signed this")
@@ -64,18 +70,7 @@ def _verified(portal: Portal, assertion: str) -> dict[str, Any]:
 def _audiences(bundle: Services, portal: Portal) -> tuple[str, ...]:
     """The issuer as the one string (RFC 7523bis, FAPI 2.0), and the token endpoint where registered so."""
     issuer = bundle.settings.issuer
-    return (issuer, f"{issuer}/token") if portal.assertion_audience == "token_endpoint" else (issuer,)
-
-
-def _moment(value: object) -> datetime | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**33:
-        return None
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _is_past(value: object, now: datetime) -> bool:
-    moment = _moment(value)
-    return moment is not None and moment <= now + SKEW
+    return (issuer, f"{issuer}/token") if accepts_token_endpoint_as_audience(portal) else (issuer,)
 
 
 def _spend(portal: Portal, jti: str, until: datetime) -> bool:

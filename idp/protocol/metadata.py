@@ -4,19 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
-from idp.protocol import authorize_checks, claims, client_assertion, client_auth, id_token, pkce
+from idp.protocol import (
+    authorize_checks,
+    claims,
+    client_assertion,
+    client_auth,
+    dpop,
+    id_token,
+    introspection,
+    mtls,
+    pkce,
+)
 from idp.protocol.client import OFFLINE
 from idp.protocol.server import GRANTS
+from idp.settings import Settings
 from idp.texts import LANGUAGES
 
 ACR_VALUES = ("mfa",)
 REGIONS = {"fr": "fr-CH", "de": "de-CH", "it": "it-CH", "en": "en"}
+CLIENT_ENDPOINTS = {
+    "token_endpoint": "/token",
+    "introspection_endpoint": "/introspect",
+    "revocation_endpoint": "/revoke",
+    "device_authorization_endpoint": "/device_authorization",
+}
 SCOPES = ("openid", *claims.OF_SCOPE, OFFLINE)
 
 
-def document(issuer: str) -> dict[str, Any]:
-    """The metadata of the installation at `issuer`."""
+def document(settings: Settings) -> dict[str, Any]:
+    """The metadata of the installation."""
+    issuer = settings.issuer
     return {
+        **_tokens(settings),
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
@@ -30,8 +49,6 @@ def document(issuer: str) -> dict[str, Any]:
         "acr_values_supported": list(ACR_VALUES),
         "subject_types_supported": ["pairwise", "public"],
         "id_token_signing_alg_values_supported": list(id_token.ALGORITHMS),
-        "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
-        "token_endpoint_auth_signing_alg_values_supported": list(client_assertion.ALGORITHMS),
         "claims_supported": [*claims.NAMES, "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
@@ -41,3 +58,20 @@ def document(issuer: str) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": [REGIONS[language] for language in LANGUAGES],
     }
+
+
+def _tokens(settings: Settings) -> dict[str, Any]:
+    """Where tokens are asked for, judged and given back, and how a client proves itself there (RFC 8414 §2)."""
+    said: dict[str, Any] = {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
+    for name in ("token", "introspection", "revocation"):
+        said[f"{name}_endpoint_auth_methods_supported"] = client_auth.methods(settings)
+        said[f"{name}_endpoint_auth_signing_alg_values_supported"] = list(client_assertion.ALGORITHMS)
+    said["introspection_signing_alg_values_supported"] = list(introspection.ALGORITHMS)
+    said |= {name: f"{settings.issuer}{path}" for name, path in CLIENT_ENDPOINTS.items() if name != "token_endpoint"}
+    # RFC 8705 §3.3 and §5: said only where a proxy shows certificates, and where their address is another.
+    if mtls.methods(settings):
+        said["tls_client_certificate_bound_access_tokens"] = True
+    if settings.mtls_origin is not None:
+        places = {**CLIENT_ENDPOINTS, "userinfo_endpoint": "/userinfo"}
+        said["mtls_endpoint_aliases"] = {name: f"{settings.mtls_origin}{path}" for name, path in places.items()}
+    return said

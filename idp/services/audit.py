@@ -29,6 +29,8 @@ class AuditTag(StrEnum):
     SIGNED_OUT = "person:session:end"
     CODE_REPLAYED = "portal:authorization_code:replay"
     REFRESH_REPLAYED = "portal:refresh_token:replay"
+    DEVICE_ALLOWED = "person:device:allow"
+    DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"
