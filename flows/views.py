@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import Blueprint, abort, redirect, request
@@ -101,6 +102,9 @@ def _start(journey: Journey, portal: Portal, path: str) -> Response:
     then = request.args.get("then", "")
     if journey is LOGIN and then == "account":
         resume = "/account"
+    elif journey is LOGIN and then == "device":
+        user_code = request.args.get("user_code", "")[:20]
+        resume = f"/device?{urlencode({'user_code': user_code})}" if user_code else "/device"
     elif journey is LOGIN and HANDLE.fullmatch(then):
         resume = f"/{portal.slug}/link/account?f={then}"
     state = None
