@@ -19,6 +19,7 @@ from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.devices import Waiting
 from idp.texts import format_time
+from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
 from idp.web.i18n import language, text
 from idp.web.render import Frame, page
@@ -96,6 +97,7 @@ def done() -> Response:
 
 
 def _form(typed: str, error: str | None = None) -> Response:
+    ensure_browser()
     form = FormView({"user_code": typed}, {"user_code": error} if error else {})
     return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account"))
 

@@ -16,7 +16,7 @@ from idp.services.bundle import Services
 from keys import InvalidToken
 from keys.jws import peek, verify
 
-TYPES = {None, "JWT", "client-authentication+jwt"}  # the last is that of RFC 7523bis
+TYPES = ("jwt", "client-authentication+jwt")  # the second is that of RFC 7523bis
 ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA", "Ed25519")}
 ALGORITHMS = tuple(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs)
 LONGEST_LIFE = timedelta(minutes=5)
@@ -33,7 +33,7 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     except InvalidToken:
         return False
     # RFC 8725 §3.11: a token of another kind, signed by the same key for the same audience, is not an assertion.
-    if header.get("typ") not in TYPES or not allows_algorithm(portal, header["alg"]):
+    if header.get("typ", "JWT").lower() not in TYPES or not allows_algorithm(portal, header["alg"]):
         return False
     now = bundle.clock.now()
     expires_at = numeric_date.read(claims.get("exp"))
