@@ -8,12 +8,12 @@ from flask import Flask
 from tests.support.person import ISSUER
 
 ORIGINS = [
-    "https://cpx.example.ch",
-    "https://evil.example",
-    "null",
-    "http://localhost:8000",
-    "https://cpx.example.ch.evil.ch",
-]
+    "https://cpx.example.ch", "https://evil.example", "null", ISSUER, "https://cpx.example.ch.evil.ch",
+    "https://evilcpx.example.ch", "https://cpx.example.ch:8443", "http://cpx.example.ch", "file://", "", "*",
+    "https://cpx.example.ch, https://evil.example", "https://xn--cpx-xyz.example.ch", "https://CPX.example.ch",
+    "https://cpx.example.ch@evil.example", "https://cpx.example.ch%00.evil.example", "chrome-extension://abc",
+    "https://localhost:8000.evil.example", "https://[::1]", "data:text/html,x",
+]  # fmt: skip
 CLOSED = ["/token", "/userinfo", "/introspect", "/revoke", "/device_authorization", "/device", "/authorize", "/logout"]
 
 
