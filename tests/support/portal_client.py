@@ -164,6 +164,8 @@ def client(web: Flask, services: Services, slug: str = "cpx", **changes: Any) ->
         key = MAKERS[alg]()
         changes.setdefault("jwks", {"keys": [key.as_dict(private=False)]})
     portal = add_portal(slug, **{"client_secret_hash": services.vault.mac("client-secret", PORTAL_SECRET), **changes})
+    db.session.refresh(portal)
+    db.session.expunge(portal)  # threads may read it too
     return PortalClient(web, services, portal, key, alg, dpop, certificate)
 
 
