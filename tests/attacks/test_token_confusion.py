@@ -84,11 +84,13 @@ class Desk:
         return self.portal.post("/token", {**given, "resource": "https://api.example.ch"}).status_code == 200
 
     def reads_assertion(self, token: str) -> bool:
-        return self.portal.refresh("x", client_assertion=token).get_json()["error"] == "invalid_grant"
+        answer = self.portal.refresh("x", client_assertion=token)
+        return bool(answer.get_json()["error"] == "invalid_grant")
 
     def reads_proof(self, token: str) -> bool:
         body = {"grant_type": "refresh_token", "refresh_token": "x"}
-        return self.portal.post("/token", body, headers={"DPoP": token}).get_json()["error"] == "invalid_grant"
+        answer = self.portal.post("/token", body, headers={"DPoP": token})
+        return bool(answer.get_json()["error"] == "invalid_grant")
 
     def reads_code(self, token: str) -> bool:
         return self.portal.redeem(token).status_code == 200
