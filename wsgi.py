@@ -13,9 +13,13 @@ from idp.account.apps import blueprint as apps
 from idp.account.overview import blueprint as account
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
+from idp.endpoints.device import blueprint as device
+from idp.endpoints.device_authorization import blueprint as device_authorization
 from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
+from idp.endpoints.introspection import blueprint as introspection
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
+from idp.endpoints.revocation import blueprint as revocation
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
@@ -51,6 +55,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         end_session,
         journeys,
     ):
+        app.register_blueprint(blueprint)
+    for blueprint in (introspection, revocation, device_authorization, device):
         app.register_blueprint(blueprint)
     if settings.demo_folder is not None:
         app.register_blueprint(demo)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import UUID
 
 from flask import redirect, request
@@ -85,6 +86,9 @@ def _then(portal: Portal) -> str | None:
     then = request.args.get("then", "")
     if then == "account":
         return "/account"
+    if then == "device":
+        user_code = request.args.get("user_code", "")[:20]
+        return f"/device?{urlencode({'user_code': user_code})}" if user_code else "/device"
     return f"/{portal.slug}/{LINK.paths['account']}?f={then}" if HANDLE.fullmatch(then) else None
 
 

@@ -23,6 +23,7 @@ RANDOM_LOOKING = 20  # distinct characters; a long random value may hold "test" 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
 LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
+LONGEST_CODE_LIFE = timedelta(seconds=60)
 
 Countries = Annotated[tuple[str, ...], NoDecode]
 
@@ -49,6 +50,16 @@ class Settings(BaseModel):
     master_key_command: str | None = Field(None, description="command whose output is the master key, instead")
     redis_url: SecretStr | None = Field(None, description="Redis or Valkey for shared volume limits; memory when empty")
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many reverse proxies in front set `X-Forwarded-For`")
+    mtls_certificate_header: str | None = Field(
+        None, description="header in which the reverse proxy puts the client's certificate (PEM, percent-encoded)"
+    )
+    mtls_ca_file: Path | None = Field(
+        None, description="certificate authorities whose client certificates prove a portal (`tls_client_auth`)"
+    )
+    mtls_origin: str | None = Field(
+        None, description="second address of this installation, where the proxy asks portals for a certificate"
+    )
+    dpop_nonce: bool = Field(False, description="ask for a nonce of ours in every DPoP proof")
 
     support_phone: str = Field("", description="telephone shown where no portal is chosen yet")
     support_email: str = Field("", description="e-mail address shown where no portal is chosen yet")
@@ -90,6 +101,7 @@ class Settings(BaseModel):
     session_idle_for: timedelta = Field(timedelta(minutes=30), description="a session ends when unused this long")
     session_absolute_for: timedelta = Field(timedelta(hours=12), description="a session ends after this in any case")
     authorization_code_for: timedelta = Field(timedelta(seconds=60), description="life of an authorization code")
+    device_code_for: timedelta = Field(timedelta(minutes=10), description="life of a code that a device shows")
     access_token_for: timedelta = Field(timedelta(minutes=10), description="life of an access token")
     id_token_for: timedelta = Field(timedelta(minutes=10), description="life of an ID token")
     refresh_idle_for: timedelta = Field(timedelta(days=7), description="a refresh token ends when unused this long")
@@ -137,8 +149,8 @@ class Settings(BaseModel):
 
     @field_validator(
         "email_code_for", "sms_code_for", "registration_idle_for", "login_idle_for", "session_idle_for",
-        "session_absolute_for", "authorization_code_for", "access_token_for", "id_token_for", "refresh_idle_for",
-        "refresh_absolute_for", "key_active_for", mode="before",
+        "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for", "id_token_for",
+        "refresh_idle_for", "refresh_absolute_for", "key_active_for", mode="before",
     )  # fmt: skip
     @classmethod
     def _read_seconds(cls, value: object) -> object:
@@ -158,12 +170,22 @@ class Settings(BaseModel):
             *_database_faults(self.database_url),
             *_key_faults(self.master_key, self.master_key_fd, self.master_key_command),
             *_delivery_faults(self),
+            *_protocol_faults(self),
         ]
 
     @property
     def host(self) -> str:
         """Host and port of the issuer, as a browser sends it in `Host`."""
         return urlsplit(self.issuer).netloc
+
+    @property
+    def mtls_host(self) -> str | None:
+        """Host and port of the address for client certificates."""
+        return urlsplit(self.mtls_origin).netloc if self.mtls_origin else None
+
+    def origin_at(self, host: str) -> str:
+        """The one of our two addresses that a request to this host was sent to."""
+        return self.mtls_origin if self.mtls_origin and host == self.mtls_host else self.issuer
 
     @property
     def is_https(self) -> bool:
@@ -199,6 +221,19 @@ def _database_faults(url: str) -> list[str]:
     if not is_known:
         return [f"{PREFIX}DATABASE_URL: must begin with sqlite:/// and name a file, or with postgresql+psycopg://"]
     return []
+
+
+def _protocol_faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.authorization_code_for > LONGEST_CODE_LIFE:
+        faults.append(f"{PREFIX}AUTHORIZATION_CODE_FOR: at most 60 seconds (FAPI 2.0 §5.3.2.1, ASVS 10.4.3)")
+    if settings.mtls_certificate_header and not settings.trusted_proxies:
+        faults.append(f"{PREFIX}MTLS_CERTIFICATE_HEADER: needs a proxy that is trusted, {PREFIX}TRUSTED_PROXIES")
+    if (settings.mtls_ca_file or settings.mtls_origin) and not settings.mtls_certificate_header:
+        faults.append(f"{PREFIX}MTLS_CA_FILE, {PREFIX}MTLS_ORIGIN: need {PREFIX}MTLS_CERTIFICATE_HEADER")
+    if settings.mtls_origin is not None:
+        faults += [fault.replace("ISSUER", "MTLS_ORIGIN") for fault in _issuer_faults(settings.mtls_origin)]
+    return faults
 
 
 def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from idp.errors import ProtocolError
-from idp.models.base import db
-from idp.protocol import par, request_sources
-from idp.protocol.server import SERVER, answer, check_form, refuse
+from idp.protocol import client_auth, dpop, par, request_sources
+from idp.protocol.client_endpoint import guarded
+from idp.protocol.json_answer import answer
 from idp.services.bundle import services
 from idp.web.guard import csrf_exempt
 from idp.web.session import cookie_blind
@@ -18,12 +17,14 @@ blueprint = cookie_blind(Blueprint("pushed_authorization", __name__))
 @blueprint.post("/par")
 @csrf_exempt
 def push() -> Response:
-    try:
-        check_form(request)
-        key = par.proved_key(services(), request)  # before an assertion is used up
-        client = SERVER.authenticate_client(SERVER.create_oauth2_request(request), [], "par")
-        request_uri = request_sources.push(services(), client.portal, request.form, key)
-    except ProtocolError as error:
-        db.session.rollback()
-        return refuse(error)
+    return guarded(request, _push)
+
+
+def _push() -> Response:
+    bundle = services()
+    proof = dpop.check(bundle, request)  # before an assertion is used up
+    portal = client_auth.authenticate_request(bundle, request)
+    if proof is not None:
+        dpop.spend(bundle, proof)
+    request_uri = request_sources.push(bundle, portal, request.form, proof.jkt if proof else None)
     return answer({"request_uri": request_uri, "expires_in": int(par.LIFE.total_seconds())}, 201)

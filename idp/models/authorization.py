@@ -94,6 +94,7 @@ class AccessToken(Base):
     scope: Mapped[str]
     audience: Mapped[list[str] | None]
     confirmation: Mapped[dict[str, Any] | None]  # `cnf`: jkt (RFC 9449) or x5t#S256 (RFC 8705)
+    actor: Mapped[dict[str, Any] | None]  # `act`: who got it in exchange for another token (RFC 8693 §4.1)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     revoked_at: Mapped[datetime | None]

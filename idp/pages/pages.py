@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from flask import Blueprint, abort, g, jsonify, make_response, redirect, request
 from markupsafe import Markup
@@ -22,6 +23,7 @@ from idp.web.theme import logo_address, stylesheet, theme_address
 
 blueprint = Blueprint("pages", __name__)
 SEARCH_FROM = 9
+AFTER_SIGN_IN = {"account", "device"}
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 STATIC_PAGES = {"help": "h.title", "terms": "f.terms", "privacy": "f.privacy", "accessibility": "f.accessibility"}
 
@@ -45,6 +47,7 @@ class ChoiceView:
     searches: bool
     query: str
     entrance: str  # what follows a portal's slug
+    then: dict[str, str]  # where the person goes from there
 
 
 def _plain(name: str) -> str:
@@ -58,7 +61,8 @@ def choose() -> Response:
     last = last_portal()
     portals = sorted(list_portals(), key=lambda portal: (portal.slug != last, _plain(portal.name(language()))))
     wanted = request.args.get("portal")
-    entrance = "login?then=account" if request.args.get("then") == "account" else "login"
+    then = _then()
+    entrance = f"login?{urlencode(then)}" if then else "login"
     if wanted is not None and (found := find_portal(wanted)):
         return redirect(f"/{found.slug}/{entrance}", 303)
     if len(portals) == 1:
@@ -70,10 +74,19 @@ def choose() -> Response:
         status = text("p.unknown")
     elif query and not shown:
         status = text("p.none", q=query)
-    elif entrance != "login":
+    elif then:
         status = text("acc.first")
-    view = ChoiceView(shown, len(portals) >= SEARCH_FROM, query, entrance)
+    view = ChoiceView(shown, len(portals) >= SEARCH_FROM, query, entrance, then)
     return page("pages/choose.html", Frame(text("p.title"), status=status), view)
+
+
+def _then() -> dict[str, str]:
+    """Where a person who signs in first wants to go, as parameters of the sign-in."""
+    wanted = request.args.get("then", "")
+    if wanted not in AFTER_SIGN_IN:
+        return {}
+    user_code = request.args.get("user_code", "")[:20] if wanted == "device" else ""
+    return {"then": wanted, **({"user_code": user_code} if user_code else {})}
 
 
 @blueprint.get("/<any(help,terms,privacy,accessibility):name>")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from idp.models.account import Account, load_account
-from idp.models.authorization import Grant
+from idp.models.live_grant import LiveGrant
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.protocol import verified_claims
@@ -65,7 +65,7 @@ def of_scopes(bundle: Services, account: Account, record: InsuredPerson, scopes:
     return {name: value for name, value in claims.items() if value not in {None, ""}}
 
 
-def of_grant(bundle: Services, portal: Portal, grant: Grant, scope: str) -> dict[str, Any] | None:
+def of_grant(bundle: Services, portal: Portal, grant: LiveGrant, scope: str) -> dict[str, Any] | None:
     """The userinfo answer: `sub`, the claims of the granted scopes and those that the request named for userinfo.
 
     None when the account may no longer be spoken about.
@@ -78,7 +78,7 @@ def of_grant(bundle: Services, portal: Portal, grant: Grant, scope: str) -> dict
     return {"sub": bundle.tokens.subject(portal, grant.account_id), **known, **named}
 
 
-def for_id_token(bundle: Services, portal: Portal, grant: Grant) -> dict[str, Any]:
+def for_id_token(bundle: Services, portal: Portal, grant: LiveGrant) -> dict[str, Any]:
     """What the request named for the ID token; nothing of the scopes, which are userinfo's (OIDC Core §5.4)."""
     if not (grant.claims or {}).get("id_token"):
         return {}
@@ -86,14 +86,14 @@ def for_id_token(bundle: Services, portal: Portal, grant: Grant) -> dict[str, An
     return _named(bundle, portal, grant, "id_token", *found) if found else {}
 
 
-def _find(bundle: Services, portal: Portal, grant: Grant) -> tuple[Account, InsuredPerson] | None:
+def _find(bundle: Services, portal: Portal, grant: LiveGrant) -> tuple[Account, InsuredPerson] | None:
     account = load_account(grant.account_id)
     record = bundle.accounts.record_of(account.id, portal.id)
     return (account, record) if account.is_active and record is not None else None
 
 
 def _named(
-    bundle: Services, portal: Portal, grant: Grant, place: str, account: Account, record: InsuredPerson
+    bundle: Services, portal: Portal, grant: LiveGrant, place: str, account: Account, record: InsuredPerson
 ) -> dict[str, Any]:
     wanted: Mapping[str, Any] = (grant.claims or {}).get(place, {})
     scopes = {SCOPE_OF[name] for name in wanted if name in SCOPE_OF} & set(portal.scopes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
+from idp.errors import ProtocolError
 from idp.models.portal import Portal
 
 OFFLINE = "offline_access"
@@ -20,5 +21,15 @@ class Client(ClientMixin):  # type: ignore[misc]
         return self.portal.client_id
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Refresh tokens are for portals that registered `offline_access` (OIDC Core §11)."""
-        return grant_type == "authorization_code" or (grant_type == "refresh_token" and OFFLINE in self.portal.scopes)
+        return may_use(self.portal, grant_type)
+
+
+def may_use(portal: Portal, grant_type: str) -> bool:
+    """Refresh tokens are for portals that registered `offline_access` too (OIDC Core §11)."""
+    return grant_type in portal.grant_types and (grant_type != "refresh_token" or OFFLINE in portal.scopes)
+
+
+def check_grant_type(portal: Portal, grant_type: str) -> None:
+    """Raises `ProtocolError` unauthorized_client."""
+    if not may_use(portal, grant_type):
+        raise ProtocolError("unauthorized_client", "this client may not use this grant_type")

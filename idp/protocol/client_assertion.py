@@ -11,11 +11,13 @@ from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
 from idp.protocol import numeric_date
 from idp.protocol.numeric_date import SKEW
+from idp.protocol.security_profile import accepts_token_endpoint_as_audience, allows_algorithm
 from idp.services.bundle import Services
 from keys import InvalidToken
 from keys.jwk import OTHER_NAMES, known_as
 from keys.jws import peek, verify
 
+TYPES = ("jwt", "client-authentication+jwt")  # the second is that of RFC 7523bis
 ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
 ALGORITHMS = (*(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs), *OTHER_NAMES)
 LONGEST_LIFE = timedelta(hours=1)  # what Authlib's client gives its assertions; each is taken once in any case
@@ -28,7 +30,11 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
         return False
     try:
         claims = verified(portal, assertion, portal.token_endpoint_auth_signing_alg)
+        header = peek(assertion)
     except InvalidToken:
+        return False
+    # RFC 8725 §3.11: a token of another kind, signed by the same key for the same audience, is not an assertion.
+    if header.get("typ", "JWT").lower() not in TYPES or not allows_algorithm(portal, header["alg"]):
         return False
     now = bundle.clock.now()
     expires_at = numeric_date.read(claims.get("exp"))
@@ -65,7 +71,7 @@ def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
 def _audiences(bundle: Services, portal: Portal) -> tuple[str, ...]:
     """The issuer as the one string (RFC 7523bis, FAPI 2.0), and the token endpoint where registered so."""
     issuer = bundle.settings.issuer
-    return (issuer, f"{issuer}/token") if portal.assertion_audience == "token_endpoint" else (issuer,)
+    return (issuer, f"{issuer}/token") if accepts_token_endpoint_as_audience(portal) else (issuer,)
 
 
 def _spend(portal: Portal, jti: str, until: datetime) -> bool:

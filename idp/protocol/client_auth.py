@@ -1,6 +1,7 @@
 """Client authentication at the token endpoint: exactly one method, and only the one the portal registered.
 
-client_secret_basic and client_secret_post (RFC 6749 §2.3.1), private_key_jwt (RFC 7523 §3, OIDC Core §9).
+client_secret_basic and client_secret_post (RFC 6749 §2.3.1), private_key_jwt (RFC 7523 §3, OIDC Core §9), and a client
+certificate where nothing else is shown (RFC 8705 §2).
 """
 
 from __future__ import annotations
@@ -12,13 +13,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from cryptography import x509
+from flask import Request
+
 from idp.errors import ProtocolError
+from idp.models.base import db
 from idp.models.portal import Portal, find_client
+from idp.protocol import mtls
 from idp.protocol.client_assertion import has_right_assertion
+from idp.protocol.security_profile import allows_method
 from idp.services.bundle import Services
+from idp.settings import Settings
 from keys import InvalidToken
 from keys.jws import peek_claims
 
+CERTIFICATE = "certificate"  # which of the two methods of RFC 8705 it is, the registration says
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -38,22 +47,40 @@ def _refused(detail: str, *, basic: bool = False) -> ProtocolError:
     )  # fmt: skip
 
 
-def authenticate(bundle: Services, form: Mapping[str, str], authorization: str | None) -> Portal:
+def authenticate_request(bundle: Services, request: Request) -> Portal:
+    """The portal that sent this request. Raises `ProtocolError` invalid_client (401) or invalid_request."""
+    certificate = mtls.certificate_of(bundle, request)
+    return authenticate(bundle, request.form, request.headers.get("Authorization"), certificate)
+
+
+def authenticate(
+    bundle: Services, form: Mapping[str, str], authorization: str | None, certificate: x509.Certificate | None = None
+) -> Portal:
     """The portal that proved who it is. Raises `ProtocolError` invalid_client (401) or invalid_request."""
-    shown = _presented(form, authorization)
+    shown = _presented(form, authorization, certificate)
     portal = find_client(shown.client_id)
+    if portal is not None:
+        db.session.expunge(portal)  # it is only read from here on; a commit must not make it be asked for again
     named = form.get("client_id")
     # RFC 6749 §2.3: a client MUST NOT use more than one authentication method, nor speak for another.
     if named is not None and named != shown.client_id:
         raise _refused("client_id differs from the authenticated client")
-    judge = METHODS[shown.method]
-    is_right = judge(bundle, portal, shown.proof)
-    if portal is None or not is_right or portal.token_endpoint_auth_method != shown.method:
+    if shown.method == CERTIFICATE:
+        is_right = certificate is not None and _has_right_certificate(bundle, portal, certificate)
+    else:
+        is_right = METHODS[shown.method](bundle, portal, shown.proof)
+        is_right = is_right and portal is not None and portal.token_endpoint_auth_method == shown.method
+    if portal is None or not is_right or not allows_method(portal, portal.token_endpoint_auth_method):
         raise _refused("wrong proof or method", basic=shown.method == "client_secret_basic")
     return portal
 
 
-def _presented(form: Mapping[str, str], authorization: str | None) -> Presented:
+def methods(settings: Settings) -> list[str]:
+    """What this installation offers."""
+    return [*METHODS, *mtls.methods(settings)]
+
+
+def _presented(form: Mapping[str, str], authorization: str | None, certificate: x509.Certificate | None) -> Presented:
     ways: list[Presented] = []
     if authorization is not None:
         ways.append(_basic(authorization))
@@ -66,9 +93,17 @@ def _presented(form: Mapping[str, str], authorization: str | None) -> Presented:
         ways.append(Presented("private_key_jwt", _claimed_client(assertion), assertion))
     if len(ways) > 1:
         raise ProtocolError("invalid_request", "more than one client authentication method")
+    if not ways and certificate is not None and "client_id" in form:
+        # RFC 8705 §2: client_id MUST be there; it says by which registration the certificate is judged.
+        return Presented(CERTIFICATE, form["client_id"], "")
     if not ways:
         raise _refused("no client authentication", basic=True)
     return ways[0]
+
+
+def _has_right_certificate(bundle: Services, portal: Portal | None, certificate: x509.Certificate) -> bool:
+    is_offered = portal is not None and portal.token_endpoint_auth_method in mtls.methods(bundle.settings)
+    return is_offered and portal is not None and mtls.has_right_certificate(bundle, portal, certificate)
 
 
 def _basic(authorization: str) -> Presented:

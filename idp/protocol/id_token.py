@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from idp.models.authorization import Grant
+from idp.models.live_grant import LiveGrant
 from idp.models.portal import Portal
 from idp.protocol.claims import for_id_token
 from idp.services.bundle import Services
@@ -22,7 +22,7 @@ def half_hash(value: str, alg: str) -> str:
     return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 
-def build(bundle: Services, portal: Portal, grant: Grant, *, access_token: str, nonce: str | None) -> str:
+def build(bundle: Services, portal: Portal, grant: LiveGrant, *, access_token: str, nonce: str | None) -> str:
     """The signed token. `auth_time` is when the person really authenticated, also after single sign-on and refresh."""
     now, alg = bundle.clock.now(), portal.id_token_signed_response_alg
     claims: dict[str, Any] = {

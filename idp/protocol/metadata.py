@@ -10,7 +10,10 @@ from idp.protocol import (
     claims,
     client_assertion,
     client_auth,
+    dpop,
     id_token,
+    introspection,
+    mtls,
     pkce,
     responses,
     verified_claims,
@@ -21,6 +24,12 @@ from idp.settings import Settings
 from idp.texts import LANGUAGES
 
 REGIONS = {"fr": "fr-CH", "de": "de-CH", "it": "it-CH", "en": "en"}
+CLIENT_ENDPOINTS = {
+    "token_endpoint": "/token",
+    "introspection_endpoint": "/introspect",
+    "revocation_endpoint": "/revoke",
+    "device_authorization_endpoint": "/device_authorization",
+}
 SCOPES = ("openid", *claims.OF_SCOPE, OFFLINE)
 
 
@@ -30,6 +39,7 @@ def document(settings: Settings) -> dict[str, Any]:
     return {
         **_requests(issuer),
         **_assurance(settings),
+        **_tokens(settings),
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
@@ -41,8 +51,6 @@ def document(settings: Settings) -> dict[str, Any]:
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
         "subject_types_supported": ["pairwise", "public"],
         "id_token_signing_alg_values_supported": list(id_token.ALGORITHMS),
-        "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
-        "token_endpoint_auth_signing_alg_values_supported": list(client_assertion.ALGORITHMS),
         "claims_supported": [*claims.NAMES, "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"],
         "code_challenge_methods_supported": list(pkce.METHODS),
         "ui_locales_supported": [REGIONS[language] for language in LANGUAGES],
@@ -77,3 +85,20 @@ def _assurance(settings: Settings) -> dict[str, Any]:
         "electronic_records_supported": [verified_claims.RECORD],
         "claims_in_verified_claims_supported": list(verified_claims.CLAIMS),
     }
+
+
+def _tokens(settings: Settings) -> dict[str, Any]:
+    """Where tokens are asked for, judged and given back, and how a client proves itself there (RFC 8414 §2)."""
+    said: dict[str, Any] = {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}
+    for name in ("token", "introspection", "revocation"):
+        said[f"{name}_endpoint_auth_methods_supported"] = client_auth.methods(settings)
+        said[f"{name}_endpoint_auth_signing_alg_values_supported"] = list(client_assertion.ALGORITHMS)
+    said["introspection_signing_alg_values_supported"] = list(introspection.ALGORITHMS)
+    said |= {name: f"{settings.issuer}{path}" for name, path in CLIENT_ENDPOINTS.items() if name != "token_endpoint"}
+    # RFC 8705 §3.3 and §5: said only where a proxy shows certificates, and where their address is another.
+    if mtls.methods(settings):
+        said["tls_client_certificate_bound_access_tokens"] = True
+    if settings.mtls_origin is not None:
+        places = {**CLIENT_ENDPOINTS, "userinfo_endpoint": "/userinfo"}
+        said["mtls_endpoint_aliases"] = {name: f"{settings.mtls_origin}{path}" for name, path in places.items()}
+    return said

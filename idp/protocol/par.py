@@ -9,7 +9,6 @@ import hashlib
 from datetime import timedelta
 from uuid import UUID
 
-from flask import Request
 from sqlalchemy import select, update
 from werkzeug.datastructures import MultiDict
 
@@ -27,13 +26,6 @@ LIFE = timedelta(minutes=5)  # RFC 9126 §2.2 proposes 5 to 600 seconds; FAPI 2.
 
 def _hash(request_uri: str) -> str:
     return hashlib.sha256(request_uri.encode()).hexdigest()
-
-
-def proved_key(bundle: Services, request: Request) -> str | None:
-    """The thumbprint of the key that a DPoP proof shows (RFC 9449 §10.1). Raises `ProtocolError`."""
-    if "DPoP" in request.headers:
-        raise ProtocolError("invalid_dpop_proof", "DPoP proofs are not accepted here; send dpop_jkt")
-    return None
 
 
 def bound_key(named: str | None, proved: str | None) -> str | None:

@@ -6,55 +6,26 @@ no 500 for hostile input.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from typing import Any
 
-import structlog
 from authlib.oauth2.base import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Payload, OAuth2Request
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
 from flask import Request, Response
 
 from idp.errors import ProtocolError
-from idp.models.base import db
 from idp.models.portal import find_client
-from idp.protocol import client_auth
-from idp.protocol.authorize_checks import MAY_REPEAT
+from idp.protocol import client_auth, confirmation, dpop
 from idp.protocol.client import Client
+from idp.protocol.client_credentials import ClientCredentialsGrant
+from idp.protocol.client_endpoint import guarded
+from idp.protocol.device_code import DeviceCodeGrant
 from idp.protocol.grants import CodeGrant, RefreshGrant
+from idp.protocol.json_answer import answer, refuse
+from idp.protocol.token_exchange import TokenExchangeGrant
+from idp.protocol.token_request import TokenRequest
 from idp.services.bundle import services
 
-GRANTS = (CodeGrant, RefreshGrant)
-FORM = "application/x-www-form-urlencoded"
-
-log = structlog.get_logger(__name__)
-
-
-class _Form(OAuth2Payload):  # type: ignore[misc]
-    """The parameters of the body alone."""
-
-    def __init__(self, request: Request) -> None:
-        self._form = request.form
-
-    @property
-    def data(self) -> Any:
-        return self._form
-
-    @property
-    def datalist(self) -> defaultdict[str, list[str]]:
-        return defaultdict(list, {name: self._form.getlist(name) for name in self._form})
-
-
-class TokenRequest(OAuth2Request):  # type: ignore[misc]
-    """A token request under the address of the issuer, whatever a proxy made of it."""
-
-    def __init__(self, request: Request, issuer: str) -> None:
-        super().__init__(request.method, f"{issuer}{request.path}", headers=request.headers)
-        self.payload = _Form(request)
-
-    @property
-    def form(self) -> Any:
-        return self.payload.data
+GRANTS = (CodeGrant, RefreshGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
 
 
 class Server(AuthorizationServer):  # type: ignore[misc]
@@ -74,10 +45,18 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """Nobody listens."""
 
     def create_oauth2_request(self, request: Request) -> TokenRequest:
-        return TokenRequest(request, services().settings.issuer)
+        return TokenRequest(request, services())
 
     def authenticate_client(self, request: TokenRequest, methods: list[str], endpoint: str = "token") -> Client:
-        return Client(client_auth.authenticate(services(), request.form, request.headers.get("Authorization")))
+        """Who asks, and with which keys; the proof is spent now, so before the code or refresh token that it is for."""
+        holder, headers = request.holder, request.headers
+        portal = client_auth.authenticate(
+            request.bundle, request.form, headers.get("Authorization"), holder.certificate
+        )
+        request.confirmation = confirmation.bind(portal, holder)
+        if holder.proof is not None:
+            dpop.spend(request.bundle, holder.proof)
+        return Client(portal)
 
     def handle_response(self, status: int, body: Any, headers: Any) -> Response:
         return answer(body, status)
@@ -97,41 +76,12 @@ DESCRIPTIONS = {
 }
 
 
-def answer(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status, {"Pragma": "no-cache"}, content_type="application/json")
-
-
-def refuse(error: ProtocolError) -> Response:
-    """The JSON error of RFC 6749 §5.2."""
-    log.info("token_refused", error=error.code, detail=error.log_detail, status_code=error.status)
-    response = answer({"error": error.code, "error_description": error.description}, error.status)
-    if error.challenge:
-        response.headers["WWW-Authenticate"] = error.challenge
-    return response
-
-
-def check_form(request: Request) -> None:
-    """Parameters come once and in the body. Raises `ProtocolError` invalid_request."""
-    # RFC 6749 §2.3.1 and §3.2: MUST be sent in the body, MUST NOT be included more than once.
-    if request.args:
-        raise ProtocolError("invalid_request", "parameters belong in the body")
-    if request.mimetype != FORM:
-        raise ProtocolError("invalid_request", f"the body must be {FORM}")
-    if any(len(values) > 1 for name, values in request.form.lists() if name not in MAY_REPEAT):
-        raise ProtocolError("invalid_request", "a parameter is repeated")
-
-
 def issue_tokens(request: Request) -> Response:
-    """Answer a token request; whatever a hostile one makes the libraries raise is `invalid_request`."""
-    try:
-        check_form(request)
+    """Answer a token request."""
+
+    def work() -> Response:
         if "grant_type" not in request.form:
             raise ProtocolError("invalid_request", "grant_type is missing")
         return SERVER.create_token_response(request)  # type: ignore[no-any-return]
-    except ProtocolError as error:
-        db.session.rollback()
-        return refuse(error)
-    except (ValueError, TypeError, UnicodeError) as error:
-        db.session.rollback()
-        log.warning("token_malformed", kind=type(error).__name__)
-        return refuse(ProtocolError("invalid_request", "a parameter is malformed"))
+
+    return guarded(request, work)

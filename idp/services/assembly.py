@@ -11,11 +11,13 @@ from sqlalchemy import URL, make_url
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
 from idp.models.base import db, prepare_sqlite
+from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.devices import Devices
 from idp.services.imports import Imports
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
@@ -58,6 +60,7 @@ def build_services(
     audit = Audit(clock, random)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
+    tokens = Tokens(settings, clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
     return Services(
         settings=settings,
@@ -79,7 +82,9 @@ def build_services(
         accounts=Accounts(clock, random),
         sessions=Sessions(settings, clock, random),
         registration_codes=codes,
-        tokens=Tokens(settings, clock, random, vault),
+        tokens=tokens,
+        access_tokens=AccessTokens(settings.issuer, clock),
+        devices=Devices(settings, clock, random, vault, tokens),
         portals=Portals(clock, random, vault, audit),
         imports=Imports(clock, random, audit),
         letters=Letters(settings, clock, random, texts, codes, audit),

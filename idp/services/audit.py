@@ -35,6 +35,8 @@ class AuditTag(StrEnum):
     REQUEST_REFUSED = "person:authorization_request:refuse"
     CODE_REPLAYED = "portal:authorization_code:replay"
     REFRESH_REPLAYED = "portal:refresh_token:replay"
+    DEVICE_ALLOWED = "person:device:allow"
+    DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"

@@ -9,10 +9,12 @@ from flask import current_app
 
 from idp.chance import Random
 from idp.clock import Clock
+from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
+from idp.services.devices import Devices
 from idp.services.imports import Imports
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
@@ -54,6 +56,8 @@ class Services:
     sessions: Sessions
     registration_codes: RegistrationCodes
     tokens: Tokens
+    access_tokens: AccessTokens
+    devices: Devices
     portals: Portals
     imports: Imports
     letters: Letters

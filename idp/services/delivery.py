@@ -15,7 +15,14 @@ from flask import Flask
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp.models.authorization import AccessToken, AssertionID, AuthorizationCode, PendingRequest, RefreshToken
+from idp.models.authorization import (
+    AccessToken,
+    AssertionID,
+    AuthorizationCode,
+    DeviceAuthorization,
+    PendingRequest,
+    RefreshToken,
+)
 from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
@@ -38,6 +45,7 @@ SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
     (AccessToken, timedelta(0)),
     (RefreshToken, timedelta(days=1)),
     (AssertionID, timedelta(0)),
+    (DeviceAuthorization, timedelta(hours=1)),  # a device that comes late is told that its code expired
     (Challenge, timedelta(days=1)),  # resend limits look one day back
     (FlowRun, timedelta(days=1)),  # a late visitor is told what happened instead of "not found"
 )

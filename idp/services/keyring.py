@@ -1,4 +1,4 @@
-"""The signing ring at work: keys in the database, prepared in the process for a second at a time, rotated safely.
+"""The signing ring at work: keys in the database, read for a second at a time, opened once, rotated safely.
 
 Several processes may create or rotate at once: the moves are conditional writes inside one transaction.
 """
@@ -30,7 +30,7 @@ LONGEST_TOKEN_LIFE = timedelta(hours=24)
 @dataclass(frozen=True, repr=False)
 class _Loaded:
     ring: Ring
-    private: Mapping[str, PrivateKey]
+    sealed: Mapping[str, str]
     at: datetime
 
 
@@ -41,6 +41,7 @@ class Keyring:
         self._active_for = active_for
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
+        self._opened: dict[str, PrivateKey] = {}
 
     def ensure(self) -> None:
         """Make the first active and next key of every algorithm where there is none."""
@@ -99,7 +100,7 @@ class Keyring:
         key = loaded.ring.active(alg)
         if key is None:
             raise LookupError(f"no active {alg} key: run `connect key list`")
-        return sign(claims, loaded.private[key.kid], alg=alg, kid=key.kid, typ=typ)
+        return sign(claims, self._open(key.kid, loaded.sealed[key.kid]), alg=alg, kid=key.kid, typ=typ)
 
     def verify(self, token: str, *, typ: str | None, algs: tuple[str, ...] = ALGORITHMS) -> dict[str, Any]:
         """The claims of a token we signed, of the expected kind. Raises `InvalidToken`; judges no claim."""
@@ -134,18 +135,23 @@ class Keyring:
         now = self._clock.now()
         with self._lock:
             if self._loaded is None or not timedelta(0) <= now - self._loaded.at < FRESH_FOR:
-                known = self._loaded.private if self._loaded else {}
                 rows = [row for row in self.rows() if row.state in PUBLISHED]
-                private = {row.kid: known.get(row.kid) or self._open(row) for row in rows}
-                self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), private, now)
+                sealed = {row.kid: row.sealed_private for row in rows}
+                self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), sealed, now)
+                self._opened = {kid: key for kid, key in self._opened.items() if kid in sealed}
             return self._loaded
 
     def _forget(self) -> None:
         with self._lock:
             self._loaded = None
 
-    def _open(self, row: SigningKey) -> PrivateKey:
-        return read_private(json.loads(self._vault.open(row.sealed_private, f"signing_key.sealed_private.{row.kid}")))
+    def _open(self, kid: str, sealed: str) -> PrivateKey:
+        """Only when it signs: checking an RSA key takes a third of a second, and most keys wait or merely verify."""
+        key = self._opened.get(kid)
+        if key is None:
+            key = read_private(json.loads(self._vault.open(sealed, f"signing_key.sealed_private.{kid}")))
+            self._opened[kid] = key
+        return key
 
     def _new_row(self, alg: str) -> SigningKey:
         key, now = generate(alg), self._clock.now()

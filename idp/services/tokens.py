@@ -1,41 +1,74 @@
-"""Grants and what hangs from them: codes, access tokens and refresh tokens, each used once by one conditional write.
+"""Grants and what hangs from them: codes and refresh tokens, each used once by one conditional write.
 
-RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes the whole grant. Consuming commits at once,
-so that whatever is refused afterwards cannot give a code back.
+RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes the whole grant. Consuming is the first
+write of an exchange and stays when the exchange is refused, so that no refusal gives a code back.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, insert, select, update
 
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
-from idp.errors import ProtocolError
-from idp.models.authorization import AccessToken, AuthorizationCode, Grant, RefreshToken
-from idp.models.base import db, write
+from idp.models.authorization import AuthorizationCode, Grant, RefreshToken
+from idp.models.base import UTCDateTime, db
+from idp.models.live_grant import BY_ID, COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session
 from idp.settings import Settings
 from keys import Vault
 
+CODE, REFRESH = cast(Table, AuthorizationCode.__table__), cast(Table, RefreshToken.__table__)
+CONSUME_CODE = (
+    update(CODE)
+    .where(
+        CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_(None),
+        CODE.c.expires_at > NOW,
+    )
+    .values(used_at=NOW)
+    .returning(CODE.c.grant_id, CODE.c.redirect_uri, CODE.c.code_challenge, CODE.c.dpop_jkt)
+)  # fmt: skip
+USED_CODE = select(CODE.c.grant_id).where(
+    CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_not(None)
+)
+FIND_REFRESH = (
+    select(REFRESH.c.id, REFRESH.c.used_at, REFRESH.c.expires_at, IS_LIVE.label("is_live"), *COLUMNS)
+    .select_from(OF_ACCOUNT.join(REFRESH, REFRESH.c.grant_id == GRANT.c.id))
+    .where(REFRESH.c.token_hash == bindparam("hash"), GRANT.c.portal_id == bindparam("portal"))
+)
+UNUSED = and_(REFRESH.c.id == bindparam("refresh"), REFRESH.c.used_at.is_(None))
+ROTATE = update(REFRESH).where(UNUSED).values(used_at=NOW)
+PROLONG = update(REFRESH).where(UNUSED).values(expires_at=bindparam("until", type_=UTCDateTime()))
+REVOKE_FAMILY = (
+    update(GRANT)
+    .where(
+        GRANT.c.portal_id == bindparam("portal"), GRANT.c.revoked_at.is_(None),
+        GRANT.c.id == select(REFRESH.c.grant_id).where(REFRESH.c.token_hash == bindparam("hash")).scalar_subquery(),
+    )
+    .values(revoked_at=NOW)
+)  # fmt: skip
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+
+def hash_of(secret: str) -> str:
+    """256 random bits need no key and no salt."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True)
 class Redeemed:
     """A code that was consumed by its own client; what it demands is judged by the caller."""
 
-    grant: Grant
+    grant: LiveGrant
     redirect_uri: str
     code_challenge: str | None
+    dpop_jkt: str | None
 
 
 @dataclass(frozen=True)
@@ -91,6 +124,11 @@ class Tokens:
         db.session.flush()
         return grant
 
+    def live_grant(self, grant_id: UUID) -> LiveGrant | None:
+        """The grant, unless it was revoked, has expired, or its account was disabled."""
+        row = db.session.execute(BY_ID, {"grant_id": grant_id, "now": self._clock.now()}).one_or_none()
+        return read(row) if row else None
+
     def issue_code(
         self, grant: Grant, *, redirect_uri: str, code_challenge: str | None, dpop_jkt: str | None = None
     ) -> str:
@@ -99,7 +137,7 @@ class Tokens:
         db.session.add(
             AuthorizationCode(
                 id=new_id(self._random, now),
-                code_hash=_hash(code),
+                code_hash=hash_of(code),
                 grant_id=grant.id,
                 portal_id=grant.portal_id,
                 redirect_uri=redirect_uri,
@@ -111,108 +149,66 @@ class Tokens:
         return code
 
     def redeem_code(self, portal: Portal, code: str) -> Redeemed | Replayed | None:
-        """Consume a live code of this portal (RFC 6749 §4.1.2: MUST NOT be used more than once); committed at once."""
-        now = self._clock.now()
-        row = db.session.execute(
-            update(AuthorizationCode)
-            .where(
-                AuthorizationCode.code_hash == _hash(code),
-                AuthorizationCode.portal_id == portal.id,
-                AuthorizationCode.used_at.is_(None),
-                AuthorizationCode.expires_at > now,
-                AuthorizationCode.grant_id.in_(self._live_grants(now)),
-            )
-            .values(used_at=now)
-            .returning(AuthorizationCode.grant_id, AuthorizationCode.redirect_uri, AuthorizationCode.code_challenge)
-        ).one_or_none()
-        db.session.commit()
+        """Consume a live code of this portal (RFC 6749 §4.1.2: MUST NOT be used more than once)."""
+        known = {"hash": hash_of(code), "portal": portal.id}
+        row = db.session.execute(CONSUME_CODE, {**known, "now": self._clock.now()}).one_or_none()
         if row is not None:
-            # A replay may revoke the grant from here on; then what is issued is dead from birth, and that is right.
-            return Redeemed(db.session.get_one(Grant, row.grant_id), row.redirect_uri, row.code_challenge)
-        used = db.session.scalar(
-            select(AuthorizationCode.grant_id).where(
-                AuthorizationCode.code_hash == _hash(code),
-                AuthorizationCode.portal_id == portal.id,
-                AuthorizationCode.used_at.is_not(None),
-            )
-        )
-        return self._replayed(used, now)
+            grant = self.live_grant(row.grant_id)
+            return Redeemed(grant, row.redirect_uri, row.code_challenge, row.dpop_jkt) if grant else None
+        used = db.session.execute(USED_CODE, known).scalar_one_or_none()
+        return self.replayed(used) if used else None
 
-    def issue_access(self, grant: Grant, scope: str) -> str:
-        now, secret = self._clock.now(), token(self._random, "cc_at_")
-        db.session.add(
-            AccessToken(
-                id=new_id(self._random, now),
-                token_hash=_hash(secret),
-                portal_id=grant.portal_id,
-                grant_id=grant.id,
-                scope=scope,
-                created_at=now,
-                expires_at=now + self._settings.access_token_for,
-            )
-        )
-        return secret
-
-    def issue_refresh(self, grant: Grant) -> str:
+    def issue_refresh(self, grant: LiveGrant) -> str:
         """A refresh token that ends when unused, and with its grant in any case."""
         now, secret = self._clock.now(), token(self._random, "cc_rt_")
-        db.session.add(
-            RefreshToken(
-                id=new_id(self._random, now),
-                token_hash=_hash(secret),
-                grant_id=grant.id,
-                scope=grant.scope,
-                expires_at=min(now + self._settings.refresh_idle_for, grant.expires_at),
-            )
-        )
+        db.session.execute(
+            insert(REFRESH),
+            {
+                "id": new_id(self._random, now), "token_hash": hash_of(secret), "grant_id": grant.id,
+                "scope": grant.scope, "expires_at": self._idle_end(now, grant.expires_at),
+            },
+        )  # fmt: skip
         return secret
 
-    def redeem_refresh(self, portal: Portal, secret: str, wanted: frozenset[str]) -> Grant | Replayed | None:
-        """Rotate: consume the token, once, if it belongs to this portal; its reuse revokes the grant.
+    def redeem_refresh(
+        self, portal: Portal, secret: str, allow: Callable[[LiveGrant], None], *, rotates: bool
+    ) -> LiveGrant | Replayed | None:
+        """Use a refresh token of this portal: once where it rotates, and its reuse revokes the grant.
 
-        A wish for more than was granted raises `ProtocolError` invalid_scope and leaves the token usable.
+        `allow` judges the wish before anything is consumed: what it raises leaves the token usable.
         """
         now = self._clock.now()
-        grant = db.session.scalar(
-            select(Grant)
-            .join(RefreshToken, RefreshToken.grant_id == Grant.id)
-            .where(RefreshToken.token_hash == _hash(secret), Grant.portal_id == portal.id)
-        )
-        if grant is None:
+        known = {"hash": hash_of(secret), "portal": portal.id, "now": now}
+        row = db.session.execute(FIND_REFRESH, known).one_or_none()
+        if row is None:
             return None
-        if not wanted <= set(grant.scope.split()):
-            raise ProtocolError("invalid_scope", "scope exceeds what was granted")
-        grant_id = grant.id
-        rotated = write(
-            update(RefreshToken)
-            .where(
-                RefreshToken.token_hash == _hash(secret),
-                RefreshToken.used_at.is_(None),
-                RefreshToken.expires_at > now,
-                RefreshToken.grant_id.in_(self._live_grants(now)),
-            )
-            .values(used_at=now)
-        )
-        db.session.commit()
-        if rotated == 1:
-            return db.session.get_one(Grant, grant_id)
-        used = db.session.scalar(
-            select(RefreshToken.grant_id).where(
-                RefreshToken.token_hash == _hash(secret), RefreshToken.used_at.is_not(None)
-            )
-        )
-        return self._replayed(used, now)
+        if row.used_at is not None:
+            return self.replayed(row.grant_id)
+        if row.expires_at <= now or not row.is_live:
+            return None
+        grant = read(row)
+        allow(grant)
+        use = ROTATE if rotates else PROLONG
+        values = {"now": now} if rotates else {"until": self._idle_end(now, grant.expires_at)}
+        done = cast("CursorResult[Any]", db.session.execute(use, {"refresh": row.id, **values})).rowcount
+        return grant if done == 1 else self.replayed(grant.id)
 
-    def find_access(self, secret: str) -> tuple[Grant, str] | None:
-        """The live grant and scope of an access token."""
-        now = self._clock.now()
-        row = db.session.scalar(
-            select(AccessToken).where(
-                AccessToken.token_hash == _hash(secret), AccessToken.expires_at > now, AccessToken.revoked_at.is_(None)
-            )
-        )
-        grant = self._live_grant(row.grant_id, now) if row and row.grant_id else None
-        return (grant, row.scope) if row and grant else None
+    def find_refresh(self, portal: Portal, secret: str) -> tuple[LiveGrant, datetime] | None:
+        """The live grant of a usable refresh token of this portal, and when it ends if it is not used."""
+        known = {"hash": hash_of(secret), "portal": portal.id, "now": self._clock.now()}
+        row = db.session.execute(FIND_REFRESH, known).one_or_none()
+        if row is None or row.used_at is not None or row.expires_at <= self._clock.now() or not row.is_live:
+            return None
+        return read(row), row.expires_at
+
+    def replayed(self, grant_id: UUID) -> Replayed:
+        """Withdraw the grant of a code or token that was used a second time (RFC 9700 §4.5, §4.14)."""
+        self._revoke(Grant.id == grant_id)
+        return Replayed(grant_id)
+
+    def revoke_family(self, portal: Portal, secret: str) -> None:
+        """Withdraw the grant of a refresh token of this portal, used or not (RFC 7009 §2.1)."""
+        db.session.execute(REVOKE_FAMILY, {"hash": hash_of(secret), "portal": portal.id, "now": self._clock.now()})
 
     def revoke_for_session(self, session_id: UUID) -> None:
         """Withdraw everything that was given during a session."""
@@ -226,19 +222,8 @@ class Tokens:
         """Withdraw what an account ever gave to one portal."""
         self._revoke(and_(Grant.account_id == account_id, Grant.portal_id == portal_id))
 
-    def _live_grants(self, now: datetime) -> Select[UUID]:
-        return select(Grant.id).where(Grant.revoked_at.is_(None), Grant.expires_at > now)
-
-    def _live_grant(self, grant_id: UUID, now: datetime) -> Grant | None:
-        grant = db.session.get(Grant, grant_id, populate_existing=True)
-        return grant if grant and grant.revoked_at is None and grant.expires_at > now else None
-
-    def _replayed(self, grant_id: UUID | None, now: datetime) -> Replayed | None:
-        if grant_id is None:
-            return None
-        self._revoke(Grant.id == grant_id)
-        db.session.commit()
-        return Replayed(grant_id)
+    def _idle_end(self, now: datetime, latest: datetime) -> datetime:
+        return min(now + self._settings.refresh_idle_for, latest)
 
     def _revoke(self, which: ColumnElement[bool]) -> None:
         db.session.execute(update(Grant).where(which, Grant.revoked_at.is_(None)).values(revoked_at=self._clock.now()))

@@ -19,6 +19,7 @@ from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page, portal_of_request
 from idp.web.i18n import text
+from idp.web.session import BLIND
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
@@ -46,7 +47,9 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _guard() -> ResponseReturnValue | None:
-        if request.host != services().settings.host:
+        settings = services().settings
+        is_machine = request.blueprint in BLIND
+        if request.host != settings.host and not (is_machine and request.host == settings.mtls_host):
             abort(421)
         if _has_nul():
             abort(400)

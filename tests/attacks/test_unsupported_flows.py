@@ -20,16 +20,23 @@ def test_only_the_code_flow_is_offered(rp: RelyingParty, person: Person, kind: s
     assert answer_of(person.address)["error"] == "unsupported_response_type"
 
 
+@pytest.mark.parametrize("kind", ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "ü", ""])
+def test_other_grants_are_unknown_here(rp: RelyingParty, kind: str) -> None:
+    response = rp.post("/token", grant_type=kind, username="helene@example.ch", password="x", scope="openid")
+    assert (response.status_code, response.get_json()["error"]) == (400, "unsupported_grant_type")
+
+
 @pytest.mark.parametrize(
     "kind",
     [
-        "password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer",
-        "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange", "ü", "",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
     ],
-)  # fmt: skip
-def test_only_codes_and_refresh_tokens_are_redeemed(rp: RelyingParty, kind: str) -> None:
-    response = rp.post("/token", grant_type=kind, username="helene@example.ch", password="x", scope="openid")
-    assert (response.status_code, response.get_json()["error"]) == (400, "unsupported_grant_type")
+)
+def test_a_grant_that_a_portal_did_not_register_is_not_its_to_use(rp: RelyingParty, kind: str) -> None:
+    response = rp.post("/token", grant_type=kind, device_code="x", subject_token="x", scope="openid")
+    assert (response.status_code, response.get_json()["error"]) == (400, "unauthorized_client")
 
 
 def test_request_objects_are_refused_and_never_fetched(rp: RelyingParty, person: Person) -> None:

@@ -249,7 +249,7 @@ def test_a_code_used_twice_revokes_what_came_of_it(rp: RelyingParty, person: Per
     assert (replay.status_code, replay.get_json()["error"]) == (400, "invalid_grant")
     answer = rp.userinfo(tokens["access_token"])
     assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="connect", error="invalid_token"'
 
 
 def test_a_code_lives_a_minute(rp: RelyingParty, person: Person, clock: FrozenClock) -> None:

@@ -76,6 +76,7 @@ def _extend_tokens() -> None:
     op.add_column("access_token", sa.Column("portal_id", sa.Uuid(), nullable=True))
     op.add_column("access_token", sa.Column("audience", DOCUMENT, nullable=True))
     op.add_column("access_token", sa.Column("confirmation", DOCUMENT, nullable=True))
+    op.add_column("access_token", sa.Column("actor", DOCUMENT, nullable=True))
     op.add_column("access_token", sa.Column("created_at", MOMENT, nullable=True))
     op.add_column("access_token", sa.Column("revoked_at", MOMENT, nullable=True))
     op.execute(

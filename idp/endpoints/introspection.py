@@ -1,0 +1,27 @@
+"""The introspection endpoint (RFC 7662). What may be said, idp/protocol/introspection.py decides."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from idp.errors import ProtocolError
+from idp.models.portal import Portal
+from idp.protocol.client_endpoint import serve
+from idp.protocol.introspection import answer_to
+from idp.services.bundle import Services
+from idp.web.guard import csrf_exempt
+from idp.web.session import cookie_blind
+
+blueprint = cookie_blind(Blueprint("introspection", __name__))
+
+
+@blueprint.post("/introspect")
+@csrf_exempt
+def introspect() -> Response:
+    return serve(request, _introspect)
+
+
+def _introspect(bundle: Services, portal: Portal) -> Response:
+    if "token" not in request.form:
+        raise ProtocolError("invalid_request", "token is missing")
+    return answer_to(bundle, portal, request)

@@ -1,0 +1,51 @@
+"""A grant as the token path reads it: one plain row with its account's status, without an object graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, select
+
+from idp.models.account import Account
+from idp.models.authorization import Grant
+from idp.models.base import UTCDateTime
+
+GRANT = cast(Table, Grant.__table__)
+ACCOUNT = cast(Table, Account.__table__)
+
+
+@dataclass(frozen=True)
+class LiveGrant:
+    """The facts of a grant that was alive when it was read."""
+
+    id: UUID
+    portal_id: UUID
+    account_id: UUID
+    sid: UUID
+    scope: str
+    nonce: str | None
+    claims: dict[str, Any] | None
+    resources: list[str] | None
+    auth_time: datetime
+    acr: str
+    amr: list[str]
+    expires_at: datetime
+
+
+NAMES = tuple(field.name for field in fields(LiveGrant))
+COLUMNS = tuple(GRANT.c[name].label(f"grant_{name}") for name in NAMES)
+OF_ACCOUNT = GRANT.join(ACCOUNT, ACCOUNT.c.id == GRANT.c.account_id)
+NOW = bindparam("now", type_=UTCDateTime())
+# A grant dies when it is revoked, when it expires, and with the right of its person to sign in.
+IS_LIVE: ColumnElement[bool] = and_(
+    GRANT.c.revoked_at.is_(None), GRANT.c.expires_at > NOW, ACCOUNT.c.status == "active"
+)
+BY_ID = select(*COLUMNS).select_from(OF_ACCOUNT).where(GRANT.c.id == bindparam("grant_id"), IS_LIVE)
+
+
+def read(row: Row[*tuple[Any, ...]]) -> LiveGrant:
+    """The grant of a row that holds `COLUMNS`."""
+    return LiveGrant(**{name: getattr(row, f"grant_{name}") for name in NAMES})

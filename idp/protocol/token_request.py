@@ -1,0 +1,67 @@
+"""A token request as Authlib's grants read it, with what else it shows: keys held, resources wanted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
+from flask import Request
+
+from idp.errors import ProtocolError
+from idp.protocol.confirmation import Holder, holder_of
+from idp.protocol.resource_indicators import PARAMETER
+from idp.services.bundle import Services
+
+FORM = "application/x-www-form-urlencoded"
+REPEATABLE = {PARAMETER, "audience"}  # RFC 8707 §2, RFC 8693 §2.1
+
+
+class _Form(OAuth2Payload):  # type: ignore[misc]
+    """The parameters of the body alone."""
+
+    def __init__(self, request: Request) -> None:
+        self._form = request.form
+
+    @property
+    def data(self) -> Any:
+        return self._form
+
+    @property
+    def datalist(self) -> defaultdict[str, list[str]]:
+        return defaultdict(list, {name: self._form.getlist(name) for name in self._form})
+
+
+class TokenRequest(OAuth2Request):  # type: ignore[misc]
+    """A token request under the address of the issuer, whatever a proxy made of it.
+
+    `confirmation` is set when the client is known: what the tokens of this request are bound to.
+    """
+
+    confirmation: dict[str, Any]
+
+    def __init__(self, request: Request, bundle: Services) -> None:
+        super().__init__(request.method, f"{bundle.settings.issuer}{request.path}", headers=request.headers)
+        self.payload = _Form(request)
+        self.bundle = bundle
+        self.holder: Holder = holder_of(bundle, request)
+
+    @property
+    def form(self) -> Any:
+        return self.payload.data
+
+    @property
+    def resources(self) -> list[str]:
+        wanted: list[str] = self.payload.data.getlist(PARAMETER)
+        return wanted
+
+
+def check_form(request: Request) -> None:
+    """Parameters come once and in the body. Raises `ProtocolError` invalid_request."""
+    # RFC 6749 §2.3.1 and §3.2: MUST be sent in the body, MUST NOT be included more than once.
+    if request.args:
+        raise ProtocolError("invalid_request", "parameters belong in the body")
+    if request.mimetype != FORM:
+        raise ProtocolError("invalid_request", f"the body must be {FORM}")
+    if any(len(values) > 1 and name not in REPEATABLE for name, values in request.form.lists()):
+        raise ProtocolError("invalid_request", "a parameter is repeated")

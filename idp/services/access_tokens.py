@@ -1,0 +1,102 @@
+"""Access tokens of either form by their hash: so both can be looked up, introspected and withdrawn.
+
+The database decides whether a token is alive; the signature of a JWT is for resource servers that do not ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Table, and_, bindparam, insert, or_, select, update
+
+from idp.clock import Clock
+from idp.models.authorization import AccessToken
+from idp.models.base import db
+from idp.models.live_grant import COLUMNS, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
+from idp.models.portal import Portal
+from idp.services.tokens import hash_of
+
+PREFIX = "cc_at_"
+TOKEN = cast(Table, AccessToken.__table__)
+FIND = (
+    select(
+        TOKEN.c.id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor, TOKEN.c.created_at,
+        TOKEN.c.expires_at, TOKEN.c.grant_id.label("of_grant"), *COLUMNS, Portal,
+    )
+    .select_from(TOKEN)
+    .join(Portal, Portal.id == TOKEN.c.portal_id)
+    .outerjoin(OF_ACCOUNT, COLUMNS[0].element == TOKEN.c.grant_id)
+    .where(
+        TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.expires_at > NOW, TOKEN.c.revoked_at.is_(None),
+        Portal.disabled_at.is_(None), or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
+    )
+)  # fmt: skip
+REVOKE = (
+    update(TOKEN)
+    .where(
+        and_(
+            TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.portal_id == bindparam("portal"),
+            TOKEN.c.revoked_at.is_(None),
+        )
+    )
+    .values(revoked_at=NOW)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """What is kept of a token beside its hash."""
+
+    id: UUID
+    scope: str
+    audience: tuple[str, ...]
+    confirmation: dict[str, Any]
+    actor: dict[str, Any] | None
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class LiveToken:
+    """A token that counts now. `grant` is None where nobody signed in: the client credentials grant."""
+
+    portal: Portal
+    grant: LiveGrant | None
+    facts: TokenFacts
+
+
+class AccessTokens:
+    def __init__(self, issuer: str, clock: Clock) -> None:
+        self._issuer = issuer
+        self._clock = clock
+
+    def record(self, secret: str, facts: TokenFacts, *, portal_id: UUID, grant_id: UUID | None) -> None:
+        """Keep the hash and the facts of a token that is being issued."""
+        values = {
+            **vars(facts), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
+            "token_hash": hash_of(secret), "portal_id": portal_id, "grant_id": grant_id,
+        }  # fmt: skip
+        db.session.execute(insert(TOKEN), values)
+
+    def find(self, secret: str) -> LiveToken | None:
+        """The token, unless it is unknown, expired, withdrawn, or its portal, grant or account is no more."""
+        row = db.session.execute(FIND, {"hash": hash_of(secret), "now": self._clock.now()}).one_or_none()
+        if row is None:
+            return None
+        facts = TokenFacts(
+            id=row.id,
+            scope=row.scope,
+            audience=tuple(row.audience or (self._issuer,)),
+            confirmation=row.confirmation or {},
+            actor=row.actor,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+        return LiveToken(row.Portal, read(row) if row.of_grant else None, facts)
+
+    def revoke(self, portal: Portal, secret: str) -> None:
+        """Withdraw a token of this portal; another's, or an unknown one, is left alone."""
+        db.session.execute(REVOKE, {"hash": hash_of(secret), "portal": portal.id, "now": self._clock.now()})

@@ -1,0 +1,139 @@
+"""What each request of a portal asks the database, statement by statement: nothing is queried twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from idp.clock import FrozenClock
+from idp.models.base import db
+from idp.services.bundle import Services
+from tests.support.holder import ProofKey
+from tests.support.portal_client import EVERY_GRANT, EXCHANGE, PortalClient, client
+
+TABLE = re.compile(r"(UPDATE)\s+(\w+)|(SELECT|INSERT|DELETE).*?(?:FROM|INTO)\s+(\w+)", re.DOTALL)
+API = "https://api.example.ch"
+
+
+@contextmanager
+def counted(web: Flask) -> Iterator[list[str]]:
+    """The statements of the web application, as `SELECT portal`, and its commits."""
+    seen: list[str] = []
+    with web.app_context():
+        engine = db.engine
+
+    def statement(_c: Any, _k: Any, text: str, *_: Any) -> None:
+        found = TABLE.match(text)
+        assert found, text
+        seen.append(" ".join(part for part in found.groups() if part))
+
+    def commit(_: Any) -> None:
+        seen.append("COMMIT")
+
+    event.listen(engine, "before_cursor_execute", statement)
+    event.listen(engine, "commit", commit)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", statement)
+        event.remove(engine, "commit", commit)
+
+
+@pytest.fixture
+def portal(web: Flask, services: Services) -> PortalClient:
+    made = client(web, services, grant_types=EVERY_GRANT, resources=[API])
+    made.tokens()  # the signing keys are read once a second, not once a request
+    return made
+
+
+def spent(portal: PortalClient, ask: Callable[[], Any], status: int = 200) -> list[str]:
+    with counted(portal.web) as seen:
+        assert ask().status_code == status
+    return seen
+
+
+EXCHANGED = ["UPDATE authorization_code", "SELECT oauth_grant", "INSERT access_token"]
+
+
+@pytest.mark.parametrize("form", ["opaque", "jwt"])
+def test_a_code_exchange_is_five_statements_and_one_commit(web: Flask, services: Services, form: str) -> None:
+    portal = client(web, services, access_token_format=form)
+    portal.tokens()
+    code = portal.code()
+    assert spent(portal, lambda: portal.redeem(code)) == ["SELECT portal", *EXCHANGED, "INSERT refresh_token", "COMMIT"]
+
+
+def test_a_key_and_a_proof_cost_one_statement_and_one_commit_each(
+    web: Flask, services: Services, clock: FrozenClock
+) -> None:
+    portal = client(
+        web, services, dpop=ProofKey(clock), token_endpoint_auth_method="private_key_jwt", security_profile="fapi2",
+    )  # fmt: skip
+    portal.tokens()
+    code, jti = portal.code(), ["INSERT assertion_id", "COMMIT"]
+    assert spent(portal, lambda: portal.redeem(code)) == [
+        "SELECT portal", *jti, *jti, *EXCHANGED, "INSERT refresh_token", "COMMIT",
+    ]  # fmt: skip
+
+
+def test_a_refresh_is_five_statements_or_four_where_the_token_stays(portal: PortalClient, services: Services) -> None:
+    token = portal.tokens()["refresh_token"]
+    stays = client(portal.web, services, "stays", refresh_rotation=False)
+    kept = stays.tokens()["refresh_token"]
+    use = ["SELECT portal", "SELECT oauth_grant", "UPDATE refresh_token", "INSERT access_token"]
+    assert spent(portal, lambda: portal.refresh(token)) == [*use, "INSERT refresh_token", "COMMIT"]
+    assert spent(stays, lambda: stays.refresh(kept)) == [*use, "COMMIT"]
+
+
+def test_a_replay_is_seen_with_two_more_and_recorded(portal: PortalClient) -> None:
+    code = portal.code()
+    portal.redeem(code)
+    assert spent(portal, lambda: portal.redeem(code), 400) == [
+        "SELECT portal", "UPDATE authorization_code", "SELECT authorization_code", "UPDATE oauth_grant",
+        "INSERT audit_event", "COMMIT",
+    ]  # fmt: skip
+
+
+def test_the_other_endpoints_for_clients(portal: PortalClient) -> None:
+    tokens = portal.tokens()
+    access, refresh = tokens["access_token"], tokens["refresh_token"]
+    asked: dict[str, tuple[Callable[[], Any], list[str]]] = {
+        "client credentials": (
+            lambda: portal.post("/token", {"grant_type": "client_credentials"}), ["INSERT access_token", "COMMIT"],
+        ),
+        "exchange": (
+            lambda: portal.post("/token", {
+                "grant_type": EXCHANGE, "subject_token": access, "resource": API,
+                "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            }),
+            ["SELECT access_token", "INSERT access_token", "COMMIT"],
+        ),
+        "introspection": (lambda: portal.post("/introspect", {"token": access}), ["SELECT access_token"]),
+        "introspection of a refresh token": (
+            lambda: portal.post("/introspect", {"token": refresh}), ["SELECT oauth_grant"],
+        ),
+        "introspection of nothing": (lambda: portal.post("/introspect", {"token": "x"}), ["SELECT access_token"]),
+        "revocation": (lambda: portal.post("/revoke", {"token": access}), ["UPDATE access_token", "COMMIT"]),
+        "revocation of a family": (
+            lambda: portal.post("/revoke", {"token": refresh}), ["UPDATE oauth_grant", "COMMIT"],
+        ),
+        "device": (
+            lambda: portal.post("/device_authorization", {"scope": "openid"}),
+            ["INSERT device_authorization", "COMMIT"],
+        ),
+    }  # fmt: skip
+    for name, (ask, expected) in asked.items():
+        seen = [one for one in spent(portal, ask) if one != "COMMIT" or "COMMIT" in expected]
+        assert seen == ["SELECT portal", *expected], name
+
+
+def test_userinfo_asks_for_the_token_the_account_and_the_record(portal: PortalClient) -> None:
+    token = portal.tokens(scope="openid profile email insurance")["access_token"]
+    seen = [name for name in spent(portal, lambda: portal.userinfo(token)) if name != "COMMIT"]
+    assert seen == ["SELECT access_token", "SELECT account", "SELECT insured_person"]
