@@ -1,4 +1,4 @@
-"""The set-up commands of the README, with the standard library alone: `python3 dev.py demo`, `test` and `check`.
+"""The set-up commands of the README, with the standard library alone: `python3 dev.py demo`, `test`, `check`, `bench`.
 
 A Debian without python3-venv has no ensurepip, and its pip refuses to install outside an environment; so the
 environment is made without pip and filled by the system's pip from the hash-checked lock file.
@@ -103,12 +103,15 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="lint, types, floors")
     commands.add_parser("demo", help="the whole product with sample portals, letters and an inbox; takes --port")
+    commands.add_parser("bench", add_help=False, help="measurements with their targets; names, --quick")
     tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
     tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
     options, rest = parser.parse_known_args()
     prepare_environment()
     if options.command == "demo":
         return demo(rest)
+    if options.command == "bench":
+        return run(PYTHON, "-m", "bench", *rest)
     return check() if options.command == "check" else test(rest, long=options.long)
 
 

@@ -1,0 +1,1 @@
+"""The measurements: what each takes, against which target, by a method that anyone can repeat."""

@@ -1,0 +1,96 @@
+"""Figures as a table on the terminal and as JSON in bench/results/, with all that a reader needs to judge them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured thing, one value a round. The target is an upper bound for the median of the rounds.
+
+    `processor` is what the server computed meanwhile, in the same unit: a busy machine blurs it least.
+    """
+
+    what: str
+    unit: str
+    rounds: list[float]
+    target: float | None = None
+    count: int = 1  # samples a round
+    processor: float | None = None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+    @property
+    def verdict(self) -> str:
+        if self.target is None:
+            return ""
+        return "met" if self.median <= self.target else "MISSED"
+
+
+@dataclass
+class Report:
+    name: str
+    circumstances: dict[str, Any]
+    figures: list[Figure] = field(default_factory=list)
+
+    def show(self) -> None:
+        width = max(len(figure.what) for figure in self.figures)
+        print(f"\n{self.name}: " + ", ".join(f"{name} {value}" for name, value in self.circumstances.items()))
+        print(f"  {'':{width}}  {'median':>9}  {'min–max':>15}  {'processor':>9}  {'target':>8}")
+        for one in self.figures:
+            spread = f"{min(one.rounds):.1f}–{max(one.rounds):.1f}"
+            target = "" if one.target is None else f"≤ {one.target:g}"
+            computed = "" if one.processor is None else f"{one.processor:.1f} {one.unit}"
+            print(
+                f"  {one.what:{width}}  {one.median:>6.1f} {one.unit:2}  {spread:>15}  {computed:>9}  {target:>8}  "
+                f"{one.verdict}"
+            )
+
+    def keep(self) -> Path:
+        """Write the JSON; returns where."""
+        now = datetime.now(UTC)
+        figures = [{**asdict(one), "median": one.median, "verdict": one.verdict} for one in self.figures]
+        document = {"name": self.name, "at": now.isoformat(), **self.circumstances, "figures": figures}
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{self.name}-{now:%Y%m%dT%H%M%S}.json"
+        path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+
+def circumstances(*, rounds: int, **more: Any) -> dict[str, Any]:
+    """What the figures depend on. Absolute times of a shared machine are a hint, not a promise."""
+    return {
+        "rounds": rounds, **more, "server": "granian, 1 process", "database": "SQLite, WAL, synchronous=FULL",
+        "python": platform.python_version(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1),
+    }  # fmt: skip
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that `share` of all do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * int(share * 100) // 100) - 1)]
+
+
+def processor_ms(pid: int) -> float:
+    """What the living threads of a process have computed so far, in milliseconds."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core where there are several, so that server and load do not push each other about."""
+    if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(pid, {core})

@@ -1,0 +1,65 @@
+"""The measurements run and say what they measured; how long anything takes is judged by whoever reads them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.report import Figure, percentile
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RUNS_WITHIN_S = 300
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=RUNS_WITHIN_S
+    )
+
+
+def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
+    done = bench("--quick")
+    assert done.returncode == 0, done.stderr
+    kept = [ROOT / line.split()[-1] for line in done.stdout.splitlines() if "kept in" in line]
+    try:
+        documents = {path.name.split("-")[0]: json.loads(path.read_text(encoding="utf-8")) for path in kept}
+    finally:
+        for path in kept:
+            path.unlink()
+    assert set(documents) == {"pages", "memory", "start"}
+    for name, document in documents.items():
+        assert {"at", "rounds", "server", "database", "python", "cores", "load"} <= set(document), name
+        for figure in document["figures"]:
+            assert min(figure["rounds"]) <= figure["median"] <= max(figure["rounds"])
+            assert figure["what"] in done.stdout
+    seen = {figure["what"].split()[1] for figure in documents["pages"]["figures"]}
+    assert {
+        "/", "/{portal}/register/code", "/{portal}/register/email", "/{portal}/register/email-code",
+        "/{portal}/register/details", "/{portal}/register/sms", "/{portal}/register/app", "/{portal}/register/done",
+        "/{portal}/login", "/{portal}/login/code", "/authorize", "/authorize/resume/…", "/token", "/userinfo", "/jwks",
+        "/account", "/logout", "/logout/confirm",
+    } <= seen  # fmt: skip
+
+
+def test_an_unknown_measurement_is_refused_with_the_known_ones() -> None:
+    done = bench("speed")
+    assert done.returncode == 2
+    assert "pages, memory, start" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "wanted"),
+    [([3.0], 0.95, 3.0), ([float(n) for n in range(1, 101)], 0.95, 95.0), ([1.0, 2.0, 3.0, 4.0], 0.5, 2.0)],
+)
+def test_a_percentile_is_one_of_the_values(values: list[float], share: float, wanted: float) -> None:
+    assert percentile(values, share) == wanted
+
+
+def test_a_target_is_held_against_the_median() -> None:
+    assert Figure("x", "ms", [40.0, 60.0, 45.0], 50).verdict == "met"
+    assert Figure("x", "ms", [40.0, 60.0, 55.0], 50).verdict == "MISSED"
+    assert Figure("x", "ms", [40.0]).verdict == ""
