@@ -15,8 +15,8 @@ from idp.models.portal import Portal
 from idp.services import mail
 from idp.services.bundle import Services
 from idp.services.delivery import BACK_OFF
-from tests.idp.services.conftest import Office
 from tests.support.mail_server import Stage, playing
+from tests.support.office import Office
 
 MANNERS = (
     "well",

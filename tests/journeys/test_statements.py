@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -57,7 +57,7 @@ class Counter:
         self._count = 0
         with web.app_context():
             self._engine = db.engine
-        self._listeners = {
+        self._listeners: dict[str, Callable[..., None]] = {
             "before_cursor_execute": self._statement, "commit": self._commit, "rollback": self._rollback,
         }  # fmt: skip
         for name, listener in self._listeners.items():

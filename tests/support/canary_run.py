@@ -206,9 +206,9 @@ def register(world: World, portal: Portal, insured: Insured, factor: str) -> Bro
         "birth_date": seed("person: born mistyped", "23.11.1948"),
         "password": seed("password refused", "kurzbirn"),
     }
-    browser.submit(**details, **wrong)
+    browser.submit(0, **details, **wrong)
     right = {"birth_date": seed("person: born as typed", "23.11.1947"), "password": insured.password}
-    browser.submit(**details, **right)
+    browser.submit(0, **details, **right)
     if factor == "sms":
         texted = world.texted(insured.e164)
         browser.submit(otp=seed("code guessed", "564738" if texted != "564738" else "564739"))

@@ -21,9 +21,9 @@ from idp.services.delivery import BACK_OFF, Worker
 from idp.services.emails import email_problem, normalise_email
 from idp.services.outbox import Content
 from idp.texts import LANGUAGES
-from tests.idp.services.conftest import Office
 from tests.support.authority import Authority, Certificate
 from tests.support.mail_server import MailServer, Stage, playing
+from tests.support.office import Office
 
 DAY = timedelta(days=1)
 SECURITIES = ("starttls", "tls")

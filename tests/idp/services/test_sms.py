@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from idp.clock import FrozenClock
-from tests.idp.services.conftest import Office
 from tests.support.authority import Authority
+from tests.support.office import Office
 from tests.support.web_server import Asked, Said, WebServer, said
 
 USER_KEY, PASSWORD = "K7QMXW2R9PLD", "hT5rWq8ZnB3vKx6LmP4sYd7F"
