@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import structlog
 from flask import Flask
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session as ORMSession
@@ -43,6 +44,14 @@ def breaker() -> Iterator[Breaker]:
     event.listen(ORMSession, "before_flush", made)
     yield made
     event.remove(ORMSession, "before_flush", made)
+
+
+@pytest.fixture(autouse=True)
+def plain_log() -> Iterator[None]:
+    """Without the coloured tracebacks of a developer's terminal, which take ten seconds each."""
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    yield
+    structlog.reset_defaults()
 
 
 def post_broken(world: World, breaker: Breaker, table: type[Base], form: tuple[str, dict[str, str]]) -> int:
