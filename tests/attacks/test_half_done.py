@@ -29,13 +29,15 @@ class PowerCut(Exception):
 
 
 class Breaker:
-    """Breaks whoever writes a row of `table`, until it is None again."""
+    """Breaks whoever next writes a row of `table`, once: what runs after the break runs undisturbed."""
 
     table: type[Base] | None = None
 
     def __call__(self, session: ORMSession, *_: object) -> None:
-        if self.table and any(isinstance(row, self.table) for row in (*session.new, *session.dirty)):
-            raise PowerCut(self.table.__name__)
+        table = self.table
+        if table and any(isinstance(row, table) for row in (*session.new, *session.dirty)):
+            self.table = None
+            raise PowerCut(table.__name__)
 
 
 @pytest.fixture
