@@ -12,12 +12,14 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
@@ -38,6 +40,7 @@ def build_services(
     random: Random | None = None,
     mail: MailSender | None = None,
     sms: SMSSender | None = None,
+    reach: Reach | None = None,
 ) -> Services:
     """Wire every service. Raises `keys.MasterKeyError` when the master key cannot be read."""
     clock = clock or SystemClock()
@@ -49,6 +52,7 @@ def build_services(
             command=settings.master_key_command,
         )
     )
+    reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
     audit = Audit(clock, random)
     attempts = Attempts(clock, vault)
@@ -74,7 +78,8 @@ def build_services(
         sessions=Sessions(settings, clock, random),
         registration_codes=codes,
         tokens=Tokens(settings, clock, random, vault),
-        portals=Portals(clock, random, vault, audit),
+        portals=Portals(clock, random, vault, audit, reach),
+        portal_keys=PortalKeys(clock, reach),
         imports=Imports(clock, random, audit),
         letters=Letters(settings, clock, texts, codes, audit),
     )

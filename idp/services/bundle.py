@@ -19,6 +19,7 @@ from idp.services.letters import Letters
 from idp.services.mail import MailSender
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
@@ -53,6 +54,7 @@ class Services:
     registration_codes: RegistrationCodes
     tokens: Tokens
     portals: Portals
+    portal_keys: PortalKeys
     imports: Imports
     letters: Letters
 
