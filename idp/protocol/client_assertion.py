@@ -10,11 +10,12 @@ from idp.models.authorization import AssertionID
 from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.portal_rules import FAPI_ALGORITHMS
 from keys import InvalidToken
+from keys.jwks import algorithms_of
 from keys.jws import peek, verify
 
-ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
-ALGORITHMS = tuple(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs)
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 SKEW = timedelta(seconds=10)
 LONGEST_LIFE = timedelta(minutes=5)
 LONGEST_JTI = 200
@@ -22,10 +23,10 @@ LONGEST_JTI = 200
 
 def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str) -> bool:
     """Whether the assertion is signed by the portal's registered key, is meant for us, is fresh, and is new."""
-    if portal is None or portal.jwks is None:
+    if portal is None:
         return False
     try:
-        claims = _verified(portal, assertion)
+        claims = _verified(bundle, portal, assertion)
     except InvalidToken:
         return False
     now = bundle.clock.now()
@@ -45,15 +46,16 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     return _spend(portal, jti, expires_at + SKEW)
 
 
-def _verified(portal: Portal, assertion: str) -> dict[str, Any]:
-    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1)."""
+def _verified(bundle: Services, portal: Portal, assertion: str) -> dict[str, Any]:
+    """The claims, if a key of the portal signed them; the key pins the algorithm (RFC 8725 §3.1)."""
     header = peek(assertion)
     alg, kid = header.get("alg"), header.get("kid")
-    keys = [key for key in (portal.jwks or {}).get("keys", []) if kid is None or key.get("kid") in {None, kid}]
-    pinned = portal.token_endpoint_auth_signing_alg
-    for key in keys:
-        allowed = ALGORITHMS_OF_KEY.get(str(key.get("kty")), ())
-        if alg in allowed and pinned in {None, alg} and key.get("alg") in {None, alg}:
+    # FAPI 2.0 §5.4.1: RS256 MUST NOT be used.
+    profiled = FAPI_ALGORITHMS if portal.security_profile == "fapi2" else ALGORITHMS
+    pinned = (portal.token_endpoint_auth_signing_alg or alg,)
+    for key in bundle.portal_keys.keys_of(portal, kid if isinstance(kid, str) else None):
+        is_named = kid is None or key.get("kid") in {None, kid}
+        if is_named and alg in algorithms_of(key) and alg in pinned and alg in profiled:
             try:
                 return verify(assertion, key, alg=str(alg))
             except InvalidToken:

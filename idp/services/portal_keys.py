@@ -48,6 +48,7 @@ class PortalKeys:
     def __init__(self, clock: Clock, reach: Reach) -> None:
         self._clock = clock
         self._reach = reach
+        self._lock = threading.Lock()
         self._known: dict[UUID, _Known] = {}
 
     def keys_of(self, portal: Portal, kid: str | None = None) -> list[PublicJWK]:
@@ -57,14 +58,19 @@ class PortalKeys:
         """
         if portal.jwks_uri is None:
             return list((portal.jwks or {}).get("keys", []))
-        known = self._known.get(portal.id)
-        if known is None or known.uri != portal.jwks_uri:
-            known = self._known[portal.id] = _Known(portal.jwks_uri)
+        known = self._of(portal.id, portal.jwks_uri)
         if known.must_read(kid, self._clock.now()):
             slug = portal.slug
             db.session.rollback()  # nothing is held while the network is asked
             self._read(known, kid, slug)
         return list(known.keys)
+
+    def _of(self, portal_id: UUID, uri: str) -> _Known:
+        with self._lock:
+            known = self._known.get(portal_id)
+            if known is None or known.uri != uri:
+                known = self._known[portal_id] = _Known(uri)
+            return known
 
     def _read(self, known: _Known, kid: str | None, slug: str) -> None:
         """Ask once, however many requests wait; who has keys at hand does not wait."""
@@ -74,7 +80,6 @@ class PortalKeys:
             now = self._clock.now()
             if not known.must_read(kid, now):  # another request read them meanwhile
                 return
-            known.tried_at = now
             try:
                 known.keys, known.read_at = usable(_document(known.uri, self._reach)), now
             except (OutgoingFailed, OutgoingRefused, UnusableKeys, ValueError, RecursionError) as error:
@@ -82,6 +87,7 @@ class PortalKeys:
                 is_withdrawn = isinstance(error, UnusableKeys)  # its own server says so
                 if is_withdrawn or known.read_at is None or now - known.read_at >= KEPT_FOR:
                     known.keys = []
+            known.tried_at = now  # at last: until then, who has no keys waits for these
         finally:
             known.lock.release()
 
