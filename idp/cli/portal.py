@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from idp.cli.context import at_work, fail
 from idp.cli.portal_options import FIELDS, given, options_for
+from idp.clock import swiss
 from idp.models.base import db
+from idp.services.invites import OPERATOR_FIELDS
 from idp.services.portals import fields_of
 
 SHOWN_ONCE = "The secret is shown this once; `connect portal secret` makes a new one."
@@ -102,3 +105,23 @@ def disable(slug: str) -> None:
         bundle.portals.disable(slug)
         db.session.commit()
         click.echo(f"portal {slug} is disabled")
+
+
+@portal.command(
+    epilog="Example: connect portal invite --slug cpx --name-fr 'Caisse X' --short-name 'Caisse X' "
+    "--phone '058 123 45 67' --email aide@cpx.example.ch --home-url https://cpx.example.ch/ --valid-days 14"
+)
+@click.option("--slug", help="stands in addresses and on letters, never changes")
+@options_for(OPERATOR_FIELDS)
+@click.option("--valid-days", type=click.IntRange(1, 90), default=14, show_default=True, help="life of the token")
+def invite(slug: str | None, valid_days: int, **options: Any) -> None:
+    """Let a developer register the portal described here: prints a token that works once (RFC 7591)."""
+    said = given(options)
+    if slug is not None:
+        said["slug"] = slug
+    with at_work() as bundle:
+        token, expires_at = bundle.invites.invite(said, timedelta(days=valid_days))
+        db.session.commit()
+        click.echo(f"registration_endpoint  {bundle.settings.issuer}/register")
+        click.echo(f"initial_access_token   {token}")
+        click.echo(f"Works once, until {swiss(expires_at):%d.%m.%Y %H:%M}; hand it to the developer on a safe way.")

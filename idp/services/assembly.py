@@ -14,6 +14,7 @@ from idp.services.bundle import Services
 from idp.services.challenges import Challenges
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
+from idp.services.invites import Invites
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.mail import MailSender, SMTPMailSender
@@ -80,6 +81,7 @@ def build_services(
         tokens=Tokens(settings, clock, random, vault),
         portals=Portals(clock, random, vault, audit, reach),
         portal_keys=PortalKeys(clock, reach),
+        invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
         letters=Letters(settings, clock, texts, codes, audit),
     )

@@ -30,6 +30,10 @@ class AuditTag(StrEnum):
     CODE_REPLAYED = "portal:authorization_code:replay"
     REFRESH_REPLAYED = "portal:refresh_token:replay"
     PORTAL_CHANGED = "operator:portal:change"
+    PORTAL_INVITED = "operator:portal:invite"
+    PORTAL_REGISTERED = "portal:registration:create"
+    REGISTRATION_CHANGED = "portal:registration:change"
+    REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"
 

@@ -14,6 +14,7 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
 from idp.services.imports import Imports
+from idp.services.invites import Invites
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.mail import MailSender
@@ -55,6 +56,7 @@ class Services:
     tokens: Tokens
     portals: Portals
     portal_keys: PortalKeys
+    invites: Invites
     imports: Imports
     letters: Letters
 

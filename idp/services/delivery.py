@@ -14,7 +14,14 @@ from flask import Flask
 from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp.models.authorization import AccessToken, AssertionID, AuthorizationCode, PendingRequest, RefreshToken
+from idp.models.authorization import (
+    AccessToken,
+    AssertionID,
+    AuthorizationCode,
+    PendingRequest,
+    PortalInvite,
+    RefreshToken,
+)
 from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
@@ -32,6 +39,7 @@ SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
     (AuthorizationCode, timedelta(hours=1)),  # a replay is still seen and revokes
     (AccessToken, timedelta(0)),
     (RefreshToken, timedelta(days=1)),
+    (PortalInvite, timedelta(days=30)),
     (AssertionID, timedelta(0)),
     (Challenge, timedelta(days=1)),  # resend limits look one day back
     (FlowRun, timedelta(days=1)),  # a late visitor is told what happened instead of "not found"

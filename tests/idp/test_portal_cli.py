@@ -131,3 +131,16 @@ def test_faults_end_with_words(connect: Connect) -> None:
     assert connect("portal", "disable", "cpx")
     assert "(disabled)" in connect("portal", "list")
     assert json.loads(connect("portal", "list", "--json"))[0]["disabled"] is True
+
+
+def test_an_operator_invites_a_developer(connect: Connect) -> None:
+    described = [name for name in FILE if name != "redirect_uris"]
+    file = connect.file({name: FILE[name] for name in described})
+    printed = connect("portal", "invite", "--from", file, "--consent", "--publisher", "App AG", "--valid-days", "3")
+    assert "registration_endpoint  http://localhost:8000/register\n" in printed
+    assert "initial_access_token   cc_iat_" in printed
+    told = connect.run("portal", "invite", "--from", connect.file(FILE, "whole.json")).stderr
+    assert told == "redirect_uris: is for the portal's developer to say\n"
+    assert connect.run("portal", "invite", "--from", file, "--redirect-uri", "https://cpx.example.ch/").exit_code == 2
+    assert connect.run("portal", "invite", "--from", file, "--valid-days", "400").exit_code == 2
+    assert "initial_access_token" in connect("portal", "invite", "--from", file, "--slug", "other")
