@@ -20,7 +20,7 @@ KINDS: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "E
 ALGORITHMS_OF = {
     ("RSA", ""): ("RS256", "PS256"),
     ("EC", "P-256"): ("ES256",),
-    ("OKP", "Ed25519"): ("EdDSA",),
+    ("OKP", "Ed25519"): ("EdDSA", "Ed25519"),  # the second is its name in RFC 9864
 }
 TEXTS = frozenset({"kty", "n", "e", "crv", "x", "y", "kid", "use", "alg", "x5t", "x5t#S256"})
 LISTS = frozenset({"key_ops", "x5c"})

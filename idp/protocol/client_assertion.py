@@ -9,7 +9,7 @@ from typing import Any
 from idp.models.authorization import AssertionID
 from idp.models.base import db, insert_if_absent
 from idp.models.portal import Portal
-from idp.services.bundle import Services
+from idp.services.bundle import Services, services
 from idp.services.portal_rules import FAPI_ALGORITHMS
 from keys import InvalidToken
 from keys.jwks import algorithms_of
@@ -26,7 +26,7 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     if portal is None:
         return False
     try:
-        claims = _verified(bundle, portal, assertion)
+        claims = verified(portal, assertion, portal.token_endpoint_auth_signing_alg)
     except InvalidToken:
         return False
     now = bundle.clock.now()
@@ -46,18 +46,17 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     return _spend(portal, jti, expires_at + SKEW)
 
 
-def _verified(bundle: Services, portal: Portal, assertion: str) -> dict[str, Any]:
-    """The claims, if a key of the portal signed them; the key pins the algorithm (RFC 8725 §3.1)."""
-    header = peek(assertion)
+def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
+    """The claims, if a key of the portal signed them; the key pins the algorithm (RFC 8725 §3.1). Or `InvalidToken`."""
+    header = peek(token)
     alg, kid = header.get("alg"), header.get("kid")
     # FAPI 2.0 §5.4.1: RS256 MUST NOT be used.
-    profiled = FAPI_ALGORITHMS if portal.security_profile == "fapi2" else ALGORITHMS
-    pinned = (portal.token_endpoint_auth_signing_alg or alg,)
-    for key in bundle.portal_keys.keys_of(portal, kid if isinstance(kid, str) else None):
+    allowed = FAPI_ALGORITHMS if portal.security_profile == "fapi2" else ALGORITHMS
+    for key in services().portal_keys.keys_of(portal, kid if isinstance(kid, str) else None):
         is_named = kid is None or key.get("kid") in {None, kid}
-        if is_named and alg in algorithms_of(key) and alg in pinned and alg in profiled:
+        if is_named and alg in algorithms_of(key) and pinned in {None, alg} and alg in allowed:
             try:
-                return verify(assertion, key, alg=str(alg))
+                return verify(token, key, alg=str(alg))
             except InvalidToken:
                 continue
     raise InvalidToken("no registered key signed this")
