@@ -23,6 +23,8 @@ def document(issuer: str) -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}/userinfo",
         "jwks_uri": f"{issuer}/jwks",
         "end_session_endpoint": f"{issuer}/logout",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "registration_endpoint": f"{issuer}/register",
         "scopes_supported": list(SCOPES),
         "response_types_supported": list(authorize_checks.RESPONSE_TYPES),

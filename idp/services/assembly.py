@@ -17,6 +17,7 @@ from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
+from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
@@ -24,6 +25,7 @@ from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
+from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
@@ -59,13 +61,17 @@ def build_services(
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
+    keyring = Keyring(clock, vault, settings.key_active_for)
+    sessions = Sessions(settings, clock, random)
+    tokens = Tokens(settings, clock, random, vault)
+    notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     return Services(
         settings=settings,
         clock=clock,
         random=random,
         vault=vault,
         texts=texts,
-        keyring=Keyring(clock, vault, settings.key_active_for),
+        keyring=keyring,
         audit=audit,
         attempts=attempts,
         throttle=Throttle(settings),
@@ -76,10 +82,13 @@ def build_services(
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         accounts=Accounts(clock, random),
-        sessions=Sessions(settings, clock, random),
+        sessions=sessions,
         registration_codes=codes,
-        tokens=Tokens(settings, clock, random, vault),
+        tokens=tokens,
         portals=Portals(clock, random, vault, audit, reach),
+        logout_notices=notices,
+        sign_out=SignOut(sessions, tokens, notices),
+        reach=reach,
         portal_keys=PortalKeys(clock, reach),
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),

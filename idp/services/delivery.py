@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 from flask import Flask
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.authorization import (
@@ -26,6 +26,8 @@ from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
 from idp.services.bundle import Services, services
+from idp.services.logout_delivery import LogoutCourier
+from idp.services.logout_notices import CHANNEL
 from idp.services.mail import DeliveryFailed, Undeliverable
 
 BATCH = 20
@@ -55,6 +57,8 @@ class Worker:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Deliver until told to stop; an unreachable database is waited for."""
+        courier = LogoutCourier(self._app)
+        threading.Thread(target=courier.run_forever, args=(stop,), name="logout", daemon=True).start()
         while not stop.is_set():
             try:
                 busy = self.run_once()
@@ -80,7 +84,8 @@ class Worker:
 
     def _take(self, bundle: Services) -> list[UUID]:
         now = bundle.clock.now()
-        due = or_(OutboxMessage.state == "waiting", OutboxMessage.state == "sending")
+        is_open = or_(OutboxMessage.state == "waiting", OutboxMessage.state == "sending")
+        due = and_(is_open, OutboxMessage.channel != CHANNEL)
         candidates = db.session.scalars(
             select(OutboxMessage.id)
             .where(due, OutboxMessage.due_at <= now)
