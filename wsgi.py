@@ -19,6 +19,7 @@ from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.introspection import blueprint as introspection
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
+from idp.endpoints.registration import blueprint as registration
 from idp.endpoints.revocation import blueprint as revocation
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         userinfo,
         discovery,
         end_session,
+        registration,
         journeys,
     ):
         app.register_blueprint(blueprint)

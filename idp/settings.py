@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -25,7 +26,9 @@ DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
 LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
 LONGEST_CODE_LIFE = timedelta(seconds=60)
 
-Countries = Annotated[tuple[str, ...], NoDecode]
+PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+
+Words = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(Exception):
@@ -82,11 +85,20 @@ class Settings(BaseModel):
     sms_secret: SecretStr = Field(description="ASPSMS API password, or the key that signs webhook requests")
     sms_sender: str = Field("Connect", max_length=11, description="sender name shown on the phone")
     sms_ca_file: Path | None = Field(None, description="certificate authority to trust for the SMS gateway")
-    sms_countries: Countries = Field(
+    sms_countries: Words = Field(
         ("CH", "LI", "DE", "AT", "FR", "IT"), description="countries SMS are sent to, comma separated"
     )
     sms_per_day: int = Field(
         20_000, ge=1, description="SMS per portal and day before sending stops and operators are told"
+    )
+
+    portals_inside: Words = Field(
+        (),
+        description="host names and networks that addresses of portals (`jwks_uri`, logout notices) may lead to "
+        "though they are not public, comma separated",
+    )
+    portals_ca_file: Path | None = Field(
+        None, description="certificate authority to trust at these addresses, beside the public ones"
     )
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
@@ -147,6 +159,13 @@ class Settings(BaseModel):
     def _split_countries(cls, value: object) -> object:
         return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
 
+    @field_validator("portals_inside", mode="before")
+    @classmethod
+    def _split_places(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(place for part in value.split(",") if (place := part.strip().lower()))
+
     @field_validator(
         "email_code_for", "sms_code_for", "registration_idle_for", "login_idle_for", "session_idle_for",
         "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for", "id_token_for",
@@ -171,6 +190,7 @@ class Settings(BaseModel):
             *_key_faults(self.master_key, self.master_key_fd, self.master_key_command),
             *_delivery_faults(self),
             *_protocol_faults(self),
+            *_place_faults(self.portals_inside),
         ]
 
     @property
@@ -247,6 +267,22 @@ def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | 
 def _is_placeholder(secret: SecretStr) -> bool:
     text = secret.get_secret_value()
     return bool(PLACEHOLDERS.search(text)) and len(set(text)) < RANDOM_LOOKING
+
+
+def _place_faults(places: tuple[str, ...]) -> list[str]:
+    return [
+        f"{PREFIX}PORTALS_INSIDE: entry {count} is neither a host name nor a network such as 10.1.0.0/16"
+        for count, place in enumerate(places, 1)
+        if not (_is_network(place) if "/" in place or ":" in place else PLACE.fullmatch(place))
+    ]
+
+
+def _is_network(place: str) -> bool:
+    try:
+        ipaddress.ip_network(place)
+    except ValueError:
+        return False
+    return True
 
 
 def _delivery_faults(settings: Settings) -> list[str]:

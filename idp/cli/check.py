@@ -13,7 +13,7 @@ from idp.errors import BadInput
 from idp.models.base import db
 from idp.services import reachability, schema
 from idp.services.bundle import Services
-from idp.services.portals import PortalDetails, judge
+from idp.services.portal_details import PortalDetails, judge
 from keys.jwk import ALGORITHMS
 from keys.ring import ACTIVE
 

@@ -3,89 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import Any
 
 import click
 
 from idp.cli.context import at_work, fail
-from idp.cli.portal_help import HELP
+from idp.cli.portal_options import FIELDS, given, options_for
+from idp.clock import swiss
 from idp.models.base import db
-from idp.models.portal import Portal
-from idp.services.portals import PortalDetails
+from idp.services.invites import OPERATOR_FIELDS
+from idp.services.portals import fields_of
 
-F = TypeVar("F", bound=Callable[..., Any])
-LISTS = (
-    "redirect_uris", "post_logout_redirect_uris", "scopes", "factors", "grant_types", "resources", "allowed_acr",
-    "default_acr_values",
-)  # fmt: skip
-SINGLE = (
-    "short_name", "place", "phone", "email", "brand_color", "home_url", "code_life_days", "second_item",
-    "letter_window", "initiate_login_uri", "token_endpoint_auth_method", "token_endpoint_auth_signing_alg",
-    "assertion_audience", "id_token_signed_response_alg", "subject_type", "sector_identifier", "sector_identifier_uri",
-    "security_profile", "jwks_uri", "tls_client_auth_subject_dn", "tls_client_auth_san_dns",
-    "request_object_signing_alg", "authorization_signed_response_alg", "introspection_signed_response_alg",
-    "access_token_format", "default_max_age", "backchannel_logout_uri", "publisher", "policy_uri", "tos_uri",
-)  # fmt: skip
-FLAGS = (
-    "require_pkce", "require_par", "require_signed_request_object", "dpop_bound_access_tokens",
-    "tls_client_certificate_bound_access_tokens", "refresh_rotation", "backchannel_logout_session_required", "consent",
-    "verified_claims",
-)  # fmt: skip
-
-
-def _fields(command: F) -> F:
-    """One option for each field of a portal."""
-    for name in reversed(SINGLE):
-        command = click.option(f"--{name.replace('_', '-')}", name, help=HELP[name])(command)
-    for name in reversed(LISTS):
-        option = f"--{name.removesuffix('s').replace('_', '-')}"
-        command = click.option(option, name, multiple=True, help=HELP[name])(command)
-    for language in ("en", "it", "de", "fr"):
-        command = click.option(f"--hours-{language}", f"hours_{language}", help=HELP["hours"])(command)
-        command = click.option(f"--name-{language}", f"names_{language}", help="name in this language")(command)
-    for name in reversed(FLAGS):
-        option = name.replace("_", "-")
-        command = click.option(f"--{option}/--no-{option}", name, default=None, help=HELP[name])(command)
-    path = click.Path(exists=True, dir_okay=False, path_type=Path)
-    command = click.option("--jwks", "jwks", type=path, help="file with the portal's public JWK Set")(command)
-    return click.option("--from", "file", type=path, help="JSON file with these fields; options win over it")(command)
-
-
-def _given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any]:
-    """The fields that were said, by file and by options."""
-    file, given = options.pop("file"), {}
-    if file is not None:
-        given = _read_json(file)
-    if options.get("jwks") is not None:
-        given["jwks"] = _read_json(options["jwks"])
-    for name in (*SINGLE, *FLAGS):
-        if options[name] is not None:
-            given[name] = options[name]
-    given |= {name: list(options[name]) for name in LISTS if options[name]}
-    for group in ("names", "hours"):
-        said = {
-            language: options[f"{group}_{language}"]
-            for language in ("fr", "de", "it", "en")
-            if options[f"{group}_{language}"]
-        }
-        if said:
-            before = given.get(group, {})
-            if not isinstance(before, dict):
-                fail(f"{group}: must be an object with the keys fr, de, it, en")
-            given[group] = {**(getattr(known, group) if known else {}), **before, **said}
-    return given
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        fail(f"{path} is no JSON")
-    if not isinstance(found, dict):
-        fail(f"{path} is no JSON object")
-    return dict(found)
+SHOWN_ONCE = "The secret is shown this once; `connect portal secret` makes a new one."
 
 
 @click.group()
@@ -98,18 +28,18 @@ def portal() -> None:
     "--phone '058 123 45 67' --email aide@cpx.example.ch --home-url https://cpx.example.ch/ --redirect-uri https://cpx.example.ch/callback"
 )
 @click.option("--slug", help="stands in addresses and on letters, never changes")
-@_fields
+@options_for(FIELDS)
 @click.option("--json", "as_json", is_flag=True, help="answer as JSON")
 def add(slug: str | None, as_json: bool, **options: Any) -> None:
     """Register a portal. Its client secret is shown this once.
 
     Needed are --slug, --name-fr, --short-name, --phone, --email, --home-url and --redirect-uri, or --from a file.
     """
-    given = _given(options)
+    said = given(options)
     if slug is not None:
-        given["slug"] = slug
+        said["slug"] = slug
     with at_work() as bundle:
-        made, secret = bundle.portals.add(given)
+        made, secret = bundle.portals.add(said)
         db.session.commit()
         shown = {"slug": made.slug, "client_id": made.client_id, "client_secret": secret}
         if as_json:
@@ -117,9 +47,7 @@ def add(slug: str | None, as_json: bool, **options: Any) -> None:
             return
         click.echo(f"portal {made.slug} registered\nclient_id      {made.client_id}")
         if secret:
-            click.echo(
-                f"client_secret  {secret}\nThe secret is shown this once; `connect portal secret` makes a new one."
-            )
+            click.echo(f"client_secret  {secret}\n{SHOWN_ONCE}")
 
 
 @portal.command("list", epilog="Example: connect portal list")
@@ -145,23 +73,23 @@ def show_all(as_json: bool) -> None:
 def show(slug: str) -> None:
     """Everything about one portal but its secret, as JSON that `--from` reads."""
     with at_work() as bundle:
-        row = bundle.portals.load(slug)
-        fields = {name: getattr(row, name) for name in PortalDetails.model_fields}
-        click.echo(json.dumps(fields, ensure_ascii=False, indent=2))
+        click.echo(json.dumps(fields_of(bundle.portals.load(slug)), ensure_ascii=False, indent=2))
 
 
 @portal.command(epilog="Example: connect portal update cpx --phone '058 765 43 21' --code-life-days 60")
 @click.argument("slug")
-@_fields
+@options_for(FIELDS)
 def update(slug: str, **options: Any) -> None:
     """Change a portal; what is not said stays."""
     with at_work() as bundle:
-        changes = _given(options, bundle.portals.load(slug))
+        changes = given(options, bundle.portals.load(slug))
         if not changes:
             fail("say what shall change; `connect portal update --help` lists the fields")
-        bundle.portals.update(slug, changes)
+        _, secret = bundle.portals.update(slug, changes)
         db.session.commit()
         click.echo(f"portal {slug} changed")
+        if secret:
+            click.echo(f"client_secret  {secret}\n{SHOWN_ONCE}")
 
 
 @portal.command(epilog="Example: connect portal secret cpx")
@@ -192,3 +120,23 @@ def enable(slug: str) -> None:
         bundle.portals.enable(slug)
         db.session.commit()
         click.echo(f"portal {slug} is enabled")
+
+
+@portal.command(
+    epilog="Example: connect portal invite --slug cpx --name-fr 'Caisse X' --short-name 'Caisse X' "
+    "--phone '058 123 45 67' --email aide@cpx.example.ch --home-url https://cpx.example.ch/ --valid-days 14"
+)
+@click.option("--slug", help="stands in addresses and on letters, never changes")
+@options_for(OPERATOR_FIELDS)
+@click.option("--valid-days", type=click.IntRange(1, 90), default=14, show_default=True, help="life of the token")
+def invite(slug: str | None, valid_days: int, **options: Any) -> None:
+    """Let a developer register the portal described here: prints a token that works once (RFC 7591)."""
+    said = given(options)
+    if slug is not None:
+        said["slug"] = slug
+    with at_work() as bundle:
+        token, expires_at = bundle.invites.invite(said, timedelta(days=valid_days))
+        db.session.commit()
+        click.echo(f"registration_endpoint  {bundle.settings.issuer}/register")
+        click.echo(f"initial_access_token   {token}")
+        click.echo(f"Works once, until {swiss(expires_at):%d.%m.%Y %H:%M}; hand it to the developer on a safe way.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HELP = {
+    "names": "name in this language",
     "short_name": "name in SMS, at most 20 characters",
     "place": "town, stands on letters and beside the name",
     "phone": "customer service, shown wherever somebody may be stuck",

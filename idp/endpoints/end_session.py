@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.errors import ProtocolError
+from idp.models.base import db
 from idp.models.portal import Portal, find_client
 from idp.models.session import Session
 from idp.protocol.id_token_hint import read_hint
@@ -23,7 +25,6 @@ from idp.web.session import clear_session, current_session
 
 blueprint = Blueprint("end_session", __name__)
 FIELDS = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
-LONGEST_STATE = 4096
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,43 @@ class AskView:
 
 @dataclass(frozen=True)
 class DoneView:
+    """`silent`: a sentence for each portal that did not confirm the end."""
+
     portals: str
+    silent: tuple[str, ...]
     again_url: str
     portal_url: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who asks: a portal by its `client_id`, which proves nothing, or by the claims of an ID token of ours."""
+
+    portal: Portal | None
+    hint: dict[str, Any] | None = None
 
 
 @blueprint.post("/logout")
 @csrf_exempt
 def logout_by_post() -> Response:
     """The same as a GET, which alone carries our cookies when another site sends the form (SameSite=Lax)."""
-    given = [(name, request.form[name]) for name in FIELDS if name in request.form]
+    given = [(name, value) for name, value in request.form.items(multi=True) if name in FIELDS]
     return redirect(f"/logout?{urlencode(given)}", 303)
 
 
 @blueprint.get("/logout")
 def logout() -> Response:
     prefer(request.args.get("ui_locales", "").split())
-    session = current_session()
-    portal, sub = _who_asks()
-    is_own = bool(session and portal and sub == services().tokens.subject(portal, session.account_id))
-    if session is not None and not is_own:
-        return _ask(portal)
+    session, asked = current_session(), _asked()
+    if session is not None and not _is_about(session, asked):
+        return _ask(asked.portal)
     ended = _end(session) if session else ()
     # RP-Initiated Logout §3: MUST NOT redirect to an address that is not registered, character by character.
     target = request.args.get("post_logout_redirect_uri", "")
-    if portal is not None and sub and target in portal.post_logout_redirect_uris:
-        state = request.args.get("state", "")[:LONGEST_STATE]
-        joint = "&" if "?" in target else "?"
-        return redirect(target + (joint + urlencode({"state": state}) if state else ""), 303)
-    return _done(portal, ended)
+    if asked.portal is not None and asked.hint and target in asked.portal.post_logout_redirect_uris:
+        answer = urlencode({"state": request.args["state"]}) if "state" in request.args else ""
+        return redirect(target + (f"{'&' if '?' in target else '?'}{answer}" if answer else ""), 303)
+    return _done(asked.portal, session, ended)
 
 
 @blueprint.post("/logout/confirm")
@@ -71,35 +80,44 @@ def confirm() -> Response:
     """The person's own answer: everywhere, or at one portal only."""
     session, portal = current_session(), find_client(request.form.get("client_id", ""))
     if session is None:
-        return _done(portal, ())
+        return _done(portal, None, ())
     if request.form.get("extent") == "one" and portal is not None:
-        services().tokens.revoke_at_portal(session.id, portal.id)
+        services().sign_out.portal(session, portal)
         services().audit.record(AuditTag.SIGNED_OUT, account=session.account_id, portal=portal.id)
-        return _done(portal, (portal,))
-    return _done(portal, _end(session))
+        return _done(portal, session, (portal,))
+    return _done(portal, session, _end(session))
 
 
-def _who_asks() -> tuple[Portal | None, str]:
-    """The portal and the subject that a valid hint names; a portal named by `client_id` alone proves nothing."""
-    named = find_client(request.args.get("client_id", ""))
-    hint = request.args.get("id_token_hint")
+def _asked() -> Asked:
+    if any(len(request.args.getlist(name)) > 1 for name in FIELDS):
+        return Asked(None)  # a parameter that is there twice means nothing (RFC 6749 §3.1)
+    named, hint = find_client(request.args.get("client_id", "")), request.args.get("id_token_hint")
     if hint is None:
-        return named, ""
+        return Asked(named)
     try:
         claims = read_hint(services(), hint, named)
     except ProtocolError:
-        return named, ""
-    portal = find_client(str(claims.get("aud", "")))
-    return portal, str(claims.get("sub", "")) if portal else ""
+        return Asked(named)
+    portal = find_client(str(claims["aud"]))
+    return Asked(portal, claims if portal else None)
+
+
+def _is_about(session: Session, asked: Asked) -> bool:
+    """Whether the hint speaks of this very person at this portal, in this session or a former one.
+
+    RP-Initiated Logout §4: a hint whose `sid` is of no current or recent session of the portal is suspect.
+    """
+    if asked.portal is None or asked.hint is None:
+        return False
+    bundle, account_id = services(), session.account_id
+    is_person = asked.hint["sub"] == bundle.tokens.subject(asked.portal, account_id)
+    return is_person and bundle.sessions.took_part(account_id, asked.portal, str(asked.hint.get("sid", "")))
 
 
 def _end(session: Session) -> tuple[Portal, ...]:
     """End the session with everything that was given during it; returns the portals that took part."""
-    bundle = services()
-    portals = tuple(bundle.sessions.portals_of(session.id))
-    bundle.sessions.end(session)
-    bundle.tokens.revoke_for_session(session.id)
-    bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id)
+    portals = services().sign_out.session(session)
+    services().audit.record(AuditTag.SIGNED_OUT, account=session.account_id)
     clear_session()
     return portals
 
@@ -111,10 +129,14 @@ def _ask(portal: Portal | None) -> Response:
     return page("oidc/logout.html", Frame(text("lo.title"), portal=portal, form=FormView()), view)
 
 
-def _done(portal: Portal | None, ended: tuple[Portal, ...]) -> Response:
-    names = ", ".join(one.name(language()) for one in ended)
+def _done(portal: Portal | None, session: Session | None, left: tuple[Portal, ...]) -> Response:
+    """What was ended, and which portals did not confirm it within a moment."""
+    db.session.commit()  # the end stands, and its notices go out, before their answers are waited for
+    silent = services().logout_notices.unanswered(session.id) if session else []
+    names = ", ".join(one.name(language()) for one in left if one.id not in silent)
     view = DoneView(
         text("lo.portals", portals=names) if names else "",
+        tuple(text("lo.partial", portal=one.name(language())) for one in left if one.id in silent),
         f"/{portal.slug}/login" if portal else "/",
         portal.home_url if portal else "",
     )

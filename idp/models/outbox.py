@@ -1,4 +1,4 @@
-"""Mail and SMS to be delivered, written in the transaction that caused them."""
+"""Mail, SMS and logout notices to be delivered, written in the transaction that caused them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class OutboxMessage(Base):
     __table_args__ = (Index("ix_outbox_message_due", "state", "due_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    channel: Mapped[str]  # "mail" or "sms"
+    channel: Mapped[str]  # "mail", "sms" or "logout"
     portal_id: Mapped[UUID | None] = mapped_column(ForeignKey("portal.id"))
     state: Mapped[str] = mapped_column(default="waiting")  # waiting, sending, sent, expired, dead, dropped
     sealed_content: Mapped[str | None]
@@ -28,4 +28,4 @@ class OutboxMessage(Base):
     tries: Mapped[int] = mapped_column(default=0)
     settled_at: Mapped[datetime | None]
     last_error: Mapped[str | None]  # class of the failure, never an address
-    run_id: Mapped[UUID | None] = mapped_column(index=True)  # the journey that waits for it
+    run_id: Mapped[UUID | None] = mapped_column(index=True)  # the journey, or the ended session, that waits for it

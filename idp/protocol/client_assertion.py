@@ -12,21 +12,22 @@ from idp.models.portal import Portal
 from idp.protocol import numeric_date
 from idp.protocol.numeric_date import SKEW
 from idp.protocol.security_profile import accepts_token_endpoint_as_audience, allows_algorithm
-from idp.services.bundle import Services
+from idp.services.bundle import Services, services
 from keys import InvalidToken
+from keys.jwk import ALGORITHMS as SIGNATURES
 from keys.jwk import OTHER_NAMES, known_as
+from keys.jwks import algorithms_of
 from keys.jws import peek, verify
 
 TYPES = ("jwt", "client-authentication+jwt")  # the second is that of RFC 7523bis
-ALGORITHMS_OF_KEY = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
-ALGORITHMS = (*(alg for algs in ALGORITHMS_OF_KEY.values() for alg in algs), *OTHER_NAMES)
+ALGORITHMS = (*SIGNATURES, *OTHER_NAMES)
 LONGEST_LIFE = timedelta(hours=1)  # what Authlib's client gives its assertions; each is taken once in any case
 LONGEST_JTI = 200
 
 
 def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str) -> bool:
     """Whether the assertion is signed by the portal's registered key, is meant for us, is fresh, and is new."""
-    if portal is None or portal.jwks is None:
+    if portal is None:
         return False
     try:
         claims = verified(portal, assertion, portal.token_endpoint_auth_signing_alg)
@@ -54,13 +55,14 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
 
 
 def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
-    """The claims, if a registered key signed them; the key pins the algorithm (RFC 8725 §3.1). Or `InvalidToken`."""
+    """The claims, if a key of the portal signed them; the key pins the algorithm (RFC 8725 §3.1). Or `InvalidToken`."""
     header = peek(token)
     alg, kid = known_as(header.get("alg")), header.get("kid")
-    keys = [key for key in (portal.jwks or {}).get("keys", []) if kid is None or key.get("kid") in {None, kid}]
-    for key in keys:
-        allowed = ALGORITHMS_OF_KEY.get(str(key.get("kty")), ())
-        if alg in allowed and pinned in {None, alg} and ("alg" not in key or known_as(key["alg"]) == alg):
+    if not allows_algorithm(portal, alg):
+        raise InvalidToken("the profile does not allow this algorithm")
+    for key in services().portal_keys.keys_of(portal, kid if isinstance(kid, str) else None):
+        is_named = kid is None or key.get("kid") in {None, kid}
+        if is_named and alg in algorithms_of(key) and pinned in {None, alg}:
             try:
                 return verify(token, key, alg=alg)
             except InvalidToken:

@@ -18,16 +18,21 @@ from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
 from idp.services.devices import Devices
+from idp.services.http_out import Reach
 from idp.services.imports import Imports
+from idp.services.invites import Invites
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
+from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.notices import Notices
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
+from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
@@ -45,6 +50,7 @@ def build_services(
     random: Random | None = None,
     mail: MailSender | None = None,
     sms: SMSSender | None = None,
+    reach: Reach | None = None,
 ) -> Services:
     """Wire every service. Raises `keys.MasterKeyError` when the master key cannot be read."""
     clock = clock or SystemClock()
@@ -56,19 +62,23 @@ def build_services(
             command=settings.master_key_command,
         )
     )
+    reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
     audit = Audit(clock, random)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
     tokens = Tokens(settings, clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
+    keyring = Keyring(clock, vault, settings.key_active_for)
+    sessions = Sessions(settings, clock, random)
+    logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     return Services(
         settings=settings,
         clock=clock,
         random=random,
         vault=vault,
         texts=texts,
-        keyring=Keyring(clock, vault, settings.key_active_for),
+        keyring=keyring,
         audit=audit,
         attempts=attempts,
         throttle=Throttle(settings),
@@ -80,12 +90,17 @@ def build_services(
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         accounts=Accounts(clock, random),
-        sessions=Sessions(settings, clock, random),
+        sessions=sessions,
         registration_codes=codes,
         tokens=tokens,
         access_tokens=AccessTokens(settings.issuer, clock),
         devices=Devices(settings, clock, random, vault, tokens),
-        portals=Portals(clock, random, vault, audit),
+        portals=Portals(clock, random, vault, audit, reach),
+        logout_notices=logout_notices,
+        sign_out=SignOut(sessions, tokens, logout_notices),
+        reach=reach,
+        portal_keys=PortalKeys(clock, reach),
+        invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
         letters=Letters(settings, clock, random, texts, codes, audit),
     )

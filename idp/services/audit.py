@@ -38,6 +38,10 @@ class AuditTag(StrEnum):
     DEVICE_ALLOWED = "person:device:allow"
     DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
+    PORTAL_INVITED = "operator:portal:invite"
+    PORTAL_REGISTERED = "portal:registration:create"
+    REGISTRATION_CHANGED = "portal:registration:change"
+    REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"
 

@@ -15,16 +15,21 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
 from idp.services.devices import Devices
+from idp.services.http_out import Reach
 from idp.services.imports import Imports
+from idp.services.invites import Invites
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
+from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.notices import Notices
 from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
+from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.sessions import Sessions
+from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
@@ -58,7 +63,12 @@ class Services:
     tokens: Tokens
     access_tokens: AccessTokens
     devices: Devices
+    logout_notices: LogoutNotices
+    sign_out: SignOut
+    reach: Reach
     portals: Portals
+    portal_keys: PortalKeys
+    invites: Invites
     imports: Imports
     letters: Letters
 

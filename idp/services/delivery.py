@@ -21,6 +21,7 @@ from idp.models.authorization import (
     AuthorizationCode,
     DeviceAuthorization,
     PendingRequest,
+    PortalInvite,
     RefreshToken,
 )
 from idp.models.base import Base, db, write
@@ -29,6 +30,7 @@ from idp.models.outbox import OutboxMessage
 from idp.services.attempts import clean_attempts
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
+from idp.services.logout_delivery import LogoutCourier
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
 
@@ -44,6 +46,7 @@ SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
     (AuthorizationCode, timedelta(hours=1)),  # a replay is still seen and revokes
     (AccessToken, timedelta(0)),
     (RefreshToken, timedelta(days=1)),
+    (PortalInvite, timedelta(days=30)),
     (AssertionID, timedelta(0)),
     (DeviceAuthorization, timedelta(hours=1)),  # a device that comes late is told that its code expired
     (Challenge, timedelta(days=1)),  # resend limits look one day back
@@ -64,6 +67,8 @@ class Worker:
             threading.Thread(target=self._repeat, args=(channel, stop), name=f"worker-{channel}", daemon=True)
             for channel in CHANNELS
         ]
+        courier = LogoutCourier(self._app)
+        threads.append(threading.Thread(target=courier.run_forever, args=(stop,), name="worker-logout", daemon=True))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -71,7 +76,7 @@ class Worker:
 
     def run_once(self) -> int:
         """Deliver what is due now; returns how many messages were settled or put off."""
-        return sum(self._run(channel) for channel in CHANNELS)
+        return sum(self._run(channel) for channel in CHANNELS) + LogoutCourier(self._app).run_once()
 
     def _repeat(self, channel: str, stop: threading.Event) -> None:
         while not stop.is_set():

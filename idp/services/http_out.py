@@ -1,25 +1,37 @@
-"""The one door for HTTP out: the resolved address is checked and pinned, no redirects, time and size are capped."""
+"""The one door for HTTP out: the resolved addresses are judged and pinned, no redirects, time and size are capped.
+
+An address that a portal registered is somebody else's input (C-83): it reaches public places only, by https only, and
+its name is resolved once, so that a name which answers differently the second time gains nothing.
+"""
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import socket
+import ssl
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from idp.settings import Settings
+
 LARGEST_ANSWER = 64 * 1024
-SILENCE_S = 10  # for a connection, for a handshake, and between two signs of life
-WHOLE_S = 20  # from the question to the last byte of the answer, however slowly they come
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+CONNECT_S = 3.0
+TRIED_ADDRESSES = 2  # a name may have an IPv6 address that this machine cannot reach
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+GLOBAL_IPV6 = ipaddress.IPv6Network("2000::/3")
+TUNNELS = tuple(ipaddress.ip_network(net) for net in ("2002::/16", "2001::/32", "192.88.99.0/24", "3fff::/20"))
+
+Resolver = Callable[[str, int], list[str]]
 
 
 class OutgoingRefused(Exception):
@@ -34,104 +46,172 @@ class OutgoingFailed(Exception):
 class Answer:
     status: int
     body: bytes = field(repr=False)
+    content_type: str = ""
 
 
-def post(url: str, body: bytes, headers: dict[str, str], *, ca_file: Path | None = None) -> Answer:
-    """POST to a configured address. Raises `OutgoingRefused` or `OutgoingFailed`."""
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name as the machine's resolver knows them, each once. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where one kind of address may lead: hosts and networks that are allowed though they are not public."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    allows_http: bool = False  # to an allowed host only
+    ca_file: Path | None = None
+    trusts_public_ca: bool = True
+    resolver: Resolver = field(default=resolve, repr=False)
+
+    @classmethod
+    def of_portals(cls, settings: Settings) -> Reach:
+        """For addresses that portals register: the open internet, and what the operator opened by name or network."""
+        hosts, networks = set(), []
+        for place in settings.portals_inside:
+            try:
+                networks.append(ipaddress.ip_network(place))
+            except ValueError:
+                hosts.add(place)
+        return cls(frozenset(hosts), tuple(networks), ca_file=settings.portals_ca_file)
+
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """Certificates are always checked; `ca_file` counts beside the public authorities, or alone."""
+        context = ssl.create_default_context(cafile=None if self.trusts_public_ca else self.ca_file)
+        if self.trusts_public_ca and self.ca_file:
+            context.load_verify_locations(self.ca_file)
+        return context
+
+    def allows(self, host: str, address: str) -> bool:
+        ip = ipaddress.ip_address(address.split("%")[0])
+        if host in self.hosts or any(ip in network for network in self.networks if network.version == ip.version):
+            return True
+        return is_public(ip)
+
+
+def is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address belongs to the open internet, and does not wrap another address that may not."""
+    if isinstance(ip, ipaddress.IPv6Address) and ip not in GLOBAL_IPV6:
+        return False  # loopback, link-local, site-local, mapped and translated IPv4
+    if any(ip in network for network in TUNNELS if network.version == ip.version):
+        return False
+    return ip.is_global and not ip.is_multicast
+
+
+def get(url: str, *, reach: Reach, types: tuple[str, ...], within: float = 5) -> Answer:
+    """GET a document of one of these media types, at most 64 KiB. Raises `OutgoingRefused` or `OutgoingFailed`."""
+    headers = {"Accept": ", ".join(types), "Accept-Encoding": "identity"}
+    answer = _exchange("GET", url, None, headers, reach, within)
+    if answer.status != 200:
+        raise OutgoingFailed(f"status {answer.status}")
+    if answer.content_type not in types:
+        raise OutgoingFailed("another media type")
+    if len(answer.body) > LARGEST_ANSWER:
+        raise OutgoingFailed("too large")
+    return answer
+
+
+def post(url: str, body: bytes, headers: dict[str, str], *, reach: Reach, within: float = 13) -> Answer:
+    """POST; of a long answer only the beginning is read. Raises `OutgoingRefused` or `OutgoingFailed`."""
+    return _exchange("POST", url, body, headers, reach, within)
+
+
+def _exchange(
+    method: str, url: str, body: bytes | None, headers: dict[str, str], reach: Reach, within: float
+) -> Answer:
+    deadline = time.monotonic() + within
     parts = urlsplit(url)
-    addresses = _checked_addresses(parts.hostname or "", _port(parts))
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (parts.scheme == "http" and reach.allows_http and host in reach.hosts):
+        raise OutgoingRefused("the address is not https")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {**headers, "Host": parts.netloc.rpartition("@")[2]}
-    for address in addresses[:-1]:
-        with suppress(urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
-            return _exchange(_connection(parts, address, ca_file), target, body, headers)
     try:
-        return _exchange(_connection(parts, addresses[-1], ca_file), target, body, headers)
-    except urllib3.exceptions.HTTPError as error:
+        connection = _connect(parts.scheme, host, port, reach, deadline)
+        with _closing(connection, deadline) as has_expired:
+            connection.request(
+                method, target, body=body, headers={**headers, "Host": parts.netloc.rpartition("@")[2]},
+                preload_content=False, decode_content=False,
+            )  # fmt: skip
+            answer = _read(connection.getresponse())
+            if has_expired():  # what was cut off looks like an end
+                raise OutgoingFailed("TimeoutError")
+            return answer
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
         raise OutgoingFailed(type(error).__name__) from None
 
 
-def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
+def _read(response: urllib3.BaseHTTPResponse) -> Answer:
+    body = b""
+    while len(body) <= LARGEST_ANSWER and (piece := response.read1(LARGEST_ANSWER + 1)):
+        body += piece
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return Answer(response.status, body, media_type)
 
 
-def _connection(parts: SplitResult, address: str, ca_file: Path | None) -> HTTPConnection:
-    """To this very address; the certificate is checked against the name."""
-    if parts.scheme != "https":
-        return HTTPConnection(address, _port(parts), timeout=SILENCE_S)
-    return HTTPSConnection(
-        address, _port(parts), timeout=SILENCE_S, cert_reqs="CERT_REQUIRED", server_hostname=parts.hostname,
-        ca_certs=str(ca_file) if ca_file else None,
-    )  # fmt: skip
-
-
-def _exchange(connection: HTTPConnection, target: str, body: bytes, headers: dict[str, str]) -> Answer:
-    """Lets through what says that no connection came about, so that another address may be tried."""
-    try:
-        connection.connect()
-    except OSError as error:  # a handshake that failed; a connection that did not come about is no OSError here
-        connection.close()
-        raise OutgoingFailed(type(error).__name__) from None
-    with _Deadline(connection.sock) as deadline:
+def _connect(scheme: str, host: str, port: int, reach: Reach, deadline: float) -> HTTPConnection:
+    """A connection to one of the judged addresses, under the name that its certificate must have."""
+    addresses = _judged(host, port, reach)
+    for last, address in enumerate(addresses, 1 - len(addresses)):
+        timeout = max(0.1, min(CONNECT_S, deadline - time.monotonic()))
+        if scheme == "https":
+            connection: HTTPConnection = HTTPSConnection(
+                address, port, timeout=timeout, ssl_context=reach.context, server_hostname=host
+            )
+        else:
+            connection = HTTPConnection(address, port, timeout=timeout)
         try:
-            connection.request("POST", target, body, headers, preload_content=False, decode_content=False)
-            answer = connection.getresponse()
-            content = answer.read(LARGEST_ANSWER + 1)
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise OutgoingFailed("Deadline" if deadline.has_passed else type(error).__name__) from None
-        finally:
+            connection.connect()
+        except (urllib3.exceptions.HTTPError, OSError):
             connection.close()
-    if deadline.has_passed:  # an answer without a length looks whole wherever it is cut
-        raise OutgoingFailed("Deadline")
-    if len(content) > LARGEST_ANSWER:
-        raise OutgoingFailed("AnswerTooLarge")
-    return Answer(answer.status, content)
+            if last == 0:
+                raise
+        else:
+            connection.timeout = max(0.1, deadline - time.monotonic())
+            return connection
+    raise OutgoingFailed("the name has no address")
 
 
-class _Deadline:
-    """Ends an exchange as a whole: the timeout of a socket begins anew with every byte that drips in."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self.has_passed = False
-        self._socket = connected
-        self._timer = threading.Timer(WHOLE_S, self._cut)
-        self._timer.daemon = True
-
-    def _cut(self) -> None:
-        self.has_passed = True
-        with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # below TLS, whose goodbye would wait for the peer
-
-    def __enter__(self) -> _Deadline:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-
-
-def _checked_addresses(host: str, port: int) -> list[str]:
-    """The addresses of the name; one that is not public refuses them all unless the name itself says this machine."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise OutgoingFailed(type(error).__name__) from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if host not in LOOPBACK and not all(_is_public(address) for address in addresses):
+def _judged(host: str, port: int, reach: Reach) -> list[str]:
+    """The addresses of the name, resolved once. One that is not allowed condemns them all: names may be mixed."""
+    addresses = _resolved(host, port, reach.resolver)
+    if not all(reach.allows(host, address) for address in addresses):
         raise OutgoingRefused("the name leads to an address that is not public")
-    return addresses
+    return addresses[:TRIED_ADDRESSES]
 
 
-def _is_public(address: str) -> bool:
-    """Whether an address, and the IPv4 address that an IPv6 one may stand for, is on the public network."""
-    ip = ipaddress.ip_address(address.split("%")[0])
-    inner: ipaddress.IPv4Address | None = None
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in NAT64:
-            inner = ipaddress.IPv4Address(ip.packed[-4:])
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-    return all(one.is_global and not one.is_multicast for one in (ip, inner) if one is not None)
+def _resolved(host: str, port: int, resolver: Resolver) -> list[str]:
+    """A slow name server is not waited for: the thread that asks it ends by itself."""
+    found: list[str] = []
+
+    def ask() -> None:
+        with suppress(OSError, UnicodeError):
+            found.extend(resolver(host, port))
+
+    thread = threading.Thread(target=ask, name="resolver", daemon=True)
+    thread.start()
+    thread.join(CONNECT_S)
+    return list(found)
+
+
+@contextmanager
+def _closing(connection: HTTPConnection, deadline: float) -> Iterator[Callable[[], bool]]:
+    """Cut the connection off at the deadline, however slowly the other side drips; tells whether that happened."""
+    sock, expired = connection.sock, threading.Event()
+
+    def cut() -> None:
+        expired.set()
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of the connection itself, whatever TLS waits for
+
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield expired.is_set
+    finally:
+        timer.cancel()
+        connection.close()

@@ -9,12 +9,12 @@ import hashlib
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account, load_account
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session, find_session
 from idp.settings import Settings
@@ -84,10 +84,23 @@ class Sessions:
             and load_account(session.account_id).is_active
         )
 
-    def end(self, session: Session) -> None:
-        """End it for good; its tokens are revoked by services/tokens.py."""
-        if session.ended_at is None:
-            session.ended_at = self._clock.now()
+    def end(self, session: Session) -> bool:
+        """End it for good, once; what hangs from it is ended by services/sign_out.py."""
+        statement = update(Session).where(Session.id == session.id, Session.ended_at.is_(None))
+        return write(statement.values(ended_at=self._clock.now())) == 1
+
+    def took_part(self, account_id: UUID, portal: Portal, sid: str) -> bool:
+        """Whether `sid` is the presence of this portal in a session of this account, ended or not."""
+        try:
+            ident = UUID(sid)
+        except ValueError:
+            return False
+        found = db.session.scalar(
+            select(PortalSession.id)
+            .join(Session, Session.id == PortalSession.session_id)
+            .where(PortalSession.id == ident, PortalSession.portal_id == portal.id, Session.account_id == account_id)
+        )
+        return found is not None
 
     def portal_session(self, session: Session, portal: Portal) -> PortalSession:
         """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from idp.clock import SystemClock
-from idp.services.http_out import Answer, OutgoingFailed, OutgoingRefused, post
+from idp.services.http_out import LOOPBACK, Answer, OutgoingFailed, OutgoingRefused, Reach, post
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
 from idp.settings import Settings
@@ -77,9 +77,8 @@ def sms_sender(settings: Settings) -> SMSSender:
 
 
 def _post(settings: Settings, body: bytes, headers: dict[str, str]) -> Answer:
+    reach = Reach(LOOPBACK, allows_http=True, ca_file=settings.sms_ca_file, trusts_public_ca=not settings.sms_ca_file)
     try:
-        return post(
-            settings.sms_url, body, {"Content-Type": "application/json", **headers}, ca_file=settings.sms_ca_file
-        )
+        return post(settings.sms_url, body, {"Content-Type": "application/json", **headers}, reach=reach)
     except (OutgoingFailed, OutgoingRefused) as error:
         raise DeliveryFailed(f"{type(error).__name__}: {error}") from None

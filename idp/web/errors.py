@@ -90,7 +90,9 @@ def _is_machine(app: Flask) -> bool:
     """Whether this address is one that machines call: they read JSON, also where no view was reached."""
     if request.blueprint in BLIND:
         return True
-    return any(rule.rule == request.path and rule.endpoint.split(".")[0] in BLIND for rule in app.url_map.iter_rules())
+    methods = getattr(request.routing_exception, "valid_methods", None) or ()
+    adapter = app.create_url_adapter(request)
+    return any(adapter.match(method=method)[0].split(".")[0] in BLIND for method in methods if adapter is not None)
 
 
 def _machine_error(code: str, status: int) -> Response:
