@@ -28,6 +28,7 @@ from tests.support import servers
 from tests.support.builders import add_portal
 from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_database, redis_database, sqlite_database
 from tests.support.every_answer import watch
+from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
@@ -73,6 +74,14 @@ def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
 def run_folder(pytestconfig: pytest.Config) -> Path:
     """What this test run's workers share, with its servers."""
     return pytestconfig.stash[RUN_FOLDER]
+
+
+@pytest.fixture(scope="session")
+def instances() -> Iterator[Instances]:
+    """Two processes with the whole application."""
+    both = Instances()
+    yield both
+    both.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""C-18, F-13: many guesses at once, over two instances and fresh sessions, are never judged beyond the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from flows.journeys import LOGIN, REGISTRATION, Journey
+from idp.clock import FrozenClock
+from idp.models.audit import AuditEvent
+from idp.models.base import db
+from idp.models.flow import FlowRun
+from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.portal import Portal
+from idp.services.audit import AuditTag
+from idp.services.bundle import Services
+from idp.services.challenges import Kind
+from idp.services.registration_codes import generate
+from tests.actions import PASSWORD, letter
+from tests.support.instances import Instances
+from tests.support.prepared import Stand, send_codes, stand
+from tests.support.walks import add_account, app_code
+
+MOBILE, EMAIL, RIGHT_OTP = "+41791234567", "owner@example.ch", "314159"
+BUDGET = 5
+GUESSES = pytest.mark.parametrize("guesses", [24, pytest.param(500, marks=pytest.mark.long)])
+"""Each guess comes of a browser of its own, and each browser may also know the right answer, a moment too late."""
+
+Answer = dict[str, str]
+
+
+class Attack:
+    """Browsers before one question, wrong answers to it and the right one; the event that a judged guess leaves, and
+    the fact that the right one would prove.
+    """
+
+    tag = AuditTag.FACTOR_REFUSED
+    fact = "factor_proved"
+
+    def __init__(self, services: Services, portal: Portal, count: int) -> None:
+        self.services, self.portal = services, portal
+        self.stands = self.prepare(count)
+        db.session.commit()
+
+    def prepare(self, count: int) -> list[Stand]:
+        raise NotImplementedError
+
+    def wrong(self, number: int) -> Answer:
+        return {"otp": f"{number:06}"}
+
+    def right(self) -> Answer:
+        return {"otp": RIGHT_OTP}
+
+    def walk(self, journey: Journey, step: str, **facts: object) -> Stand:
+        return stand(self.services, self.portal, journey, step, **facts)
+
+    def letters(self, count: int) -> list[tuple[RegistrationCode, InsuredPerson]]:
+        for at in range(count):
+            letter(self.services, self.portal, f"P-{at}")
+        found = db.session.execute(select(RegistrationCode, InsuredPerson).join(RegistrationCode.person))
+        return [(code, person) for code, person in found]
+
+
+class AtPasswords(Attack):
+    tag, fact = AuditTag.PASSWORD_REFUSED, "account_id"
+
+    def prepare(self, count: int) -> list[Stand]:
+        add_account(self.services, self.portal, EMAIL)
+        return [self.walk(LOGIN, "credentials") for _ in range(count)]
+
+    def wrong(self, number: int) -> Answer:
+        return {"email": EMAIL, "password": f"wrong {number}"}
+
+    def right(self) -> Answer:
+        return {"email": EMAIL, "password": PASSWORD}
+
+
+class AtTextedCodes(Attack):
+    def prepare(self, count: int) -> list[Stand]:
+        account = add_account(self.services, self.portal, EMAIL, "sms", MOBILE)
+        stands = [self.walk(LOGIN, "sms_code", account_id=str(account.id), method="sms") for _ in range(count)]
+        send_codes(self.services, Kind.SMS, stands, [MOBILE] * count, RIGHT_OTP)
+        return stands
+
+
+class AtAppCodes(Attack):
+    def prepare(self, count: int) -> list[Stand]:
+        account = add_account(self.services, self.portal, EMAIL, "app")
+        return [self.walk(LOGIN, "totp", account_id=str(account.id), method="app") for _ in range(count)]
+
+    def right(self) -> Answer:
+        clock = self.services.clock
+        assert isinstance(clock, FrozenClock)
+        return {"otp": app_code(clock)}
+
+
+class AtMailedCodes(Attack):
+    fact = "email_proved"
+
+    def prepare(self, count: int) -> list[Stand]:
+        stands = []
+        for code, person in self.letters(count):
+            facts = {"code_id": str(code.id), "person_id": str(person.id), "email": EMAIL}
+            stands.append(self.walk(REGISTRATION, "email_code", **facts))
+            self.services.registration_codes.reserve(code, stands[-1].run_id)
+        send_codes(self.services, Kind.EMAIL, stands, [EMAIL] * count, RIGHT_OTP)
+        return stands
+
+
+class AtLetterCodes(Attack):
+    tag, fact = AuditTag.CODE_REFUSED, "code_id"
+
+    def prepare(self, count: int) -> list[Stand]:
+        self.code = letter(self.services, self.portal)
+        return [self.walk(REGISTRATION, "registration_code") for _ in range(count)]
+
+    def wrong(self, number: int) -> Answer:
+        return {"code": generate(self.services.random)}
+
+    def right(self) -> Answer:
+        return {"code": self.code}
+
+
+class AtBirthDates(Attack):
+    """Many tabs of the one browser that holds the letter."""
+
+    tag, fact = AuditTag.SECOND_ITEM_REFUSED, "password_hash"
+
+    def prepare(self, count: int) -> list[Stand]:
+        ((code, person),) = self.letters(1)
+        facts = {"code_id": str(code.id), "person_id": str(person.id), "email": EMAIL, "email_proved": True}
+        one = self.walk(REGISTRATION, "details", **facts)
+        self.services.registration_codes.reserve(code, one.run_id)
+        return [one] * count
+
+    def wrong(self, number: int) -> Answer:
+        day = date.fromordinal(date(1940, 1, 1).toordinal() + number)
+        return {**self.right(), "birth_date": f"{day.day}.{day.month}.{day.year}"}
+
+    def right(self) -> Answer:
+        return {"birth_date": "27.3.1958", "password": PASSWORD, "terms": "yes", "factor": "app"}
+
+
+ATTACKS: list[Callable[[Services, Portal, int], Attack]] = [
+    AtPasswords, AtTextedCodes, AtAppCodes, AtMailedCodes, AtLetterCodes, AtBirthDates,
+]  # fmt: skip
+
+
+def guess(app: Flask, answers: Sequence[tuple[Stand, Answer]], number: int) -> int:
+    where, answer = answers[number]
+    return where.post(app, **answer).status_code
+
+
+def judged(tag: AuditTag) -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.tag == tag.value)) or 0
+
+
+@GUESSES
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_of_many_guesses_at_once_five_are_judged_and_then_not_even_the_right_one(
+    web: Flask, services: Services, portal: Portal, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances, guesses: int, kind: Callable[[Services, Portal, int], Attack],
+) -> None:  # fmt: skip
+    attack = kind(services, portal, guesses)
+    wrong = [(where, attack.wrong(number)) for number, where in enumerate(attack.stands)]
+    right = [(where, attack.right()) for where in attack.stands]
+    outcomes = instances.race(environment, clock.now(), guess, [wrong, right], guesses)
+    assert {status for outcome in outcomes for status in outcome} == {303}
+    assert judged(attack.tag) == BUDGET
+    assert {run.state[attack.fact] for run in db.session.scalars(select(FlowRun))} == {None}
