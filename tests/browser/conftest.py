@@ -94,7 +94,7 @@ def open_page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Ope
 
     def open_one(language: str = "fr", **options: Any) -> Page:
         context = chromium.new_context(**{"locale": f"{language}-CH", "viewport": WIDE, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         context.on("page", watch.over)

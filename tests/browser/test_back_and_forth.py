@@ -42,13 +42,22 @@ def kept(page: Page, entries: dict[str, str]) -> dict[str, str]:
     return {name: found.get(name, "") for name in entries}
 
 
+# A browser may drop the first of two quick clicks; here both reach the server.
+SEND_TOO = """() => {
+  const form = document.querySelector("main form[method=post]");
+  fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+}"""
+
+
 def test_a_double_click_counts_once_at_every_step(world: World, open_page: Opener) -> None:
     walk, letter = Walk(open_page(), world.home, world), world.letter()
     for at, (title, _) in enumerate(steps(walk, world, letter)):
         assert walk.heading == walk.text(title)
+        walk.page.evaluate(SEND_TOO)
         with walk.page.expect_navigation():
             walk.main_button.dblclick()
         walk.page.wait_for_load_state()
+        walk.page.reload()  # what the slower one has done would show now
         assert walk.errors() == []
         assert world.count() == (0, 1, 1, 2, 3)[at]  # the mail, the SMS, the welcome
     assert walk.heading == walk.text("r7.title")
