@@ -1,0 +1,147 @@
+"""F-18, C-01, C-12, O-08: every state of every journey × every address of the application × every method.
+
+Generated from the journeys and from the URL map: a new route or step is a new row or column. Nothing but a right answer
+to the open step moves a walk, no address answers 5xx, and every redirect is a 303 to an address of our own.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from flask import Flask
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from idp.clock import FrozenClock
+from idp.models.account import Account
+from idp.models.base import db
+from idp.models.session import Session
+from idp.services.bundle import Services
+from tests.support.builders import add_portal
+from tests.support.fingerprint import fingerprint
+from tests.support.person import ISSUER
+from tests.support.walks import VARIANTS, World
+
+METHODS = ("GET", "HEAD", "OPTIONS", "POST")
+UNDECLARED = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "X")
+GROWING = {"submission", "flow_run", "pending_request", "audit_event"}  # a new, empty walk may begin anywhere
+VALUES = {
+    "slug": "cpx", "action": "resend", "handle": "A" * 43, "digest": "0123456789", "name": "help",
+    "filename": "connect.css",
+}  # fmt: skip
+
+
+def addresses(web: Flask) -> list[str]:
+    """Every rule of the URL map with its variables filled in."""
+    found = []
+    for rule in web.url_map.iter_rules():
+        address = str(rule.rule)
+        for name in rule.arguments:
+            for kind in (f"<{name}>", f"<path:{name}>", "<any(help,terms,privacy,accessibility):name>"):
+                address = address.replace(kind, VALUES.get(name, "x"))
+        assert "<" not in address, rule
+        found.append(address)
+    return sorted(set(found))
+
+
+def ask(world: World, method: str, address: str) -> TestResponse:
+    """As this browser, with its good token, the walk's handle, and no right answer to anything."""
+    client, form = world.person.client, world.person.filled()[1]
+    fields = {**form, "nonce": f"{method}{address}"[:60], "extent": "none"}
+    query = {"f": world.handle}
+    if method in {"GET", "HEAD", "OPTIONS", "TRACE"}:
+        return client.open(address, method=method, query_string=query, base_url=ISSUER)
+    return client.open(
+        address, method=method, query_string=query, data=fields, base_url=ISSUER, headers={"Origin": ISSUER}
+    )
+
+
+def test_no_cell_moves_a_walk_that_was_not_answered(web: Flask, services: Services, clock: FrozenClock) -> None:
+    portal, numbers, cells = add_portal(), count(1), 0
+    add_portal("home")
+    for variant in VARIANTS:
+        for step in variant.stops():
+            world = World(web, services, clock, portal, variant, next(numbers))
+            world.walk_to(step.name)
+            state, held = world.run().state, fingerprint()
+            for address in addresses(web):
+                if address == "/logout/confirm":
+                    continue  # the person's own answer: it ends the session, and has tests of its own
+                for method in METHODS:
+                    cell = (str(variant), step.name, method, address)
+                    response = ask(world, method, address)
+                    cells += 1
+                    assert response.status_code < 500, cell
+                    check_redirect(response, cell)
+                    response.close()
+            assert world.run().state == state, (variant, step.name)
+            assert_nothing_gained(held, fingerprint(), (str(variant), step.name))
+    assert cells > 400
+
+
+def test_no_address_knows_a_method_that_was_not_declared(web: Flask) -> None:
+    """OWASP ASVS 5.0 §4.1.4, §13.4.4."""
+    for address in addresses(web):
+        for method in UNDECLARED:
+            response = web.test_client().open(address, method=method, base_url=ISSUER, headers={"Origin": ISSUER})
+            assert response.status_code == 405, (method, address)
+            assert method not in response.headers["Allow"].split(", ")
+
+
+def check_redirect(response: TestResponse, cell: tuple[str, ...]) -> None:
+    location = response.headers.get("Location", "")
+    if 300 <= response.status_code < 400:
+        assert response.status_code == 303, cell
+        assert location.startswith("/"), cell
+        assert not location.startswith(("//", "/\\")), cell
+    else:
+        assert not location, cell
+
+
+def assert_nothing_gained(before: dict[str, object], after: dict[str, object], cell: tuple[str, str]) -> None:
+    """Nobody was created, signed in, linked or written to; codes of the walk itself may have been sent again."""
+    for table in before:
+        if table in GROWING | {"challenge", "outbox_message", "attempt_counter"}:
+            continue
+        assert before[table] == after[table], (cell, table)
+
+
+def test_every_registration_address_is_closed_without_a_live_code(
+    web: Flask, services: Services, clock: FrozenClock
+) -> None:
+    """C-12: what follows the letter's code is out of reach without it, by any method."""
+    variant = VARIANTS[0]
+    world = World(web, services, clock, add_portal(), variant, 1)
+    world.begin()
+    first = f"/cpx/{variant.journey.first_path}"
+    for path in list(dict.fromkeys(variant.journey.paths.values()))[1:]:
+        for suffix in ("", "/do/resend", "/do/switch", "/do/existing"):
+            for method in ("GET", "POST"):
+                response = ask(world, method, f"/cpx/{path}{suffix}")
+                assert response.status_code in {303, 404, 405}, (path, suffix, method)
+                if response.status_code == 303:
+                    assert response.headers["Location"].startswith(first)
+    assert db.session.scalar(select(func.count()).select_from(Account)) == 0
+    assert db.session.scalar(select(func.count()).select_from(Session)) == 0
+
+
+def test_every_post_of_a_walk_is_answered_by_303(web: Flask, services: Services, clock: FrozenClock) -> None:
+    """O-08 (RFC 9700 §4.12): a password is never sent on by 307 or 308."""
+    portal, numbers = add_portal(), count(1)
+    add_portal("home")
+    for variant in VARIANTS:
+        world = World(web, services, clock, portal, variant, next(numbers))
+        world.begin()
+        for step in variant.stops():
+            wrong = world.person.filled(**dict.fromkeys(world.right(step.name), "wrong"))
+            assert world.person.post(wrong)[0].status_code == 303
+            world.person.open(world.person.address)
+            form = world.person.filled(**world.right(step.name))
+            response, address = world.person.post(form)
+            assert response.status_code == 303
+            world.person._arrive(response, address)
+        assert world.is_finished()
+    for address in ("//cpx/login", "/cpx//login", "/cpx/login/", "///", "//evil.example/cpx/login"):
+        response = web.test_client().post(address, base_url=ISSUER, headers={"Origin": ISSUER})
+        assert response.status_code in {403, 404, 405}, address
+        assert "Location" not in response.headers
