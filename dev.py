@@ -19,6 +19,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
 STAMP = VENV / "lock.sha256"
+OLDEST_PYTHON = (3, 11)
+OLDEST_PIP = (22, 3)
 SERVICES = {
     "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server",
     "nodejs": "node", "npm": "npm",  # for a relying party that is not ours, tests/interop
@@ -33,14 +35,25 @@ def run(*command: str | Path, **options: object) -> int:
 def prepare_environment() -> None:
     """Make .venv from the lock file; nothing to do when the lock has not changed since."""
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
         return
+    check_pip()
     print("Installing the locked packages into .venv (once, about a minute) …", flush=True)
     if run(sys.executable, "-m", "venv", "--without-pip", "--clear", VENV):
-        sys.exit("python3 could not make a virtual environment in .venv")
+        sys.exit("python3 could not make a virtual environment in .venv; the lines above say why")
     if run(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", "--require-hashes", "-r", LOCK):
-        sys.exit("pip could not install requirements.lock; the lines above say why")
+        sys.exit("pip could not install requirements.lock; the lines above say why. Is the network there?")
     STAMP.write_text(wanted)
+
+
+def check_pip() -> None:
+    """The system's pip fills the environment; the option for that came with 22.3."""
+    shown = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=False)
+    if shown.returncode:
+        sys.exit("pip is missing; on Debian: apt-get install python3-pip")
+    version = tuple(int(part) for part in shown.stdout.split()[1].split(".")[:2])
+    if version < OLDEST_PIP:
+        sys.exit(f"pip {version[0]}.{version[1]} is too old, {OLDEST_PIP[0]}.{OLDEST_PIP[1]} or later is needed")
 
 
 def prepare_services() -> None:
@@ -49,21 +62,9 @@ def prepare_services() -> None:
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        run("apt-get", "update", "-qq", stdout=subprocess.DEVNULL)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        if (
-            run(
-                "apt-get",
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                *missing,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-            )
-            == 0
-        ):
+        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
+        run("apt-get", "update", "-qq", **quiet)
+        if run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, **quiet) == 0:
             return
     message = f"the tests need {', '.join(missing)} (Debian packages); install them and start again"
     if os.environ.get("CI"):
@@ -106,7 +107,11 @@ def main() -> int:
     commands.add_parser("bench", add_help=False, help="measurements with their targets; names, --quick")
     tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
     tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit(f"Connect needs Python 3.11 or later; this is Python {sys.version.split()[0]}")
     options, rest = parser.parse_known_args()
+    if rest and options.command == "check":
+        parser.error(f"check takes no arguments: {' '.join(rest)}")
     prepare_environment()
     if options.command == "demo":
         return demo(rest)
