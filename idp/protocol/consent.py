@@ -56,10 +56,10 @@ def items(request: AuthorizationRequest) -> tuple[Item, ...]:
         for name, how in named.items():
             is_essential = isinstance(how, dict) and how.get("essential") is True
             wanted[name] = wanted.get(name, False) or is_essential
-    claims = [
-        Item(CLAIM, name, is_essential)
-        for name, is_essential in wanted.items()
-        if name == "verified_claims" or (name in SCOPE_OF and SCOPE_OF[name] not in scopes)
+    claims = [  # in an order of our own: a database may keep the members of an object in another one
+        Item(CLAIM, name, wanted[name])
+        for name in (*SCOPE_OF, "verified_claims")
+        if name in wanted and SCOPE_OF.get(name) not in scopes
     ]
     needed = {"openid", *(SCOPE_OF.get(name) for name, is_essential in wanted.items() if is_essential)}
     return (*(Item(SCOPE, name, name in needed) for name in scopes), *claims)

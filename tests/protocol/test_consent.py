@@ -203,8 +203,8 @@ def test_claims_are_items_of_their_own_and_essential_ones_stay(
     }  # fmt: skip
     person.open(rp.request(scope="openid phone", claims=json.dumps(claims)))
     assert labels(person) == [
-        "claim.external_id", "claim.email", "claim.email_verified", "claim.updated_at", "claim.locale",
-        "claim.birthdate", "claim.verified_claims",
+        "claim.birthdate", "claim.locale", "claim.updated_at", "claim.email", "claim.email_verified",
+        "claim.external_id", "claim.verified_claims",
     ]  # fmt: skip
     verified_part = person.text.split("Comment votre identité a été vérifiée")[1].split("</li>")[0]
     assert "27.3.1958" in verified_part

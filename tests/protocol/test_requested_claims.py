@@ -147,6 +147,17 @@ def test_a_person_whose_record_is_gone_has_no_claims(
     assert "email" not in rp.claims(rp.redeem(code).get_json()["id_token"])
 
 
+def test_a_scope_that_was_taken_from_the_portal_takes_its_claims_along(
+    rp: RelyingParty, portal: Portal, person: Person
+) -> None:
+    person.open(rp.request(scope="openid", claims=json.dumps({"userinfo": {"email": None, "name": None}})))
+    token = rp.redeem(answer_of(person.address)["code"]).get_json()["access_token"]
+    assert set(rp.userinfo(token).get_json()) == {"sub", "email", "name"}
+    db.session.get_one(Portal, portal.id).scopes = ["openid", "profile"]
+    db.session.commit()
+    assert set(rp.userinfo(token).get_json()) == {"sub", "name"}
+
+
 def test_a_disabled_account_is_not_spoken_about(rp: RelyingParty, person: Person, services: Services) -> None:
     person.open(rp.request())
     token = rp.redeem(answer_of(person.address)["code"]).get_json()["access_token"]
