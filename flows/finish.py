@@ -36,10 +36,11 @@ def onward(ctx: Context) -> str:
 
 def _open_session(ctx: Context, account: Account, method: str) -> None:
     before = current_session()
-    if before is not None:
-        ctx.services.sessions.end(before)
-        ctx.services.tokens.revoke_for_session(before.id)
-    _, secret = ctx.services.sessions.open(account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method])
+    session, secret = ctx.services.sessions.open(account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method])
+    if before is not None and before.account_id == account.id:
+        ctx.services.sessions.succeed(before, session)
+    elif before is not None:
+        ctx.services.sign_out.session(before)
     ctx.services.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
     set_session(secret)
 

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account, load_account
+from idp.models.authorization import Grant
 from idp.models.base import db, write
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session, find_session
@@ -78,6 +79,12 @@ class Sessions:
         """End it for good, once; what hangs from it is ended by services/sign_out.py."""
         statement = update(Session).where(Session.id == session.id, Session.ended_at.is_(None))
         return write(statement.values(ended_at=self._clock.now())) == 1
+
+    def succeed(self, before: Session, after: Session) -> None:
+        """Go on under a new id after signing in again: the portals keep their `sid` and what they were given."""
+        for model in (PortalSession, Grant):
+            db.session.execute(update(model).where(model.session_id == before.id).values(session_id=after.id))
+        self.end(before)
 
     def took_part(self, account_id: UUID, portal: Portal, sid: str) -> bool:
         """Whether `sid` is the presence of this portal in a session of this account, ended or not."""
