@@ -71,8 +71,7 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
         secret = bundle.sessions.renew(before, acr=ACR, amr=AMR[method], user_agent=agent)
     else:
         if before is not None:
-            bundle.sessions.end(before)
-            bundle.tokens.revoke_for_session(before.id)
+            bundle.sign_out.session(before)
         secret = bundle.sessions.open(
             account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method], user_agent=agent
         )

@@ -408,3 +408,34 @@ def test_the_document_says_so(web: Flask) -> None:
     assert document["backchannel_logout_supported"] is True
     assert document["backchannel_logout_session_supported"] is True
     assert "frontchannel_logout_supported" not in document
+
+
+def test_signing_in_again_as_the_same_person_ends_nothing_at_the_portals(
+    rp: RelyingParty, told: Portal, person: Person, clock: FrozenClock
+) -> None:
+    before = enter(rp, person)
+    clock.advance(timedelta(minutes=3))
+    person.open(rp.request(prompt="login"))
+    sign_in(person)
+    after = rp.redeem(answer_of(person.address)["code"]).get_json()
+    assert rows() == []
+    assert rp.claims(after["id_token"])["sid"] == rp.claims(before["id_token"])["sid"]
+    assert rp.claims(after["id_token"])["auth_time"] == rp.claims(before["id_token"])["auth_time"] + 180
+    assert rp.userinfo(before["access_token"]).status_code == 200
+    old, new = db.session.scalars(db.select(Session).order_by(Session.auth_time)).all()
+    assert (old.ended_at is None, new.ended_at is None) == (False, True)
+    assert leave(person, id_token_hint=before["id_token"], post_logout_redirect_uri=BYE) == BYE
+    assert len(rows()) == 1
+    assert rp.userinfo(before["access_token"]).status_code == 401
+
+
+def test_signing_in_as_somebody_else_ends_the_first_persons_session_and_tells_its_portals(
+    web: Flask, rp: RelyingParty, told: Portal, person: Person, portal: Portal, services: Services, clock: FrozenClock
+) -> None:
+    before = enter(rp, person)
+    register(web, services, portal, "paul@example.ch", "079 765 43 21")
+    clock.advance(timedelta(minutes=3))
+    person.open(rp.request(prompt="login"))
+    sign_in(person, "paul@example.ch")
+    assert rp.userinfo(before["access_token"]).status_code == 401
+    assert len(rows()) == 1
