@@ -15,6 +15,7 @@ from idp.endpoints.authorize import blueprint as authorize
 from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.registration import blueprint as registration
+from idp.endpoints.self_test import blueprint as self_test
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
@@ -37,7 +38,18 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (log, render, i18n, guard, unit, headers, errors):
         part.install(app)
-    for blueprint in (pages, account, authorize, token, userinfo, discovery, end_session, registration, journeys):
+    for blueprint in (
+        pages,
+        account,
+        authorize,
+        token,
+        userinfo,
+        discovery,
+        end_session,
+        registration,
+        self_test,
+        journeys,
+    ):
         app.register_blueprint(blueprint)
     if settings.demo_folder is not None:
         app.register_blueprint(demo)

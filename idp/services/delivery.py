@@ -25,6 +25,7 @@ from idp.models.authorization import (
 from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
+from idp.models.self_test import ObservedRequest
 from idp.services.bundle import Services, services
 from idp.services.logout_delivery import LogoutCourier
 from idp.services.logout_notices import CHANNEL
@@ -42,6 +43,7 @@ SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
     (AccessToken, timedelta(0)),
     (RefreshToken, timedelta(days=1)),
     (PortalInvite, timedelta(days=30)),
+    (ObservedRequest, timedelta(0)),
     (AssertionID, timedelta(0)),
     (Challenge, timedelta(days=1)),  # resend limits look one day back
     (FlowRun, timedelta(days=1)),  # a late visitor is told what happened instead of "not found"
