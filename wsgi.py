@@ -21,6 +21,7 @@ from idp.endpoints.introspection import blueprint as introspection
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
 from idp.endpoints.revocation import blueprint as revocation
+from idp.endpoints.self_test import blueprint as self_test
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
@@ -55,10 +56,13 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         discovery,
         end_session,
         registration,
+        introspection,
+        revocation,
+        device_authorization,
+        device,
+        self_test,
         journeys,
     ):
-        app.register_blueprint(blueprint)
-    for blueprint in (introspection, revocation, device_authorization, device):
         app.register_blueprint(blueprint)
     if settings.demo_folder is not None:
         app.register_blueprint(demo)

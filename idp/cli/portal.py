@@ -140,3 +140,16 @@ def invite(slug: str | None, valid_days: int, **options: Any) -> None:
         click.echo(f"registration_endpoint  {bundle.settings.issuer}/register")
         click.echo(f"initial_access_token   {token}")
         click.echo(f"Works once, until {swiss(expires_at):%d.%m.%Y %H:%M}; hand it to the developer on a safe way.")
+
+
+@portal.command("test", epilog="Example: connect portal test cpx")
+@click.argument("slug")
+def self_test(slug: str) -> None:
+    """Print the address of a self-test page for the portal's developer; it opens for a day and shows no secret."""
+    with at_work() as bundle:
+        row = bundle.portals.load(slug)
+        if row.is_disabled:
+            fail(f"portal {slug} is disabled")
+        handle, until = bundle.self_tests.handle(row)
+        click.echo(f"{bundle.settings.issuer}/selftest/{handle}")
+        click.echo(f"Opens until {swiss(until):%d.%m.%Y %H:%M}. The developer presses the button there and signs in.")

@@ -109,9 +109,8 @@ def _is_about(session: Session, asked: Asked) -> bool:
     """
     if asked.portal is None or asked.hint is None:
         return False
-    bundle, account_id = services(), session.account_id
-    is_person = asked.hint["sub"] == bundle.tokens.subject(asked.portal, account_id)
-    return is_person and bundle.sessions.took_part(account_id, asked.portal, str(asked.hint.get("sid", "")))
+    sid = str(asked.hint.get("sid", ""))
+    return services().sessions.took_part(session.account_id, asked.portal, sid)
 
 
 def _end(session: Session) -> tuple[Portal, ...]:

@@ -31,6 +31,7 @@ from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
@@ -98,6 +99,7 @@ def build_services(
         portals=Portals(clock, random, vault, audit, reach),
         logout_notices=logout_notices,
         sign_out=SignOut(sessions, tokens, logout_notices),
+        self_tests=SelfTests(clock, random, vault),
         reach=reach,
         portal_keys=PortalKeys(clock, reach),
         invites=Invites(clock, random, audit),

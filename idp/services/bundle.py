@@ -28,6 +28,7 @@ from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender
@@ -65,6 +66,7 @@ class Services:
     devices: Devices
     logout_notices: LogoutNotices
     sign_out: SignOut
+    self_tests: SelfTests
     reach: Reach
     portals: Portals
     portal_keys: PortalKeys

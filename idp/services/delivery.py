@@ -27,6 +27,7 @@ from idp.models.authorization import (
 from idp.models.base import Base, db, write
 from idp.models.flow import Challenge, FlowRun
 from idp.models.outbox import OutboxMessage
+from idp.models.self_test import ObservedRequest
 from idp.services.attempts import clean_attempts
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
@@ -47,6 +48,7 @@ SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
     (AccessToken, timedelta(0)),
     (RefreshToken, timedelta(days=1)),
     (PortalInvite, timedelta(days=30)),
+    (ObservedRequest, timedelta(0)),
     (AssertionID, timedelta(0)),
     (DeviceAuthorization, timedelta(hours=1)),  # a device that comes late is told that its code expired
     (Challenge, timedelta(days=1)),  # resend limits look one day back

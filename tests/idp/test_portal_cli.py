@@ -144,3 +144,10 @@ def test_an_operator_invites_a_developer(connect: Connect) -> None:
     assert connect.run("portal", "invite", "--from", file, "--redirect-uri", "https://cpx.example.ch/").exit_code == 2
     assert connect.run("portal", "invite", "--from", file, "--valid-days", "400").exit_code == 2
     assert "initial_access_token" in connect("portal", "invite", "--from", file, "--slug", "other")
+
+
+def test_a_developer_gets_an_address_to_test_with(connect: Connect) -> None:
+    connect("portal", "add", "--from", connect.file(FILE))
+    assert connect("portal", "test", "cpx").startswith("http://localhost:8000/selftest/cpx.")
+    connect("portal", "disable", "cpx")
+    assert connect.run("portal", "test", "cpx").stderr == "portal cpx is disabled\n"
