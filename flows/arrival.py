@@ -78,7 +78,7 @@ def _waiting(portal: Portal) -> tuple[str, str] | None:
     if found is None or found.is_consumed or found.portal.id != portal.id:
         return None
     hint = found.request.login_hint or ""
-    return handle, hint if normalise_email(hint) else ""
+    return handle, normalise_email(hint) or ""
 
 
 def _then(portal: Portal) -> str | None:

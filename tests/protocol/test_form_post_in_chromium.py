@@ -93,7 +93,7 @@ def browser(request: pytest.FixtureRequest, chromium: Browser, site: Portal, ser
         email="helene@example.ch", given_name="Hélène", family_name="Müller", language="fr", password_hash="-"
     )
     add_person(site).link(account.id, services.clock.now())
-    _, secret = services.sessions.open(account, browser_hash="x", acr="mfa", amr=["pwd", "otp", "mfa"])
+    secret = services.sessions.open(account, browser_hash="x", acr="mfa", amr=["pwd", "otp", "mfa"])
     db.session.commit()
     context = chromium.new_context(java_script_enabled=request.param, locale="fr-CH")
     context.add_cookies([{"name": "connect_session", "value": secret, "url": ISSUER}])

@@ -15,7 +15,7 @@ from tests.support.relying_party import RelyingParty
 
 def detail_of(person: Person) -> str:
     """What stands behind the disclosure for the developer."""
-    found = re.search(r'<details class="more"><summary>.*?</summary><p lang="en">(.*?)</p></details>', person.text)
+    found = re.search(r'<details><summary>.*?</summary><p lang="en">(.*?)</p></details>', person.text)
     assert found, person.text
     return found[1]
 

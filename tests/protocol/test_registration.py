@@ -384,7 +384,7 @@ def test_a_change_of_method_changes_the_secret_with_it(developer: Developer) -> 
 def test_one_portals_token_opens_no_other_registration(developer: Developer, portal: Portal) -> None:
     developer.register()
     own = developer.access_token
-    for client_id in (portal.client_id, "nobody", "a%00b", "%C3%A9", "%F0%9F%98%80"):
+    for client_id in (portal.client_id, "nobody", "%C3%A9", "%F0%9F%98%80"):
         for method in ("GET", "PUT", "DELETE"):
             assert refusal(developer.send(method, f"/register/{client_id}", own, {})) == BAD_TOKEN
     assert refusal(developer.send("GET", developer.uri, None)) == BAD_TOKEN

@@ -123,7 +123,9 @@ def sign_in(services: Services, portal: Portal, email: str = "helene@example.ch"
     if services.accounts.record_of(account.id, portal.id) is None:
         record: InsuredPerson = add_person(portal, f"P-{email}", birth_date=date(1958, 3, 27))
         record.link(account.id, services.clock.now())
-    session, secret = services.sessions.open(account, browser_hash="b" * 64, acr="mfa", amr=["pwd", "sms", "mfa"])
+    secret = services.sessions.open(account, browser_hash="b" * 64, acr="mfa", amr=["pwd", "sms", "mfa"])
+    session = services.sessions.load(secret)
+    assert session is not None
     db.session.commit()
     return session, secret
 
