@@ -31,6 +31,7 @@ from keys.master import new_master_key
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERS_WITHIN_S = 60
+ANY_NUMBER = "1000000000"
 SAMPLES: tuple[dict[str, Any], ...] = (
     {
         "slug": "demo-a",
@@ -92,6 +93,9 @@ def environment(folder: Path, ports: Ports) -> dict[str, str]:
         "CONNECT_SUPPORT_PHONE": "058 123 45 67",
         "CONNECT_SUPPORT_EMAIL": "aide@demo.example.ch",
         "CONNECT_LOG_LEVEL": "warning",
+        "CONNECT_SIGN_INS_PER_HOUR": ANY_NUMBER,  # everybody in a demonstration comes from one address
+        "CONNECT_LETTER_CODES_PER_HOUR": ANY_NUMBER,
+        "CONNECT_SENDS_PER_HOUR": ANY_NUMBER,
         "CONNECT_DEMO_FOLDER": str(folder),
     }
 

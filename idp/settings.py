@@ -100,6 +100,11 @@ class Settings(BaseModel):
     portals_ca_file: Path | None = Field(
         None, description="certificate authority to trust at these addresses, beside the public ones"
     )
+    sign_ins_per_hour: int = Field(
+        600, ge=1, description="sign-in tries per hour of one network, an IPv4 address or an IPv6 /64; a company is one"
+    )
+    letter_codes_per_hour: int = Field(300, ge=1, description="letter codes per hour that one network may enter")
+    sends_per_hour: int = Field(600, ge=1, description="codes by mail and SMS per hour that one network may ask for")
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")

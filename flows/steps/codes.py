@@ -15,8 +15,10 @@ from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 from idp.services.challenges import Errand, Kind, Stopped, Verdict, Wait
 from idp.services.phones import show_number
+from idp.services.throttle import Volume
 from idp.texts import format_time
 from idp.web.forms import digits_only, otp_problem
+from idp.web.network import limit
 
 LONGEST_COUNT = 120  # seconds; a longer wait is told as a clock time
 
@@ -46,14 +48,14 @@ class SentCodeStep(Step):
         errand = self.errand(ctx)
         newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
         if newest is None or newest.expires_at <= ctx.now or newest.used_at is not None:
-            ctx.services.challenges.send(errand)
+            _send(ctx, errand)
         return {}
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
         """Send again, or say how long to wait; shown as a status, or as an error of the field."""
         if action != "resend":
             return None
-        if refused := ctx.services.challenges.send(self.errand(ctx)):
+        if refused := _send(ctx, self.errand(ctx)):
             return retry(otp=_not_sent(ctx, refused))
         return Retry({"": Message("r3.resent", {"time": format_time(ctx.now)})})
 
@@ -86,12 +88,18 @@ class SentCodeStep(Step):
             ctx.services.attempts.forgive(budget, subject)
             return None
         if verdict is Verdict.EXPIRED:
-            refused = ctx.services.challenges.send(errand)
+            refused = _send(ctx, errand)
             return retry(otp=_not_sent(ctx, refused) if refused else Message("e.otp.expired"))
         if paid.begins_lock and account is not None:
             lock_begins(ctx, account)
         ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account, portal=ctx.portal.id, kind=errand.kind.value)
         return retry(otp=Message("e.otp.wrong"))
+
+
+def _send(ctx: Context, errand: Errand) -> Wait | Stopped | None:
+    """The one way to a message; a network that asks for very many is answered with 429."""
+    limit(Volume.SENDS)
+    return ctx.services.challenges.send(errand)
 
 
 def _not_sent(ctx: Context, refused: Wait | Stopped) -> Message:

@@ -15,6 +15,8 @@ from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 from idp.services.emails import email_problem, normalise_email
+from idp.services.throttle import Volume
+from idp.web.network import limit
 
 NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
@@ -71,6 +73,7 @@ class CredentialsStep(Step):
             errors["password"] = Message("e.pw.cur")
         if errors or email is None:
             return retry(**errors)
+        limit(Volume.SIGN_INS)
         account = ctx.services.accounts.find(email)
         account_id = account.id if account else None
         subject = _subject(ctx, email, account)

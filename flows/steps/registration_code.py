@@ -12,7 +12,9 @@ from idp.clock import swiss
 from idp.services import registration_codes as codes
 from idp.services.attempts import LETTER_CODE
 from idp.services.audit import AuditTag
+from idp.services.throttle import Volume
 from idp.texts import format_date
+from idp.web.network import limit
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class RegistrationCodeStep(Step):
         code = codes.normalise(answer.get("code", ""))
         if wrong := codes.problem(code):
             return retry(code=Message(f"e.code.{wrong}", {"n": len(code)}))
+        limit(Volume.LETTER_CODES)
         if refused := ctx.services.attempts.spend(LETTER_CODE, ctx.letter_subject):
             return retry(code=ctx.wait(refused))
         found = ctx.services.registration_codes.look_up(ctx.portal, code)

@@ -82,7 +82,7 @@ def build_services(
         keyring=keyring,
         audit=audit,
         attempts=attempts,
-        throttle=Throttle(settings),
+        throttle=Throttle(settings, clock, vault),
         mail=mail or SMTPMailSender(settings),
         sms=sms or sms_sender(settings),
         outbox=outbox,

@@ -1,23 +1,134 @@
-"""Volume limits per network, mailbox or number, on the `limits` library: in Redis when configured, else in memory."""
+"""Volume limits per network, shared by all instances in Redis where there is one, and always counted here as well.
+
+Guess counters do not belong here: they must survive a restart (services/attempts.py). The limit is a leaking bucket
+(GCRA): an hour's events may come at once, afterwards they come free one by one, so that nobody waits long. Losing
+Redis, or what it holds, opens nothing, for this process remembers what it let through; and nothing hangs on it.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
 
-from limits import RateLimitItemPerSecond
-from limits.storage import storage_from_string
-from limits.strategies import SlidingWindowCounterRateLimiter
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from idp.clock import Clock
 from idp.settings import Settings
+from keys import Vault
+
+SPAN_US = 3_600_000_000  # an hour, in microseconds
+ANSWERS_WITHIN_S = 0.25
+ASKED_AGAIN_AFTER_S = 1.0
+MOST_SUBJECTS = 50_000  # in memory; the emptiest buckets are forgotten first
+# What the two stores keep is when the bucket will be empty. The script answers how long to wait, 0 when it counted.
+SCRIPT = """
+local now, step, span = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local empty = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + step
+if empty - now > span then return empty - now - span end
+redis.call('SET', KEYS[1], string.format('%.0f', empty), 'PX', math.ceil((empty - now) / 1000))
+return 0
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class Volume(StrEnum):
+    """What is counted."""
+
+    SIGN_INS = "sign_ins"
+    LETTER_CODES = "letter_codes"
+    SENDS = "sends"
 
 
 class Throttle:
-    """Guess counters do not belong here: they must survive a restart (services/attempts.py)."""
+    def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
+        self._clock = clock
+        self._vault = vault
+        self._per_hour = {
+            Volume.SIGN_INS: settings.sign_ins_per_hour,
+            Volume.LETTER_CODES: settings.letter_codes_per_hour,
+            Volume.SENDS: settings.sends_per_hour,
+        }
+        self._memory = _Memory()
+        self._shared = _Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None
 
-    def __init__(self, settings: Settings) -> None:
-        url = settings.redis_url.get_secret_value() if settings.redis_url else "memory://"
-        self._limiter = SlidingWindowCounterRateLimiter(storage_from_string(url))
+    def spend(self, volume: Volume, network: str) -> datetime | None:
+        """Count one event of a network; or, when it has had its share, the moment at which the next may come."""
+        now = self._clock.now()
+        key = f"connect:volume:{volume}:{self._vault.mac('volume', network)}"  # addresses are personal data
+        moment, step = int(now.timestamp() * 1_000_000), max(1, SPAN_US // self._per_hour[volume])
+        wait = self._shared.spend(key, moment, step) if self._shared else 0
+        wait = wait or self._memory.spend(key, moment, step)
+        return now + timedelta(microseconds=wait) if wait else None
 
-    def allow(self, bucket: str, subject: str, *, limit: int, per: timedelta) -> bool:
-        """Count one event; False when more than `limit` came within `per`. An outage of the store raises: closed."""
-        return self._limiter.hit(RateLimitItemPerSecond(limit, int(per.total_seconds()), bucket), subject)
+
+class _Memory:
+    """The buckets of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._empty_at: dict[str, int] = {}
+
+    def spend(self, key: str, now: int, step: int) -> int:
+        with self._lock:
+            empty = max(self._empty_at.get(key, 0), now) + step
+            if empty - now > SPAN_US:
+                return empty - now - SPAN_US
+            if len(self._empty_at) >= MOST_SUBJECTS:
+                self._forget(now)
+            self._empty_at[key] = empty
+            return 0
+
+    def _forget(self, now: int) -> None:
+        fullest = sorted(self._empty_at.items(), key=lambda item: item[1])[MOST_SUBJECTS // 10 :]
+        self._empty_at = {key: empty for key, empty in fullest if empty > now}
+
+
+class _Shared:
+    """The buckets in Redis. While it does not answer, one request a second finds out whether it does again."""
+
+    def __init__(self, url: str) -> None:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=ANSWERS_WITHIN_S,
+            socket_connect_timeout=ANSWERS_WITHIN_S,
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),  # a connection that was cut
+        )
+        self._script: Callable[..., int] = client.register_script(SCRIPT)
+        self._lock = threading.Lock()
+        self._is_lost = False
+        self._ask_at = 0.0
+
+    def spend(self, key: str, now: int, step: int) -> int:
+        """How long to wait; 0 when it was counted, or when Redis does not say."""
+        if not self._is_asked():
+            return 0
+        try:
+            wait = int(self._script(keys=[key], args=[now, step, SPAN_US]))
+        except redis.RedisError as error:
+            self._lose(error)
+            return 0
+        if self._is_lost:
+            self._is_lost = False
+            log.info("redis_back")
+        return wait
+
+    def _is_asked(self) -> bool:
+        with self._lock:
+            if self._is_lost and time.monotonic() < self._ask_at:
+                return False
+            self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
+            return True
+
+    def _lose(self, error: redis.RedisError) -> None:
+        with self._lock:
+            is_first, self._is_lost = not self._is_lost, True
+            self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
+        if is_first:
+            log.warning("redis_lost", error=type(error).__name__, counting="in this process")

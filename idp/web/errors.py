@@ -106,7 +106,8 @@ def _retry_words(key: str, error: HTTPException) -> str | None:
     seconds = getattr(error, "retry_after", None)
     if not isinstance(seconds, int):
         return None
-    return text(f"{key}.text", time=format_time(services().clock.now() + timedelta(seconds=seconds)))
+    told = services().clock.now() + timedelta(seconds=seconds + 59)  # in whole minutes, and never too early
+    return text(f"{key}.text", time=format_time(told))
 
 
 def install(app: Flask) -> None:

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import ipaddress
+from math import ceil
 
+import structlog
 from flask import request
+from werkzeug.exceptions import TooManyRequests
+
+from idp.services.bundle import services
+from idp.services.throttle import Volume
 
 BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("FxiOS", "Firefox"),
             ("Firefox", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"))  # fmt: skip
 SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"),
            ("Mac OS", "Mac"), ("CrOS", "Chromebook"), ("Linux", "Linux"))  # fmt: skip
+
+log = structlog.get_logger(__name__)
+
+
+def limit(volume: Volume) -> None:
+    """Count one event of the client's network. Beyond its share the answer is 429, with the time it works again."""
+    open_at = services().throttle.spend(volume, client_network())
+    if open_at is not None:
+        log.warning("volume_refused", volume=volume.value)
+        raise TooManyRequests(retry_after=ceil((open_at - services().clock.now()).total_seconds()))
 
 
 def client_network() -> str:
