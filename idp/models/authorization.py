@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
+# A foreign key takes its type from the key it points to, so those tables must be known before a statement is built.
+from idp.models import account, portal, session  # noqa: F401
 from idp.models.base import Base
 
 

@@ -78,7 +78,7 @@ class Worker:
 
     def run_once(self) -> int:
         """Deliver what is due now; returns how many messages were settled or put off."""
-        return sum(self._run(channel) for channel in CHANNELS) + LogoutCourier(self._app).run_once()
+        return sum(self._run(channel) for channel in CHANNELS)
 
     def _repeat(self, channel: str, stop: threading.Event) -> None:
         while not stop.is_set():

@@ -21,7 +21,7 @@ from idp.models.portal import Portal
 from idp.services import schema
 from idp.services.assembly import build_services
 from idp.services.bundle import Services
-from idp.services.delivery import Worker
+from idp.services.logout_delivery import LogoutCourier
 from idp.settings import Settings
 from keys.master import new_master_key
 from tests.support.authority import Authority
@@ -118,7 +118,7 @@ class Provider:
         self.authority = Authority(folder)
         self.clock = JumpClock()
         self.portal_side = CallbackServer()
-        self.portal_side.start(self.authority.issue(PORTAL_HOST).server_context())
+        self.portal_side.start(self.authority.issue(PORTAL_HOST, "localhost").server_context())
         made = self.authority.issue(PROVIDER_HOST)
         self._server = make_server(
             "127.0.0.1", 0, lambda *_: iter(()), threaded=True, ssl_context=made.server_context()
@@ -145,6 +145,8 @@ class Provider:
             "CONNECT_ARGON2_MEMORY_KIB": "8",
             "CONNECT_ARGON2_PASSES": "1",
             "CONNECT_EMBEDDED_WORKER": "false",
+            "CONNECT_PORTALS_INSIDE": "localhost",
+            "CONNECT_PORTALS_CA_FILE": str(self.authority.file),
         }
 
     def _fill(self) -> None:
@@ -199,8 +201,8 @@ class Provider:
         db.session.commit()
 
     def deliver(self) -> None:
-        """What the worker does every half second."""
-        Worker(self.app).run_once()
+        """What the worker does with logout notices several times a second."""
+        LogoutCourier(self.app).run_once()
 
     def one_time_code(self) -> str:
         """The app's code of a time step that was not used yet."""

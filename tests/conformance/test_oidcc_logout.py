@@ -131,7 +131,7 @@ def test_oidcc_rp_initiated_logout_no_post_logout_redirect_uri(suite: Suite, cli
 def told(provider: Provider) -> Client:
     """A portal that is told of every logout behind the browser's back."""
     client_id, secret = provider.add_portal(
-        "told", require_pkce=False, backchannel_logout_uri=f"{provider.portal_origin}/backchannel",
+        "told", require_pkce=False, backchannel_logout_uri=f"https://localhost:{provider.portal_side.port}/backchannel",
         backchannel_logout_session_required=True,
     )  # fmt: skip
     return Client(client_id, secret, f"{provider.portal_origin}/callback")
