@@ -30,7 +30,7 @@ KNOWN = {
 }  # fmt: skip
 FLAGS = re.compile(r".*_supported$|^require_.*|^tls_client_certificate_bound_access_tokens$")
 LISTS = re.compile(
-    r".*(_values|_types|_modes|_methods|scopes|claims|locales|frameworks|evidence|documents|records)_supported$"
+    r"(?!verified_claims_supported).*(_values|_types|_modes|_methods|scopes|claims|locales|frameworks|evidence|documents|records)_supported$"
 )
 SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")

@@ -19,11 +19,27 @@ from tests.support.person import ISSUER, Person
 # Views that other origins may post to; each proves its caller by itself, or changes nothing.
 MAY_BE_POSTED_FROM_ELSEWHERE = {
     "idp.endpoints.authorize.authorize_by_post",
+    "idp.endpoints.device_authorization.device_authorization",
     "idp.endpoints.end_session.logout_by_post",
+    "idp.endpoints.introspection.introspect",
+    "idp.endpoints.pushed_authorization.push",
+    "idp.endpoints.registration.register",
+    "idp.endpoints.registration.replace",
+    "idp.endpoints.registration.withdraw",
+    "idp.endpoints.revocation.revoke",
     "idp.endpoints.token.token",
     "idp.endpoints.userinfo.userinfo",
 }
-BLIND_TO_COOKIES = {"discovery", "token", "userinfo"}
+BLIND_TO_COOKIES = {
+    "device_authorization",
+    "discovery",
+    "introspection",
+    "pushed_authorization",
+    "registration",
+    "revocation",
+    "token",
+    "userinfo",
+}
 SAMPLES = {"slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v"}
 AUTOMATIC = {"HEAD", "OPTIONS"}
 
@@ -84,7 +100,7 @@ def test_every_route_takes_the_methods_it_declares_and_no_other(web: Flask, port
     by_address: dict[str, set[str]] = {}
     for rule in web.url_map.iter_rules():
         declared = (rule.methods or set()) - AUTOMATIC
-        assert declared in ({"GET"}, {"POST"}, {"GET", "POST"}), f"{rule.rule} declares {declared}"
+        assert declared in ({"GET"}, {"POST"}, {"GET", "POST"}, {"PUT"}, {"DELETE"}), f"{rule.rule} declares {declared}"
         by_address.setdefault(rule.rule, set()).update(declared)
     both = {address for address, methods in by_address.items() if methods == {"GET", "POST"}}
     assert "/token" not in both
@@ -103,5 +119,6 @@ def test_every_interaction_has_a_journey_that_begins_where_it_says(web: Flask, p
     for interaction in Interaction:
         browser = Person(web)
         browser.open(f"/cpx/{interaction.path}")
-        assert browser.page.status_code == 200
-        assert browser.title
+        if interaction is not Interaction.CONSENT:  # without a request there is nothing to consent to
+            assert browser.page.status_code == 200
+            assert browser.title

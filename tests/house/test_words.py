@@ -55,7 +55,7 @@ def test_every_long_page_stands_in_every_language() -> None:
 
 def test_the_code_names_texts_that_exist() -> None:
     known = {key.split(".")[0] for key in TEXTS.keys()}  # noqa: SIM118 - not a mapping
-    pages = {key.rpartition(".")[0] for key in TEXTS.keys() if key.startswith("x.")}  # noqa: SIM118
+    pages = {key.rpartition(".")[0] for key in TEXTS.keys() if key.startswith(("x.", "dev."))}  # noqa: SIM118
     named = {
         (name, key)
         for name, content in files()

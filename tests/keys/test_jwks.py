@@ -23,7 +23,7 @@ def number(value: int) -> str:
 
 
 def test_each_kind_verifies_its_own_algorithms_and_keeps_public_members_only() -> None:
-    for key, algorithms in ((RSA, ("RS256", "PS256")), (EC, ("ES256",)), (OKP, ("EdDSA", "Ed25519"))):
+    for key, algorithms in ((RSA, ("RS256", "PS256")), (EC, ("ES256",)), (OKP, ("EdDSA",))):
         (kept,) = judged({"keys": [{**key, "kid": "k", "use": "sig", "extra": {"deep": [1]}, "iat": 5}], "more": 1})
         assert kept == {**key, "kid": "k", "use": "sig"}
         assert algorithms_of(kept) == algorithms

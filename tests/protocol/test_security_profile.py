@@ -15,7 +15,10 @@ from tests.support.signing_party import SigningParty, push, pushed
 
 
 @pytest.fixture
-def fapi2(portal: Portal) -> Portal:
+def fapi2(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    """The profile's rules for requests alone: its rule for client authentication has tests of its own."""
+    methods = (*security_profile.FAPI2_METHODS, portal.token_endpoint_auth_method)
+    monkeypatch.setattr(security_profile, "FAPI2_METHODS", methods)
     row = db.session.get_one(Portal, portal.id)
     row.security_profile, row.require_pkce, row.require_par = "fapi2", False, False
     db.session.commit()

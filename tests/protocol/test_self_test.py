@@ -63,7 +63,7 @@ def test_the_address_opens_for_a_day_and_for_its_portal_alone(
     for wrong in (
         f"fon.{second}.{signature}", f"{slug}.{int(second) + 1}.{signature}", f"{slug}.{second}.{signature[:-1]}",
         f"{slug}.{second}.", f"{slug}.x.{signature}", f"{slug}.{'9' * 30}.{signature}", "x", "..", f"nobody.{second}.x",
-        f"{slug}.{second}.\u00e9", "%00.1.x",
+        f"{slug}.{second}.\u00e9",
     ):  # fmt: skip
         assert client.get(f"/selftest/{wrong}", base_url=ISSUER).status_code == 404, wrong
     clock.advance(timedelta(hours=24))
@@ -285,7 +285,7 @@ def test_advice_on_client_assertions(portal: Portal, clock: FrozenClock) -> None
     for expires in (None, "soon", True):
         assert judge(exp=expires) == ["exp of the assertion is missing or no number"]
     assert judge(exp=now) == ["the assertion has expired"]
-    assert judge(exp=now + 3600) == ["the assertion lives too long"]
+    assert judge(exp=now + 7200) == ["the assertion lives too long"]
     assert judge(jti=None) == ["jti of the assertion is missing"]
     assert findings(portal, "/introspect", clock, {"client_assertion": "x"}) == ["client_assertion is no signed token"]
     portal.assertion_audience, portal.token_endpoint_auth_signing_alg = "token_endpoint", "RS256"
