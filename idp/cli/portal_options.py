@@ -80,7 +80,7 @@ def given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         fail(f"{path} is no JSON")
     if not isinstance(found, dict):
         fail(f"{path} is no JSON object")

@@ -42,9 +42,7 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         found: LiveToken | None = self.request.bundle.access_tokens.find(secret)
         # RFC 8693 §2.2.2: a subject token that is not acceptable is answered with invalid_request.
         if found is None or found.portal.id != client.portal.id or found.grant is None:
-            raise ProtocolError(
-                "invalid_request", "subject_token is not a live access token of a person at this client"
-            )
+            raise ProtocolError("invalid_request", "subject_token is not a live access token of this client")
         if found.facts.actor is not None or not is_held(found.facts.confirmation, self.request.holder):
             raise ProtocolError("invalid_request", "subject_token was exchanged already or is bound to another key")
         return found

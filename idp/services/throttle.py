@@ -131,4 +131,4 @@ class _Shared:
             is_first, self._is_lost = not self._is_lost, True
             self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
         if is_first:
-            log.warning("redis_lost", error=type(error).__name__, counting="in this process")
+            log.warning("redis_lost", error=type(error).__name__, state="counted in this process")

@@ -103,8 +103,9 @@ def test_every_mistake_is_told_at_once_and_nothing_is_stored(connect: Connect, t
     for field in ("slug", "short_name", "phone", "email", "home_url", "redirect_uris.0", "factors.0", "code_life_days"):
         assert f"\n{field}: " in f"\n{told}", field
     missing = connect.refuses("portal", "add", "--slug", "cpx")
-    for field in ("names", "short_name", "phone", "email", "home_url", "redirect_uris"):
+    for field in ("names", "short_name", "phone", "email", "home_url"):
         assert f"{field}: Field required" in missing
+    assert "redirect_uris: at least one is needed" in missing
     assert "French name" in connect.refuses("portal", "add", *CPX[:2], *CPX[4:])
     assert connect("portal", "list") == ""
     assert "connect portal add" in connect.noted
