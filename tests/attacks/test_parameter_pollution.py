@@ -61,8 +61,9 @@ def test_floods_are_refused_in_a_tenth_of_a_second(web: Flask, rp: RelyingParty,
     ]  # fmt: skip
     person.open(rp.request())
     for flood in floods:
+        address = rp.request(**flood)
         began = time.thread_time()
-        response = person.client.get(rp.request(**flood), base_url=ISSUER)
+        response = person.client.get(address, base_url=ISSUER)
         spent = time.thread_time() - began
         assert response.status_code < 500, list(flood)[:3]
         assert spent < 0.1, (list(flood)[:3], spent)  # of this thread alone, so a busy machine does not count

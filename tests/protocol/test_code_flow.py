@@ -167,6 +167,21 @@ def test_an_id_token_hint_for_somebody_else_asks_for_a_sign_in(
     assert answer_of(other.address)["error"] == "login_required"
 
 
+def test_an_id_token_of_another_portal_is_no_hint(
+    web: Flask, rp: RelyingParty, person: Person, services: Services
+) -> None:
+    other = add_portal("fon", client_secret_hash=services.vault.mac("client-secret", PORTAL_SECRET))
+    link(services, other)
+    second = RelyingParty(web, other.client_id, other.redirect_uris[0], PORTAL_SECRET)
+    person.open(second.request())
+    hint = second.redeem(answer_of(person.address)["code"]).get_json()["id_token"]
+    person.open(rp.request(prompt="none", id_token_hint=hint))
+    answer = answer_of(person.address)
+    assert (answer["error"], answer["error_description"]) == (
+        "invalid_request", "id_token_hint was issued to another client",
+    )  # fmt: skip
+
+
 def test_a_post_to_the_authorization_endpoint_works_like_a_get(rp: RelyingParty, person: Person) -> None:
     parameters = answer_of(rp.request())
     response = person.client.post(

@@ -229,6 +229,15 @@ def test_a_claim_that_a_wanted_scope_gives_is_no_item_of_its_own() -> None:
     assert [item.key for item in consent.items(request)] == ["scope.openid", "scope.email", "scope.phone"]
 
 
+def test_a_scope_left_out_takes_its_named_claims_along(rp: RelyingParty, third_party: Portal, person: Person) -> None:
+    claims = json.dumps({"id_token": {"email": None, "locale": None}})
+    person.open(rp.request(scope="openid email profile", claims=claims))
+    answer(person, "allow", without=("scope.email",))
+    in_token = rp.claims(tokens_of(rp, person)["id_token"])
+    assert "email" not in in_token
+    assert in_token["locale"] == "fr"
+
+
 def test_another_persons_answer_is_not_mine(
     web: Flask, rp: RelyingParty, third_party: Portal, person: Person, services: Services, clock: FrozenClock
 ) -> None:

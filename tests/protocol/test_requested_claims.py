@@ -127,6 +127,15 @@ def test_nothing_is_kept_of_nothing(portal: Portal) -> None:
         assert requested_claims.read(text, portal) is None
 
 
+def test_what_a_portal_may_never_learn_is_not_kept_on_its_grant(portal: Portal) -> None:
+    verified = '{"verification": {"time": null}, "claims": {"birthdate": null}}'
+    text = '{"userinfo": {"insured_number": null, "verified_claims": ' + verified + "}}"
+    portal.scopes = ["openid"]
+    assert requested_claims.read(text, portal) is None
+    portal.scopes, portal.verified_claims = ["openid", "insurance"], True
+    assert set((requested_claims.read(text, portal) or {})["userinfo"]) == {"insured_number", "verified_claims"}
+
+
 def test_every_claim_has_the_scope_that_gives_it(rp: RelyingParty, person: Person, portal: Portal) -> None:
     person.open(rp.request(scope=" ".join(("openid", *OF_SCOPE))))
     tokens = rp.redeem(answer_of(person.address)["code"]).get_json()
