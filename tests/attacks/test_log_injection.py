@@ -50,6 +50,7 @@ def attack(issuer: str, value: str) -> None:
     person = RemotePerson(issuer)
     person.open("/cpx/login")
     person.submit(email=value, password=value)
+    person.open("/cpx/login")  # a NUL was answered with a page of its own
     person.submit(email=f"helene{value}@example.ch", password=value, nonce=value, csrf_token=value)
     for path in (f"/{quote(value)}", f"/cpx/login?f={quote(value)}", f"/authorize?client_id={quote(value)}"):
         person.open(path)

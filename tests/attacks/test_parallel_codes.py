@@ -51,7 +51,7 @@ def show_assertion_id(app: Flask, jti: str, _: int) -> bool:
 def redeem_letter_code(app: Flask, shown: tuple[UUID, UUID], _: int) -> bool:
     bundle: Services = app.extensions["connect"]
     with app.app_context():
-        is_redeemed = bundle.registration_codes.redeem(*shown)
+        is_redeemed = bundle.registration_codes.redeem(*shown, None)
         db.session.commit()
         return is_redeemed
 

@@ -217,14 +217,14 @@ def test_a_code_is_redeemed_by_the_run_that_holds_it_and_once_of_64_times(
     assert row is not None
     assert services.registration_codes.reserve(row, holder)
     db.session.commit()
-    assert not services.registration_codes.redeem(code_id, other)
+    assert not services.registration_codes.redeem(code_id, other, None)
     db.session.remove()
     barrier = Barrier(64)
 
     def redeem(_: int) -> bool:
         with app.app_context():
             barrier.wait()
-            done = services.registration_codes.redeem(code_id, holder)
+            done = services.registration_codes.redeem(code_id, holder, None)
             db.session.commit()
             return done
 

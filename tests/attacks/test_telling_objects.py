@@ -131,9 +131,10 @@ def by_app(web: Flask, services: Services, portal: Portal, canaries: Canaries) -
     person.open("/account")
     assert "second@oberhorn.example.ch" in person.text
     add_person(portal, external_id="P-3")
-    (issued,) = services.letters.issue(portal, services.letters.uninvited(portal))
-    canaries.seed("letter code", issued.code)
-    services.letters.render([issued])
+    (letter_made,) = services.letters.compose(portal, services.letters.uninvited(portal))
+    canaries.seed("letter code", letter_made.code)
+    services.letters.render([letter_made])
+    services.letters.issue([letter_made])
     db.session.commit()
 
 

@@ -185,7 +185,8 @@ class Browser(RemotePerson):
         for token in re.findall(r'name="csrf_token" value="([^"]+)"', self.text):
             self._world.canaries.seed("CSRF token", token)
         for cookie in self.http.cookies:
-            if cookie.name != "connect_lang" and cookie.value:
+            is_choice = cookie.name.endswith(("_lang", "_portal"))  # a language and a slug are no secrets
+            if not is_choice and cookie.value:
                 self._world.canaries.seed(f"cookie {cookie.name}", cookie.value)
 
 
