@@ -72,8 +72,11 @@ def given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any
             said[name] = list(value) if isinstance(value, tuple) else value
     for name in IN_LANGUAGES:
         texts = {language: text for language in LANGUAGES if (text := options.get(f"{name}_{language}"))}
+        before = said.get(name, {})
+        if texts and not isinstance(before, dict):
+            fail(f"{name}: must be an object with the keys fr, de, it, en")
         if texts:
-            said[name] = {**(getattr(known, name) if known else {}), **said.get(name, {}), **texts}
+            said[name] = {**(getattr(known, name) if known else {}), **before, **texts}
     return said
 
 

@@ -17,7 +17,7 @@ REALM = "connect"
 ALGS = " ".join(dpop.ALGORITHMS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Presented:
     """The one token of a request, and the scheme it came by, in lower case."""
 

@@ -32,7 +32,7 @@ class Callback:
     state: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answer:
     """Where the browser goes; `form` is what a page posts there, None when the address carries everything."""
 

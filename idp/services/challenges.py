@@ -64,7 +64,7 @@ class Stopped:
     """Nothing was sent: this portal sends no SMS for now."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Errand:
     """What is to be sent, in which run. `letter` is the insured person where the address is not proved yet."""
 

@@ -26,7 +26,7 @@ SERVER = ("_granian", "granian.access")  # its lines become ours
 IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule"})
 FIELDS = IDS | {
     "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "state", "tries",
-    "portal", "alg",
+    "portal", "alg", "volume",
 }  # fmt: skip
 SHAPES = re.compile(
     r"[^\s\"'<>@]+@[^\s\"'<>@]+"  # e-mail addresses

@@ -124,7 +124,8 @@ def test_the_session_redeems_refreshes_and_learns_of_the_end(
     with pytest.raises(OAuthError, match="invalid_grant"):  # a rotated token that comes back ends the whole grant
         session.oauth.refresh_token(refresh_token=first["refresh_token"])
     answer = session.userinfo()
-    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (
+    said = (answer.status_code, answer.headers["WWW-Authenticate"])
+    assert said == (
         401,
         'Bearer realm="connect", error="invalid_token"',
     )
