@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -49,11 +50,15 @@ HOSTILE = [
     "https://cpx.example.ch/callback%5c", "https://cpx.example.ch/callback%252e", "https://evil.example/callback",
     "https://example.ch/callback", "https://x.cpx.example.ch/callback", "https://cpx.example.ch..evil.example/callback",
     "https://cpx.example.ch%E3%80%82evil.example/callback", "https://cpx.example.ch%00.evil.example/callback",
+    "https://[fe80::1%25eth0]/callback", "https://[::1", "https://cpx.example.ch]/callback", "https://0/callback",
+    "https://cpx.example.ch\uff0fcallback", "https://cpx.example.ch\uff20evil.example/callback",
+    "////evil.example/callback",
+    "https:\\\\cpx.example.ch\\callback", "//cpx.example.ch/callback", "/callback", "?x=https://evil.example",
 ]  # fmt: skip
 
 
 def test_the_corpus_is_as_large_as_promised() -> None:
-    assert len(set(HOSTILE)) >= 110
+    assert len(set(HOSTILE)) >= 120
     assert GOOD not in HOSTILE
 
 
@@ -84,6 +89,41 @@ def test_logout_goes_to_registered_addresses_only(rp: RelyingParty, person: Pers
         response = person.client.get("/logout", query_string=query, base_url=ISSUER)
         assert response.status_code == (400 if "\0" in hostile else 200), hostile
         assert "Location" not in response.headers, hostile
+
+
+def test_a_change_of_language_stays_on_our_own_host(person: Person) -> None:
+    """The path itself is hostile: what stands there must not become the host of a Location or of a link."""
+    paths = [
+        "/\\evil.example/login", "/%5Cevil.example/login", "/%5c%5cevil.example/login", "//evil.example/login",
+        "/%2Fevil.example/login", "/%2f%2fevil.example/login", "///evil.example/login", "/.evil.example/login",
+        "/@evil.example/login", "/%09/evil.example/login", "/%0d%0aLocation:%20https:%2f%2fevil.example/login",
+        "/https:%2f%2fevil.example/login", "/evil.example%2f..%2f/login", "/%E3%80%82evil.example/login",
+        "/cpx/login;@evil.example", "/..%2f..%2fevil.example/login", "/%00evil.example/login", "/;/evil.example/login",
+    ]  # fmt: skip
+    for path in paths:
+        for language in ("de", "//evil.example", "de\r\nX: y"):
+            response = person.client.get(path, query_string={"lang": language}, base_url=ISSUER)
+            location = response.headers.get("Location", "/")
+            assert location.startswith("/"), path
+            assert location[1:2] not in {"/", "\\"}, path
+            assert response.status_code < 500, path
+            for link in re.findall(r'href="([^"]*)"', response.text):
+                assert not link.startswith(("//", "/\\")), (path, link)
+                if "evil" in link:
+                    assert re.match(r"/[^/\\]", link), (path, link)
+
+
+@pytest.mark.parametrize(
+    "name", ["for", "then", "from", "next", "portal", "q", "c", "f", "lang", "resume", "return_to"]
+)
+def test_no_parameter_of_our_pages_names_where_to_go(person: Person, name: str) -> None:
+    for path in ("/", "/cpx/login", "/cpx/register/code", "/cpx/link/code", "/cpx/r", "/account", "/logout"):
+        for hostile in HOSTILE[:: 1 if name in {"for", "then", "next", "portal"} else 6]:
+            text = hostile.encode("utf-8", "replace").decode()
+            response = person.client.get(path, query_string={name: text}, base_url=ISSUER)
+            assert response.status_code < 500, (path, name, hostile)
+            location = response.headers.get("Location", "/")
+            assert is_ours(location) or location == "https://cpx.example.ch/", (path, name, hostile)
 
 
 def test_choices_on_our_pages_lead_to_our_pages(person: Person) -> None:
