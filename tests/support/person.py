@@ -99,7 +99,8 @@ def newest_message(channel: str, to: str | None = None) -> str:
         select(OutboxMessage).where(OutboxMessage.channel == channel).order_by(OutboxMessage.id.desc())
     )
     contents = (services().outbox.open(row) for row in rows)
-    content = next(one for one in contents if to in {None, one.to})
+    content = next((one for one in contents if to in {None, one.to}), None)
+    assert content is not None
     return f"{content.subject}\n{content.text}"
 
 
