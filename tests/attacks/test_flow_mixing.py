@@ -217,7 +217,7 @@ def run(machine: type[Mixing], runs: int, steps: int, *phases: Phase) -> None:
 
 
 def test_no_mixture_of_walks_signs_anybody_in_without_both_factors(mixing: type[Mixing]) -> None:
-    run(mixing, 40, 30, Phase.generate)  # a failure is shown as it was found; the full run shortens it
+    run(mixing, 12, 25, Phase.generate)  # a failure is shown as it was found; the full run shortens it
 
 
 @pytest.mark.long
