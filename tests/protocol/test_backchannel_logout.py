@@ -329,7 +329,7 @@ def test_a_portal_that_hangs_holds_up_no_other(
     at_work: None,
 ) -> None:  # fmt: skip
     hanging = threading.Event()
-    server.pages["/hang"] = Page(b"x", trickle=lambda: bool(hanging.wait(6)) and None)
+    server.pages["/hang"] = Page(b"x", trickle=lambda: bool(hanging.wait(20)) and None)
     slow = other_portal(web, services, "slo", backchannel_logout_uri=server.url("/hang"))
     enter(slow, person)
     enter(rp, person)
@@ -338,7 +338,7 @@ def test_a_portal_that_hangs_holds_up_no_other(
     person.submit(extent="all")
     spent = time.monotonic() - begun
     hanging.set()
-    assert spent < 4
+    assert spent < 18  # before the slow portal lets go
     assert person.title == "Votre session est fermée."
     assert "Caisse SLO n’a pas répondu. Fermez votre navigateur pour terminer." in person.text
     assert "Caisse CPX" in person.text
