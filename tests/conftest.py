@@ -6,6 +6,7 @@ A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreS
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import structlog
 from flask import Flask
+from playwright.sync_api import Browser, sync_playwright
 
 from idp.clock import FrozenClock
 from idp.models.base import db
@@ -82,6 +84,18 @@ def instances() -> Iterator[Instances]:
     both = Instances()
     yield both
     both.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for all tests of a worker, whose driver allows no second one; *.connect.test is this machine."""
+    program = shutil.which("chromium")
+    assert program, "the tests in a browser need Debian's package chromium"
+    options = ["--no-sandbox", "--host-resolver-rules=MAP *.connect.test 127.0.0.1"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=options)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

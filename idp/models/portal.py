@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db
@@ -96,13 +96,21 @@ class Portal(Base):
 
 def find_portal(slug: str) -> Portal | None:
     """The enabled portal of this slug."""
-    portal = db.session.scalar(select(Portal).where(Portal.slug == slug)) if slug else None
-    return None if portal is None or portal.is_disabled else portal
+    return _enabled(Portal.slug == slug) if _may_name(slug) else None
 
 
 def find_client(client_id: str) -> Portal | None:
     """The enabled portal of this client id."""
-    portal = db.session.scalar(select(Portal).where(Portal.client_id == client_id)) if client_id else None
+    return _enabled(Portal.client_id == client_id) if _may_name(client_id) else None
+
+
+def _may_name(text: str) -> bool:
+    """Anybody sends names, also out of JSON and of percent signs; no database takes NUL or half a surrogate pair."""
+    return text.isascii() and text.isprintable()
+
+
+def _enabled(where: ColumnElement[bool]) -> Portal | None:
+    portal = db.session.scalar(select(Portal).where(where))
     return None if portal is None or portal.is_disabled else portal
 
 

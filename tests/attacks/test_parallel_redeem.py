@@ -14,11 +14,12 @@ from idp.models.authorization import AccessToken, AuthorizationCode, Grant, Refr
 from idp.models.base import Base, db
 from idp.models.portal import Portal
 from idp.models.session import Session
-from idp.protocol.authorization import AuthorizationRequest, grant_code
+from idp.protocol.authorization import AuthorizationRequest
+from idp.protocol.authorization_code import grant_code
 from idp.services.bundle import Services
 from tests.support.instances import Instances
 from tests.support.person import Person
-from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of, challenge
+from tests.support.relying_party import PORTAL_SECRET, RelyingParty, challenge
 
 REDIRECT = "https://cpx.example.ch/callback"
 ONE_OF_64 = {200: 1, 400: 63}
@@ -38,7 +39,7 @@ def codes(services: Services, portal: Portal, count: int) -> list[str]:
     wanted = AuthorizationRequest(
         redirect_uri=REDIRECT, scope="openid offline_access", asked_at=services.clock.now(), code_challenge=challenge()
     )
-    made = [answer_of(grant_code(services, portal, wanted, session))["code"] for _ in range(count)]
+    made = [grant_code(services, portal, wanted, session) for _ in range(count)]
     db.session.commit()
     return made
 

@@ -5,7 +5,6 @@ Whatever a test does, its pages may raise no script error, break no content secu
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from idp.clock import FrozenClock
@@ -47,16 +46,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 FAILED = pytest.StashKey[bool]()
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "the tests of the pages need Debian's package chromium"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="package")

@@ -1,12 +1,11 @@
-"""One provider and one Chromium for all modules of a worker; a fresh browser and clients for each module."""
+"""One provider for all modules of a worker; a fresh browser and clients for each module."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.conformance.provider import Provider
 from tests.conformance.suite import Client, Suite
@@ -17,18 +16,6 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     made = Provider(tmp_path_factory.mktemp("provider"))
     yield made
     made.stop()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    found = shutil.which("chromium")
-    assert found, "the conformance modules need Debian's chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--host-resolver-rules=MAP *.connect.test 127.0.0.1"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, redirect, request
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
@@ -74,16 +73,6 @@ def portal_site(received: list[dict[str, str]]) -> Iterator[None]:
 def site(app: Flask, services: Services, signing_keys: None, portal_site: None) -> Iterator[Portal]:
     row = add_portal(redirect_uris=[f"{PORTAL}/callback"], home_url=HOME, consent=True, publisher="Muster AG")
     yield from (row for _ in served(create_app(services=services), OURS))
-
-
-@pytest.fixture
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "this test needs Debian's package chromium"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[True, False], ids=["javascript", "no javascript"])
