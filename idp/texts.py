@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 
 from babel.messages.pofile import read_po
 
@@ -31,9 +33,10 @@ class Texts:
     catalogues: Mapping[str, Mapping[str, str]]
 
     @classmethod
+    @cache
     def load(cls) -> Texts:
-        """Read the four catalogues."""
-        return cls({language: _read(language) for language in LANGUAGES})
+        """Read the four catalogues, once in a process."""
+        return cls({language: MappingProxyType(_read(language)) for language in LANGUAGES})
 
     def get(self, language: str, key: str, **values: object) -> str:
         """The text with its placeholders filled in literally: a value is data, never a template. Raises KeyError."""

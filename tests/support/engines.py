@@ -48,8 +48,7 @@ def postgresql_database(run: Path) -> str:
             return url
         server.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
     with psycopg.connect(host=str(host), user="connect", dbname=name) as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(str(delete(table)))
+        connection.execute(";".join(str(delete(table)) for table in reversed(Base.metadata.sorted_tables)).encode())
     return url
 
 
