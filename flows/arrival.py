@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from flows import run as runs
 from flows.context import Context
 from flows.finish import entry, onward
-from flows.journeys import LINK, LOGIN, REGISTRATION, Journey
+from flows.journeys import LINK, LOGIN, Journey
 from idp.clock import swiss
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
@@ -134,8 +134,8 @@ def context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Cont
 
 def _finished(journey: Journey, ctx: Context) -> Response:
     """A finished journey answers every later click the same way, and never with an error."""
-    if journey is REGISTRATION:
-        return see(ctx.link("register/done"))
+    if journey.done_path:
+        return see(ctx.link(journey.done_path))
     return _already(journey, ctx) if ctx.session is not None else see(f"/{ctx.portal.slug}/login")
 
 

@@ -20,7 +20,7 @@ from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.protocol import consent
 from idp.protocol import pending as requests
-from idp.services.attempts import LETTER_CODE
+from idp.services.attempts import LETTER_CODE, PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.web.session import current_session, set_session
@@ -130,6 +130,23 @@ def finish_registration(ctx: Context) -> Ending:
         values={"email": account.email, "url": bundle.settings.issuer},
     )
     return ctx.link("register/done")
+
+
+def finish_reset(ctx: Context) -> Ending:
+    """Set the new password, end what others may have open, and sign the person in (security.md F-39 to F-41)."""
+    state, bundle = ctx.state, ctx.services
+    if not _consume(ctx):
+        db.session.rollback()
+        return None
+    account = load_account(state.account())
+    bundle.passwords.store(account.id, state.password_hash)
+    for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):
+        bundle.attempts.forgive(PASSWORD, subject)
+    bundle.sign_out.account(account.id)
+    bundle.audit.record(AuditTag.PASSWORD_RESET, account=account.id, portal=ctx.portal.id)
+    bundle.notices.tell("password", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
+    _open_session(ctx, account, state.method)
+    return ctx.link("reset/done")
 
 
 def finish_link(ctx: Context) -> Ending:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flows.context import Context, Step
 from flows.engine import Itinerary
-from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration
+from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration, finish_reset
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
 from flows.steps.consent import ConsentStep
@@ -18,7 +18,9 @@ from flows.steps.credentials import ChooseMethodStep, CredentialsStep
 from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
 from flows.steps.link import AccountStep, SecondItemStep
+from flows.steps.lock import RESET as RESET_PLACE
 from flows.steps.registration_code import RegistrationCodeStep
+from flows.steps.reset import NewPasswordStep, ResetCodeStep, ResetEmailStep
 from idp.settings import Settings
 
 
@@ -40,11 +42,26 @@ class Registration:
 @dataclass(frozen=True)
 class Login:
     account_id: str | None = None
+    proved_at: str | None = None  # when its password was right
     method: str | None = None
     factor_proved: bool | None = None
 
     def account(self) -> UUID:
         """The account whose password was right."""
+        return UUID(str(self.account_id))
+
+
+@dataclass(frozen=True, repr=False)
+class Reset:
+    email: str | None = None
+    account_id: str | None = None
+    proved_at: str | None = None  # when the code of its address was right
+    method: str | None = None
+    factor_proved: bool | None = None
+    password_hash: str | None = None
+
+    def account(self) -> UUID:
+        """The account whose address was proved."""
         return UUID(str(self.account_id))
 
 
@@ -72,6 +89,7 @@ class Journey:
     idle_for: Callable[[Settings], timedelta]
     finish: Callable[[Context], Ending]
     expired_key: str
+    done_path: str | None = None  # the page at its end, where it does not lead on by itself
 
     @property
     def first_path(self) -> str:
@@ -102,6 +120,7 @@ REGISTRATION = Journey(
     lambda settings: settings.registration_idle_for,
     finish_registration,
     "x.flow",
+    "register/done",
 )
 LOGIN = Journey(
     "login",
@@ -110,6 +129,32 @@ LOGIN = Journey(
     lambda settings: settings.login_idle_for,
     finish_login,
     "x.login",
+)
+RESET = Journey(
+    "reset",
+    Itinerary(
+        Reset(),
+        (
+            ResetEmailStep(),
+            ResetCodeStep(),
+            ChooseMethodStep(RESET_PLACE),
+            LoginSMSStep(RESET_PLACE),
+            LoginAppStep(RESET_PLACE),
+            NewPasswordStep(),
+        ),
+    ),
+    {
+        "reset_email": "reset",
+        "email_code": "reset/code",
+        "choose_method": "reset/methods",
+        "sms_code": "reset/factor",
+        "totp": "reset/factor",
+        "new_password": "reset/password",
+    },
+    lambda settings: settings.login_idle_for,
+    finish_reset,
+    "x.login",
+    "reset/done",
 )
 LINK = Journey(
     "link",
@@ -127,4 +172,4 @@ CONSENT = Journey(
     finish_consent,
     "x.login",
 )
-JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, LINK, CONSENT)}
+JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, CONSENT)}

@@ -16,7 +16,7 @@ from flows import run as runs
 from flows.arrival import see
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CONSENT, JOURNEYS, REGISTRATION, Journey
+from flows.journeys import CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -141,16 +141,34 @@ def letter_qr(slug: str) -> Response:
 
 
 @blueprint.get("/<slug>/register/done")
-def done(slug: str) -> Response:
-    """R7. Reload and Back are safe: it only reads."""
-    portal = _portal(slug)
-    run = runs.find(request.args.get("f", ""))
-    is_ours = run is not None and run.browser_hash == browser_hash() and run.portal_id == portal.id
-    if run is None or not is_ours or run.consumed_at is None or run.journey != REGISTRATION.name:
-        return see(f"/{portal.slug}/login")
-    ctx = arrival.context(REGISTRATION, run, portal, request.args["f"])
+def registration_done(slug: str) -> Response:
+    """R7."""
+    ctx = _finished(REGISTRATION, _portal(slug))
+    if ctx is None:
+        return see(f"/{slug}/login")
     view = DoneView(ctx.text("r7.body", email=ctx.state.email), ctx.text("r7.go"), onward(ctx))
-    return page("flows/done.html", Frame(ctx.text("r7.title"), portal=portal), view)
+    return page("flows/done.html", Frame(ctx.text("r7.title"), portal=ctx.portal), view)
+
+
+@blueprint.get("/<slug>/reset/done")
+def reset_done(slug: str) -> Response:
+    """The end of W4."""
+    ctx = _finished(RESET, _portal(slug))
+    if ctx is None or ctx.session is None:
+        return see(f"/{slug}/login")
+    view = DoneView(ctx.text("pr.done"), ctx.text("r7.go"), onward(ctx, ctx.session.account_id))
+    return page("flows/done.html", Frame(ctx.text("event.password"), portal=ctx.portal), view)
+
+
+def _finished(journey: Journey, portal: Portal) -> Context | None:
+    """The walk that this browser finished. Reload and Back are safe: it is only read."""
+    handle = request.args.get("f", "")
+    run = runs.find(handle)
+    if run is None or run.journey != journey.name or run.portal_id != portal.id:
+        return None
+    if run.browser_hash != browser_hash() or run.consumed_at is None:
+        return None
+    return arrival.context(journey, run, portal, handle)
 
 
 @blueprint.get("/<slug>/login/help")

@@ -110,6 +110,7 @@ class Settings(BaseModel):
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
 
     email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
+    reset_code_for: timedelta = Field(timedelta(minutes=10), description="life of a mailed code for a new password")
     sms_code_for: timedelta = Field(timedelta(minutes=10), description="life of a texted code")
     registration_idle_for: timedelta = Field(
         timedelta(hours=24), description="how long entries of a registration are kept"
@@ -172,9 +173,9 @@ class Settings(BaseModel):
         return tuple(place for part in value.split(",") if (place := part.strip().lower()))
 
     @field_validator(
-        "email_code_for", "sms_code_for", "registration_idle_for", "login_idle_for", "session_idle_for",
-        "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for", "id_token_for",
-        "refresh_idle_for", "refresh_absolute_for", "key_active_for", mode="before",
+        "email_code_for", "reset_code_for", "sms_code_for", "registration_idle_for", "login_idle_for",
+        "session_idle_for", "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for",
+        "id_token_for", "refresh_idle_for", "refresh_absolute_for", "key_active_for", mode="before",
     )  # fmt: skip
     @classmethod
     def _read_seconds(cls, value: object) -> object:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from flows.steps.details import switch_factor
-from flows.steps.lock import factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
 from idp.services.attempts import APP_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.totp import Judged
@@ -93,13 +93,16 @@ class LoginAppStep(Step):
     name = "totp"
     proves = frozenset({"factor_proved"})
 
+    def __init__(self, place: Place = SIGN_IN) -> None:
+        self._place, self.once_proved = place, place.after
+
     def applies(self, state: Any) -> bool:
         return bool(state.method == "app")
 
     def show(self, ctx: Context) -> Screen:
         has_more = len(ctx.services.accounts.factors(ctx.state.account()).names) > 1
-        view = AppView(other_url=ctx.link("login/methods") if has_more else "", lost_url=ctx.link("login/help"))
-        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=ctx.link("login"))
+        view = AppView(other_url=ctx.link(self._place.methods) if has_more else "", lost_url=ctx.link("login/help"))
+        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=ctx.link(self._place.first))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         code = digits_only(answer.get("otp", ""))
@@ -108,7 +111,7 @@ class LoginAppStep(Step):
         account_id, subject = ctx.state.account(), str(ctx.state.account_id)
         paid = ctx.services.attempts.pay(APP_CODE, subject)
         if isinstance(paid, Refused):
-            return factor_lock(ctx, "app") or retry(otp=ctx.wait(paid))
+            return factor_lock(ctx, self._place, "app") or retry(otp=ctx.wait(paid))
         judged = ctx.services.totp.verify(account_id, code)
         if judged.step is not None:
             ctx.services.attempts.forgive(APP_CODE, subject)
@@ -116,4 +119,4 @@ class LoginAppStep(Step):
         if paid.begins_lock:
             lock_begins(ctx, account_id)
         ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account_id, kind="app")
-        return factor_lock(ctx, "app") or retry(otp=_wrong(judged))
+        return factor_lock(ctx, self._place, "app") or retry(otp=_wrong(judged))

@@ -10,7 +10,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
 from flows.steps.details import switch_factor
-from flows.steps.lock import factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
 from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 from idp.services.challenges import Errand, Kind, Stopped, Verdict, Wait
@@ -118,7 +118,7 @@ class EmailCodeStep(SentCodeStep):
     def errand(self, ctx: Context) -> Errand:
         email, letter = ctx.state.email, UUID(ctx.state.person_id)
         exists = ctx.services.accounts.exists(email)
-        return Errand(Kind.EMAIL, email, ctx.run_id, ctx.portal, ctx.language, letter=letter, exists=exists)
+        return Errand(Kind.EMAIL, email, ctx.run_id, ctx.portal, ctx.language, letter=letter, is_void=exists)
 
     def show(self, ctx: Context) -> Screen:
         errand, has_failed = self.errand(ctx), ctx.services.outbox.has_failed(ctx.run_id, "mail")
@@ -174,6 +174,9 @@ class LoginSMSStep(SentCodeStep):
     name = "sms_code"
     proves = frozenset({"factor_proved"})
 
+    def __init__(self, place: Place = SIGN_IN) -> None:
+        self._place, self.once_proved = place, place.after
+
     def applies(self, state: Any) -> bool:
         return bool(state.method == "sms")
 
@@ -186,12 +189,12 @@ class LoginSMSStep(SentCodeStep):
         view = SentView(
             sent=self.words(ctx, errand, ctx.text("l2.sms.sent", last2=errand.recipient[-2:])),
             hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
-            other_url=ctx.link("login/methods") if len(factors.names) > 1 else "",
+            other_url=ctx.link(self._place.methods) if len(factors.names) > 1 else "",
             lost_url=ctx.link("login/help"),
         )
-        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link("login"))
+        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link(self._place.first))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         account_id = ctx.state.account()
         wrong = self.judge_code(ctx, answer, SMS_CODE, str(account_id), account_id)
-        return (factor_lock(ctx, "sms") or wrong) if wrong else Proved({"factor_proved": True})
+        return (factor_lock(ctx, self._place, "sms") or wrong) if wrong else Proved({"factor_proved": True})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
-from flows.steps.lock import factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
 from idp.models.account import Account
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
@@ -26,7 +27,7 @@ class CredentialsView:
     """`may_cancel`: whether there is a portal that can be told so."""
 
     register_url: str
-    help_url: str
+    reset_url: str
     may_cancel: bool
 
 
@@ -41,21 +42,29 @@ def _subject(ctx: Context, email: str, account: Account | None) -> str:
     return f"{email}|{ctx.browser_hash}" if is_known else email
 
 
+def proof_is_stale(ctx: Context) -> bool:
+    """Whether the password was changed since this walk proved the account, or the account cannot sign in any more."""
+    changed_at = ctx.services.accounts.password_changed_at(ctx.state.account())
+    return changed_at is None or changed_at > datetime.fromisoformat(ctx.state.proved_at)
+
+
 class CredentialsStep(Step):
     name = "credentials"
-    proves = frozenset({"account_id"})
+    proves = frozenset({"account_id", "proved_at"})
     keeps = ("email",)
 
     def recheck(self, ctx: Context) -> Restart | None:
-        """An account that was disabled, or locked meanwhile, is asked again (security.md C-23, C-24, C-45)."""
+        """An account that was disabled, locked, or given another password meanwhile is asked again (security.md C-23,
+        C-24, C-45, F-39).
+        """
         account = ctx.services.accounts.active(ctx.state.account())
-        if account is None:
+        if account is None or proof_is_stale(ctx):
             return Restart(self.name, "email", Message("e.login.wrong"))
         refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, account.email, account))
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
-        view = CredentialsView(ctx.entrance("register/code"), ctx.link("login/help"), may_cancel=waits(ctx))
+        view = CredentialsView(ctx.entrance("register/code"), ctx.entrance("reset"), may_cancel=waits(ctx))
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
@@ -86,12 +95,15 @@ class CredentialsStep(Step):
             ctx.record_refusal(AuditTag.PASSWORD_REFUSED, account=account_id)
             return retry(email=Message("e.login.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
-        return Proved({"account_id": str(account_id)})
+        return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat()})
 
 
 class ChooseMethodStep(Step):
     name = "choose_method"
     proves = frozenset({"method"})
+
+    def __init__(self, place: Place = SIGN_IN) -> None:
+        self._place = place
 
     def _names(self, ctx: Context) -> tuple[str, ...]:
         return ctx.services.accounts.factors(ctx.state.account()).names
@@ -105,12 +117,14 @@ class ChooseMethodStep(Step):
         """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
         if ctx.state.method not in self._names(ctx):
             return Restart(self.name)
-        return factor_lock(ctx, ctx.state.method)
+        return factor_lock(ctx, self._place, ctx.state.method)
 
     def show(self, ctx: Context) -> Screen:
         values = {"method": ctx.state.method or ""}
         view = MethodsView(self._names(ctx))
-        return Screen("flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link("login"), values=values)
+        return Screen(
+            "flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link(self._place.first), values=values
+        )
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         method = answer.get("method", "")

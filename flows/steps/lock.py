@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from flows.context import Context
@@ -10,6 +11,22 @@ from idp.services.attempts import APP_CODE, SMS_CODE, Budget
 from idp.services.audit import AuditTag
 
 FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A journey that asks for a second factor: its first step and address, where it offers the other methods, and the
+    step that is shown once the factor is proved.
+    """
+
+    step: str
+    first: str
+    methods: str
+    after: str = ""
+
+
+SIGN_IN = Place("credentials", "login", "login/methods")
+RESET = Place("reset_email", "reset", "reset/methods", "new_password")
 
 
 def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
@@ -21,7 +38,7 @@ def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
     )
 
 
-def factor_lock(ctx: Context, method: str) -> Restart | None:
-    """Back to the password while the second factor is locked (security.md C-23); a pause of a minute is waited out."""
+def factor_lock(ctx: Context, place: Place, method: str) -> Restart | None:
+    """Back to the beginning while the second factor is locked (security.md C-23); a pause of a minute is waited out."""
     refused = ctx.services.attempts.refusal(FACTOR_BUDGETS[method], str(ctx.state.account_id))
-    return Restart("credentials", "email", ctx.wait(refused)) if refused and refused.is_lock else None
+    return Restart(place.step, "email", ctx.wait(refused)) if refused and refused.is_lock else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -41,6 +42,14 @@ class Accounts:
         """The account of this id while it can sign in."""
         account = db.session.get(Account, account_id, populate_existing=True)
         return account if account is not None and account.is_active else None
+
+    def password_changed_at(self, account_id: UUID) -> datetime | None:
+        """When the password of an account that can sign in was set."""
+        return db.session.scalar(
+            select(Password.changed_at)
+            .join(Account, Account.id == Password.account_id)
+            .where(Account.id == account_id, Account.status == "active")
+        )
 
     def exists(self, email: str) -> bool:
         """Whether the address is taken, by an account of any status."""

@@ -24,6 +24,7 @@ class AuditTag(StrEnum):
     REGISTERED = "person:account:register"
     PORTAL_LINKED = "person:portal:link"
     SIGNED_IN = "person:session:open"
+    PASSWORD_RESET = "person:password:reset"
     PASSWORD_REFUSED = "person:password:refuse"
     FACTOR_REFUSED = "person:factor:refuse"
     ATTEMPTS_EXHAUSTED = "person:attempts:exhaust"

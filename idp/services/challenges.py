@@ -41,6 +41,13 @@ class Kind(StrEnum):
     SMS = "sms"
 
 
+class Purpose(StrEnum):
+    """What a mailed code is for: to confirm an address, or to choose a new password."""
+
+    CONFIRM = "code"
+    RESET = "reset"
+
+
 LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whatever the addresses
     Kind.EMAIL: Budget("letter_mail", ((20, timedelta(days=1)),)),
     Kind.SMS: Budget("letter_sms", ((10, timedelta(days=1)),)),
@@ -74,7 +81,8 @@ class Errand:
     portal: Portal
     language: str
     letter: UUID | None = None
-    exists: bool = False  # the mail tells the owner that they have an account already, and no code will match
+    purpose: Purpose = Purpose.CONFIRM
+    is_void: bool = False  # no code will match: whom we cannot serve is not told so here (security.md F-10)
 
 
 class Challenges:
@@ -112,14 +120,14 @@ class Challenges:
         if overtaken := self._pace(errand):
             return overtaken
         now, code = self._clock.now(), digits(self._random)
-        life = self._settings.sms_code_for if errand.kind is Kind.SMS else self._settings.email_code_for
+        life = self._life(errand)
         digest = self._code(errand.run_id, errand.kind, errand.recipient, code)
         row = Challenge(
             id=new_id(self._random, now),
             run_id=errand.run_id,
             kind=errand.kind,
             recipient_hash=self._address(errand.recipient),
-            code_hash=None if errand.exists else digest,
+            code_hash=None if errand.is_void else digest,
             sent_at=now,
             expires_at=now + life,
         )
@@ -134,9 +142,17 @@ class Challenges:
         }  # fmt: skip
         if errand.kind is Kind.SMS:
             self._outbox.sms("code", values={"code": code}, **given)
-        else:
-            values = {"code": code, "time": format_time(until)}
-            self._outbox.mail("exists" if errand.exists else "code", values=values, **given)
+            return
+        values = {"code": code, "time": format_time(until)}
+        if errand.purpose is Purpose.RESET:  # an unknown address gets nothing
+            self._outbox.mail("reset", values=values, is_decoy=errand.is_void, **given)
+        else:  # whoever has an account already is told so
+            self._outbox.mail("exists" if errand.is_void else "code", values=values, **given)
+
+    def _life(self, errand: Errand) -> timedelta:
+        if errand.kind is Kind.SMS:
+            return self._settings.sms_code_for
+        return self._settings.reset_code_for if errand.purpose is Purpose.RESET else self._settings.email_code_for
 
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
         """Compare with the two newest codes of this run and address; a right one is consumed and committed at once."""

@@ -15,7 +15,7 @@ from idp.models.account import Account
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
-from idp.services.bundle import Services
+from idp.services.bundle import Services, services
 from tests.actions import PASSWORD, letter
 from tests.support.builders import add_portal
 from tests.support.fingerprint import counted_writes
@@ -131,6 +131,33 @@ def test_registration_with_any_address_looks_the_same_and_only_its_owner_is_told
         return person
 
     compare(clock, walk)
+
+
+def test_a_new_password_for_any_address_looks_the_same_and_only_an_owner_gets_a_mail(
+    web: Flask, people: None, clock: FrozenClock
+) -> None:
+    def walk(kind: str) -> Watched:
+        person = Watched(web)
+        person.open("/cpx/reset")
+        person.submit(email=address(kind))
+        assert f"Si un compte existe pour <strong>{address(kind)}</strong>" in person.text
+        for guess in ("000000", "000001"):
+            person.submit(otp=guess)
+        person.press("resend")  # too early
+        clock.advance(timedelta(seconds=31))
+        person.press("resend")
+        for guess in ("000002", "000003", "000004", "000005"):  # into the wait of fifteen minutes
+            person.submit(otp=guess)
+        clock.advance(timedelta(minutes=16))
+        person.submit(otp="000006")  # expired: another one is sent
+        person.open(person.address)
+        return person
+
+    compare(clock, walk)
+    db.session.rollback()
+    rows = list(db.session.scalars(select(OutboxMessage).where(OutboxMessage.state != "dropped")))
+    told = {services().outbox.open(row).to for row in rows if "mot de passe" in services().outbox.open(row).text}
+    assert told == {address(kind) for kind in ("known", "by-app", "no-factor")}
 
 
 def test_a_hint_at_a_person_shows_the_same_page_for_everybody(

@@ -195,4 +195,32 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     yield "H1"
 
 
-EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in)
+def forgotten_password(walk: Walk, world: World) -> Iterator[str]:
+    """W1 to W4, by app; ends signed in."""
+    app = world.add_app(EMAIL)
+    walk.open("/cpx/login")
+    walk.press(walk.text("l.forgot"))
+    yield "W1"
+    walk.press()
+    yield "W1, empty"
+    walk.fill("email", EMAIL)
+    walk.press()
+    yield "W2"
+    walk.fill("otp", "000000")
+    walk.press()
+    yield "W2, wrong"
+    walk.fill("otp", world.code("mail", EMAIL, 0))
+    walk.press()
+    yield "W3"
+    walk.fill("otp", world.app_code(app))
+    walk.press()
+    yield "W4"
+    walk.fill("password", "passwort")
+    walk.press()
+    yield "W4, too short"
+    walk.fill("password", "neun kamele am waldrand")
+    walk.press()
+    yield "W4, done"
+
+
+EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, forgotten_password)

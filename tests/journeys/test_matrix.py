@@ -25,7 +25,7 @@ from idp.services.bundle import Services
 from tests.support.builders import add_portal
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person
-from tests.support.walks import PASSWORD, VARIANTS, Variant, World, sent
+from tests.support.walks import DONE, PASSWORD, VARIANTS, Variant, World, sent
 
 Case = Callable[[Variant], World]
 ONCE = "submission"  # the table that tells a double click
@@ -83,7 +83,7 @@ def counters() -> dict[str, int]:
 
 def test_the_matrix_covers_every_journey_and_both_factors() -> None:
     assert len(cells()) >= 16
-    assert {variant.journey.name for variant in VARIANTS} == {"registration", "login", "link"}
+    assert {variant.journey.name for variant in VARIANTS} == {"registration", "login", "reset", "link"}
 
 
 def test_reload_changes_nothing(case: Case) -> None:
@@ -214,7 +214,7 @@ def test_an_expired_walk_says_so_and_has_one_way_out(case: Case, span: timedelta
         if span < idle_for:
             world.person.open(world.person.address)
             return
-        is_login = world.variant.journey.name == "login"
+        is_login = not world.has_letter
         for reach in (lambda: other.open(world.person.address), lambda: other._arrive(*other.post(form))):
             reach()
             assert other.page.status_code == 410
@@ -296,13 +296,8 @@ def test_what_was_finished_in_another_tab_is_finished_in_this_one(case: Case) ->
 
 
 def assert_finished(world: World, person: Person) -> None:
-    expected = {
-        "registration": "Votre inscription est terminée",
-        "login": "Votre session est déjà ouverte.",
-        "link": "Votre session est déjà ouverte.",
-    }
     assert person.page.status_code == 200
-    assert person.title == expected[world.variant.journey.name]
+    assert person.title == DONE.get(world.variant.journey.name, "Votre session est déjà ouverte.")
     assert ways_out(person) == [world.portal.home_url]
 
 

@@ -27,6 +27,8 @@ from tests.support.person import Person, newest_code
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 BORN = "27.3.1958"
+NEW_PASSWORD = "neun kamele am waldrand"
+DONE = {"registration": "Votre inscription est terminée", "reset": "Mot de passe modifié"}  # their last pages
 
 
 def add_account(services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "") -> Account:
@@ -78,8 +80,8 @@ class Variant:
 AUTOMATIC = {"choose_method"}  # proved without a question where there is one method
 # Consent has no walk without a portal's request: tests/protocol/test_consent.py walks it.
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
-VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in ("sms", "app")][:-1]
-"""Linking a portal asks for no factor of its own, so one walk of it is enough."""
+FACTORS = {"link": ("sms",)}  # linking a portal asks for no factor of its own, so one walk of it is enough
+VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in FACTORS.get(journey.name, ("sms", "app"))]
 
 
 @dataclass
@@ -98,10 +100,14 @@ class World:
         self.person = Person(self.web)
         if self.variant.journey.name != "registration":
             add_account(self.services, self.home, self.email, self.variant.factor, self.mobile)
-        if self.variant.journey.name != "login":
+        if self.has_letter:
             self.code = letter(self.services, self.portal, f"W-{self.number}")
         if self.variant.journey.name == "link":
             sign_in(self)
+
+    @property
+    def has_letter(self) -> bool:
+        return self.variant.journey.name in {"registration", "link"}
 
     @property
     def home(self) -> Portal:
@@ -153,9 +159,8 @@ class World:
         return at and self.person.page.status_code == 200 and 'name="nonce"' in self.person.text
 
     def is_finished(self) -> bool:
-        if self.variant.journey.name == "registration":
-            return self.person.title == "Votre inscription est terminée"
-        return self.person.address == self.portal.home_url
+        done = DONE.get(self.variant.journey.name)
+        return self.person.title == done if done else self.person.address == self.portal.home_url
 
     def path(self, step: str) -> str:
         return f"/{self.portal.slug}/{self.variant.journey.paths[step]}?f={self.handle}"
@@ -204,4 +209,6 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "credentials": lambda world: {"email": world.email, "password": PASSWORD},
     "totp": lambda world: {"otp": app_code(world.clock)},
     "second_item": lambda world: {"birth_date": BORN},
+    "reset_email": lambda world: {"email": world.email},
+    "new_password": lambda world: {"password": NEW_PASSWORD},
 }  # fmt: skip
