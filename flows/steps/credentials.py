@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
-from idp.models.account import Account
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
@@ -36,16 +34,10 @@ class MethodsView:
     methods: tuple[str, ...]
 
 
-def _subject(ctx: Context, email: str, account: Account | None) -> str:
+def _subject(ctx: Context, email: str, account_id: UUID | None) -> str:
     """A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out."""
-    is_known = was_seen_on(account.id if account else NOBODY, ctx.browser_hash)
+    is_known = was_seen_on(account_id or NOBODY, ctx.browser_hash)
     return f"{email}|{ctx.browser_hash}" if is_known else email
-
-
-def proof_is_stale(ctx: Context) -> bool:
-    """Whether the password was changed since this walk proved the account, or the account cannot sign in any more."""
-    changed_at = ctx.services.accounts.password_changed_at(ctx.state.account())
-    return changed_at is None or changed_at > datetime.fromisoformat(ctx.state.proved_at)
 
 
 class CredentialsStep(Step):
@@ -57,10 +49,10 @@ class CredentialsStep(Step):
         """An account that was disabled, locked, or given another password meanwhile is asked again (security.md C-23,
         C-24, C-45, F-39).
         """
-        account = ctx.services.accounts.active(ctx.state.account())
-        if account is None or proof_is_stale(ctx):
+        standing, account_id = ctx.services.accounts.standing(ctx.state.account()), ctx.state.account()
+        if standing is None or not standing.outlives(ctx.state.proved_at):
             return Restart(self.name, "email", Message("e.login.wrong"))
-        refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, account.email, account))
+        refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, standing.email, account_id))
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
@@ -85,7 +77,7 @@ class CredentialsStep(Step):
         limit(Volume.SIGN_INS)
         account = ctx.services.accounts.find(email)
         account_id = account.id if account else None
-        subject = _subject(ctx, email, account)
+        subject = _subject(ctx, email, account_id)
         paid = ctx.services.attempts.pay(PASSWORD, subject)
         if isinstance(paid, Refused):
             return retry(email=ctx.wait(paid, "e.login.wait"))

@@ -11,7 +11,6 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Restart
 from flows.steps.codes import SentCodeStep, SentView
-from flows.steps.credentials import proof_is_stale
 from idp.models.account import load_account
 from idp.services.attempts import MAIL_CODE
 from idp.services.challenges import Errand, Kind, Purpose
@@ -52,7 +51,8 @@ class ResetCodeStep(SentCodeStep):
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A password that was set meanwhile ends every other walk to a new one; a disabled account gets none."""
-        return Restart("reset_email") if proof_is_stale(ctx) else None
+        standing = ctx.services.accounts.standing(ctx.state.account())
+        return None if standing and standing.outlives(ctx.state.proved_at) else Restart("reset_email")
 
     def show(self, ctx: Context) -> Screen:
         errand, back = self.errand(ctx), ctx.link("reset")

@@ -106,7 +106,7 @@ def find_client(client_id: str) -> Portal | None:
 
 def _may_name(text: str) -> bool:
     """Anybody sends names, also out of JSON and of percent signs; no database takes NUL or half a surrogate pair."""
-    return text.isascii() and text.isprintable()
+    return bool(text) and text.isascii() and text.isprintable()
 
 
 def _enabled(where: ColumnElement[bool]) -> Portal | None:

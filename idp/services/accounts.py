@@ -28,6 +28,16 @@ class Factors:
         return (("app",) if self.has_app else ()) + (("sms",) if self.phone else ())
 
 
+@dataclass(frozen=True, repr=False)
+class Standing:
+    email: str
+    password_changed_at: datetime
+
+    def outlives(self, proved_at: str) -> bool:
+        """Whether what was proved at this moment still holds: no password was set since."""
+        return self.password_changed_at <= datetime.fromisoformat(proved_at)
+
+
 class Accounts:
     def __init__(self, clock: Clock, random: Random) -> None:
         self._clock = clock
@@ -43,13 +53,14 @@ class Accounts:
         account = db.session.get(Account, account_id, populate_existing=True)
         return account if account is not None and account.is_active else None
 
-    def password_changed_at(self, account_id: UUID) -> datetime | None:
-        """When the password of an account that can sign in was set."""
-        return db.session.scalar(
-            select(Password.changed_at)
-            .join(Account, Account.id == Password.account_id)
+    def standing(self, account_id: UUID) -> Standing | None:
+        """What walks that go on must know anew of an account, while it can sign in."""
+        row = db.session.execute(
+            select(Account.email, Password.changed_at)
+            .join(Password, Password.account_id == Account.id)
             .where(Account.id == account_id, Account.status == "active")
-        )
+        ).one_or_none()
+        return Standing(*row) if row else None
 
     def exists(self, email: str) -> bool:
         """Whether the address is taken, by an account of any status."""
