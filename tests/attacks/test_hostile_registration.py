@@ -18,6 +18,8 @@ from idp.models.base import db
 from idp.models.portal import Portal
 from idp.protocol.client_metadata import ClientMetadata
 from idp.services.bundle import Services
+from idp.services.invites import OPERATOR_FIELDS
+from idp.services.portals import fields_of
 from tests.protocol.test_registration import CALLBACK, DESCRIBED
 from tests.support.person import ISSUER
 
@@ -83,6 +85,54 @@ def test_parallel_registrations_with_one_invitation_make_one_portal(web: Flask, 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(register, range(8))) == [201] + [401] * 7
     assert len(db.session.scalars(db.select(Portal)).all()) == 1
+
+
+# Each would be a good value, were it the operator who says it.
+WISHES: dict[str, Any] = {
+    "slug": "evil", "names": {"fr": "Caisse Evil"}, "short_name": "Evil", "place": "Evil", "phone": "0900 123 456",
+    "email": "aide@evil.example.ch", "hours": {"fr": "toujours"}, "brand_color": "#AA0000",
+    "home_url": "https://evil.example.ch/", "code_life_days": 90, "second_item": "none", "factors": ["sms"],
+    "letter_window": "left", "scopes": ["openid", "profile"], "security_profile": "fapi2", "require_pkce": False,
+    "assertion_audience": "token_endpoint", "subject_type": "public", "access_token_format": "jwt",
+    "resources": ["https://api.evil.example.ch"], "refresh_rotation": False, "allowed_acr": ["mfa"], "consent": True,
+    "publisher": "Evil AG", "verified_claims": True,
+}  # fmt: skip
+ON_THE_WIRE = {
+    "client_name": "Caisse Evil", "client_name#fr": "Caisse Evil", "client_uri": "https://evil.example.ch/",
+    "logo_uri": "https://evil.example.ch/logo.svg", "contacts": ["aide@evil.example.ch"],
+    "scope": "openid email insurance offline_access profile phone", "sector_identifier": "evil.example.ch",
+}  # fmt: skip
+OUR_OWN = {
+    "id": "x", "client_id_issued_at": 0, "created_at": 0, "disabled_at": None, "client_secret": "s" * 40,
+    "client_secret_hash": "h", "registration_token_hash": "h", "is_disabled": False, "logo_svg": "<svg/>",
+}  # fmt: skip
+
+
+def test_no_field_of_the_operators_is_a_developers_to_set(web: Flask, token: str) -> None:
+    """Least of all home_url, where the person is sent; neither at the registration nor in a change of it."""
+    assert set(WISHES) == set(OPERATOR_FIELDS)
+    said = {"redirect_uris": [CALLBACK]} | WISHES | ON_THE_WIRE | OUR_OWN
+    made = send(web, token, json.dumps(said).encode())
+    assert made.status_code == 201, made.data
+    portal = db.session.scalars(db.select(Portal)).one()
+    decided = fields_of(portal)
+    assert decided["home_url"] == DESCRIBED["home_url"]
+    assert {name: decided[name] for name in DESCRIBED} == {"short_name": "Fondation F", **DESCRIBED}
+    assert {name for name in OPERATOR_FIELDS if decided[name] == WISHES[name]} == set()
+    assert portal.sector_identifier == "fon.example.ch"
+    assert not portal.is_disabled
+    assert "evil" not in made.get_data(as_text=True).lower()
+    answered = made.get_json()
+    kept = {name: value for name, value in said.items() if name not in {"client_id_issued_at", "client_secret"}}
+    changed = web.test_client().put(
+        answered["registration_client_uri"], json={**kept, "client_id": answered["client_id"]},
+        headers={"Authorization": f"Bearer {answered['registration_access_token']}"}, base_url=ISSUER,
+    )  # fmt: skip
+    assert changed.status_code == 200, changed.data
+    db.session.expire_all()
+    after = fields_of(db.session.scalars(db.select(Portal)).one())
+    assert {name: after[name] for name in OPERATOR_FIELDS} == {name: decided[name] for name in OPERATOR_FIELDS}
+    assert "evil" not in changed.get_data(as_text=True).lower()
 
 
 ANYTHING = st.recursive(
