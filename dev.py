@@ -23,7 +23,9 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (22, 3)
 SERVICES = {
     "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server",
-    "nodejs": "node", "npm": "npm",  # for a relying party that is not ours, tests/interop
+    # For relying parties that are not ours, tests/interop. The package apache2 would start a server, these two do not.
+    "nodejs": "node", "npm": "npm", "apache2-bin": "/usr/sbin/apache2",
+    "libapache2-mod-auth-openidc": "/usr/lib/apache2/modules/mod_auth_openidc.so",
 }  # fmt: skip
 
 
@@ -56,9 +58,18 @@ def check_pip() -> None:
         sys.exit(f"pip {version[0]}.{version[1]} is too old, {OLDEST_PIP[0]}.{OLDEST_PIP[1]} or later is needed")
 
 
+def missing_services() -> list[str]:
+    """The packages whose sign is not there: a program on the PATH, or a file that is none or stands off it."""
+    return [
+        package
+        for package, sign in SERVICES.items()
+        if not (Path(sign).exists() if Path(sign).is_absolute() else shutil.which(sign))
+    ]
+
+
 def prepare_services() -> None:
     """Install what tests need from Debian when root; else say what is missing."""
-    missing = [package for package, program in SERVICES.items() if not shutil.which(program)]
+    missing = missing_services()
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):

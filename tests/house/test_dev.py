@@ -84,6 +84,14 @@ def test_a_second_start_installs_nothing_and_hands_over_at_once(clone: Path) -> 
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MOST_CPU_S
 
 
+def test_a_package_is_known_by_its_program_or_by_a_file_that_is_none(clone: Path) -> None:
+    module = clone / "module.so"
+    module.touch(0o644)
+    signs = {"shell": "sh", "module": str(module), "lost": "no-such-program", "gone": str(clone / "gone.so")}
+    code, said = run(clone, "-c", f"import dev; dev.SERVICES = {signs}; print(dev.missing_services())")
+    assert (code, said) == (0, "['lost', 'gone']\n")
+
+
 def test_slips_are_told(clone: Path) -> None:
     for words in ((), ("tset",), ("check", "-k", "letters")):
         code, said = run(clone, "dev.py", *words)

@@ -97,12 +97,17 @@ class Connect:
         db.session.commit()
 
 
+def opened_to(authority: Authority) -> dict[str, str]:
+    """Settings by which Connect reaches portals on this machine."""
+    return {"CONNECT_PORTALS_INSIDE": "localhost", "CONNECT_PORTALS_CA_FILE": str(authority.file)}
+
+
 @pytest.fixture(scope="module", params=["https", "http"])
 def connect(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connect]:
     folder = tmp_path_factory.mktemp(request.param)
     authority = Authority(folder) if request.param == "https" else None
     issuer = f"{request.param}://localhost:{five_free_ports()}"
-    environ = installation(folder, issuer)
+    environ = installation(folder, issuer, **(opened_to(authority) if authority else {}))
     with inside(environ) as services:
         server = granian(environ, folder / "server.log", authority)
         try:
