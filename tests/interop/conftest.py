@@ -11,6 +11,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sqlalchemy import delete, select
 
+from idp.models.authorization import DeviceAuthorization
 from idp.models.base import db
 from idp.models.flow import Challenge
 from idp.models.portal import Portal
@@ -96,10 +97,20 @@ class Connect:
             session.auth_time -= timedelta(seconds=seconds)
         db.session.commit()
 
+    def let_devices_rest(self) -> None:
+        """Every device polled last a minute ago."""
+        for waiting in db.session.scalars(select(DeviceAuthorization)):
+            if waiting.polled_at is not None:
+                waiting.polled_at -= timedelta(minutes=1)
+        db.session.commit()
 
-def opened_to(authority: Authority) -> dict[str, str]:
-    """Settings by which Connect reaches portals on this machine."""
-    return {"CONNECT_PORTALS_INSIDE": "localhost", "CONNECT_PORTALS_CA_FILE": str(authority.file)}
+
+def strict(authority: Authority) -> dict[str, str]:
+    """Over HTTPS portals on this machine are reached too, and DPoP proofs need a nonce of ours."""
+    return {
+        "CONNECT_PORTALS_INSIDE": "localhost", "CONNECT_PORTALS_CA_FILE": str(authority.file),
+        "CONNECT_DPOP_NONCE": "true",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["https", "http"])
@@ -107,7 +118,7 @@ def connect(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp(request.param)
     authority = Authority(folder) if request.param == "https" else None
     issuer = f"{request.param}://localhost:{five_free_ports()}"
-    environ = installation(folder, issuer, **(opened_to(authority) if authority else {}))
+    environ = installation(folder, issuer, **(strict(authority) if authority else {}))
     with inside(environ) as services:
         server = granian(environ, folder / "server.log", authority)
         try:

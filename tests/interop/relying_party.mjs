@@ -1,22 +1,13 @@
-// A relying party on openid-client. Each line on stdin is one task as JSON, each line on stdout its outcome:
-// {"done": …}, or {"failed": …} with what openid-client says of an answer that it does not accept.
-import { createInterface } from 'node:readline'
+// A relying party on openid-client, the library that a portal in Node would take.
 import * as client from 'openid-client'
-
-const ALGORITHMS = {
-  RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
-  PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
-  ES256: { name: 'ECDSA', namedCurve: 'P-256' },
-  EdDSA: { name: 'Ed25519' },
-}
+import { privateKey, serve } from './tasks.mjs'
 
 let config
 
 async function authentication({ method, secret, key, alg }) {
   if (method === 'client_secret_basic') return client.ClientSecretBasic(secret)
   if (method === 'client_secret_post') return client.ClientSecretPost(secret)
-  const { kid, alg: _alg, ...jwk } = key
-  return client.PrivateKeyJwt({ key: await crypto.subtle.importKey('jwk', jwk, ALGORITHMS[alg], false, ['sign']), kid })
+  return client.PrivateKeyJwt(await privateKey(key, alg))
 }
 
 const tasks = {
@@ -57,19 +48,4 @@ const tasks = {
   logout: (parameters) => ({ url: client.buildEndSessionUrl(config, parameters).href }),
 }
 
-function described(error) {
-  const { code, message, status, error: oauth, error_description: description } = error
-  const shown = error.cause?.headers ? undefined : error.cause // a whole response is no part of the story
-  return { name: error.name, code, message, status, oauth, description, cause: shown?.code ?? shown?.message }
-}
-
-for await (const line of createInterface({ input: process.stdin })) {
-  const { task, ...given } = JSON.parse(line)
-  let outcome
-  try {
-    outcome = { done: await tasks[task](given) }
-  } catch (error) {
-    outcome = { failed: described(error) }
-  }
-  process.stdout.write(`${JSON.stringify(outcome)}\n`)
-}
+await serve(tasks)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.interop.conftest import EMAIL, KEYS, Connect, Registered
-from tests.interop.openid_client import FOLDER, OpenIDClient, Refused, install
+from tests.interop.node_party import FOLDER, NodeParty, Refused
 from tests.support.served import RemotePerson
 
 SCOPE = "openid profile email phone insurance offline_access"
@@ -25,14 +25,13 @@ CLIENTS = [
 
 
 @pytest.fixture
-def rp(connect: Connect) -> Iterator[OpenIDClient]:
-    install()
-    made = OpenIDClient(connect.authority)
+def rp(connect: Connect) -> Iterator[NodeParty]:
+    made = NodeParty("relying_party.mjs", connect.authority)
     yield made
     made.close()
 
 
-def discover(rp: OpenIDClient, connect: Connect, known: Registered) -> dict[str, Any]:
+def discover(rp: NodeParty, connect: Connect, known: Registered) -> dict[str, Any]:
     portal = known.portal
     auth = {
         "method": portal.token_endpoint_auth_method, "secret": known.secret,
@@ -44,22 +43,20 @@ def discover(rp: OpenIDClient, connect: Connect, known: Registered) -> dict[str,
     )  # fmt: skip
 
 
-def ask(rp: OpenIDClient, person: RemotePerson, known: Registered, **parameters: Any) -> dict[str, Any]:
+def ask(rp: NodeParty, person: RemotePerson, known: Registered, **parameters: Any) -> dict[str, Any]:
     """Let the portal ask and the person's browser go; `answer` is where it arrives."""
     asked = rp.do("request", redirect_uri=known.redirect_uri, scope=SCOPE, **parameters)
     person.open(asked.pop("url"))
     return asked
 
 
-def come_back(rp: OpenIDClient, person: RemotePerson, known: Registered, asked: dict[str, Any]) -> dict[str, Any]:
+def come_back(rp: NodeParty, person: RemotePerson, known: Registered, asked: dict[str, Any]) -> dict[str, Any]:
     assert person.address.startswith(known.redirect_uri), person.text
     return rp.do("callback", url=person.address, **asked)
 
 
 @pytest.mark.parametrize(("method", "alg", "id_token_alg"), CLIENTS)
-def test_a_whole_life_with_a_portal(
-    rp: OpenIDClient, connect: Connect, method: str, alg: str, id_token_alg: str
-) -> None:
+def test_a_whole_life_with_a_portal(rp: NodeParty, connect: Connect, method: str, alg: str, id_token_alg: str) -> None:
     known = connect.add_portal_of_the_person(
         alg, token_endpoint_auth_method=method, id_token_signed_response_alg=id_token_alg
     )
@@ -97,7 +94,7 @@ def test_a_whole_life_with_a_portal(
     come_in_again(connect, rp, known)
 
 
-def come_in_again(connect: Connect, rp: OpenIDClient, known: Registered) -> None:
+def come_in_again(connect: Connect, rp: NodeParty, known: Registered) -> None:
     """Nobody is signed in: `prompt=none` says so, and without it the person is asked."""
     person = connect.person
     silent = ask(rp, person, known, prompt="none")
@@ -109,7 +106,7 @@ def come_in_again(connect: Connect, rp: OpenIDClient, known: Registered) -> None
     assert come_back(rp, person, known, asked)["claims"]["sub"]
 
 
-def test_single_sign_on_and_questions_about_time(rp: OpenIDClient, connect: Connect) -> None:
+def test_single_sign_on_and_questions_about_time(rp: NodeParty, connect: Connect) -> None:
     known = connect.add_portal_of_the_person()
     discover(rp, connect, known)
     person = connect.person
@@ -128,7 +125,7 @@ def test_single_sign_on_and_questions_about_time(rp: OpenIDClient, connect: Conn
         connect.let_pass(120)
 
 
-def test_an_answer_that_is_not_for_this_request_is_refused(rp: OpenIDClient, connect: Connect) -> None:
+def test_an_answer_that_is_not_for_this_request_is_refused(rp: NodeParty, connect: Connect) -> None:
     known = connect.add_portal_of_the_person()
     discover(rp, connect, known)
     person = connect.person
@@ -153,7 +150,7 @@ def test_an_answer_that_is_not_for_this_request_is_refused(rp: OpenIDClient, con
     assert seen_by_the_client(asked, verifier="v" * 43) == "OAUTH_RESPONSE_BODY_ERROR"
 
 
-def test_the_words_of_an_error_reach_the_portal(rp: OpenIDClient, connect: Connect) -> None:
+def test_the_words_of_an_error_reach_the_portal(rp: NodeParty, connect: Connect) -> None:
     known = connect.add_portal_of_the_person()
     discover(rp, connect, known)
     person = connect.person
@@ -174,7 +171,7 @@ def test_the_words_of_an_error_reach_the_portal(rp: OpenIDClient, connect: Conne
     assert (person.page.status_code, urlsplit(person.address).netloc) == (400, urlsplit(connect.issuer).netloc)
 
 
-def test_a_wrong_secret_and_a_foreign_refresh_token(rp: OpenIDClient, connect: Connect) -> None:
+def test_a_wrong_secret_and_a_foreign_refresh_token(rp: NodeParty, connect: Connect) -> None:
     known, other = connect.add_portal_of_the_person(), connect.add_portal_of_the_person()
     discover(rp, connect, known)
     tokens = come_back(rp, connect.person, known, ask(rp, connect.person, known))
@@ -191,7 +188,7 @@ def test_a_wrong_secret_and_a_foreign_refresh_token(rp: OpenIDClient, connect: C
     assert rp.do("refresh", refresh_token=tokens["refresh_token"])["claims"]["sub"] == tokens["claims"]["sub"]
 
 
-def test_portals_cannot_compare_who_comes(rp: OpenIDClient, connect: Connect) -> None:
+def test_portals_cannot_compare_who_comes(rp: NodeParty, connect: Connect) -> None:
     subjects = []
     for details in (
         {"sector_identifier": "one.example.ch"}, {"sector_identifier": "two.example.ch"},
@@ -204,7 +201,7 @@ def test_portals_cannot_compare_who_comes(rp: OpenIDClient, connect: Connect) ->
     assert len(set(subjects)) == 3
 
 
-def test_a_stranger_is_told_nothing_by_prompt_none(rp: OpenIDClient, connect: Connect) -> None:
+def test_a_stranger_is_told_nothing_by_prompt_none(rp: NodeParty, connect: Connect) -> None:
     known = connect.add_portal_of_the_person()
     discover(rp, connect, known)
     stranger = connect.new_browser()

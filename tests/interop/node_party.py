@@ -1,4 +1,4 @@
-"""The relying party of relying_party.mjs as an object: openid-client, an implementation that shares no line with us."""
+"""Relying parties in Node as objects: openid-client and oauth4webapi, implementations that share no line with us."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSTALLED_WITHIN_S = 180
 
 
 class Refused(Exception):
-    """openid-client did not accept an answer; `said` is what it says of it."""
+    """The library did not accept an answer; `said` is what it says of it."""
 
     def __init__(self, said: dict[str, Any]) -> None:
         super().__init__(json.dumps(said))
@@ -41,22 +41,25 @@ def install() -> None:
             ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
             cwd=FOLDER, capture_output=True, text=True, timeout=INSTALLED_WITHIN_S,
         )  # fmt: skip
-        assert done.returncode == 0, f"npm ci could not install openid-client:\n{done.stderr}"
+        assert done.returncode == 0, f"npm ci could not install the relying parties:\n{done.stderr}"
         STAMP.write_text(wanted)
 
 
-class OpenIDClient:
-    def __init__(self, authority: Authority | None) -> None:
+class NodeParty:
+    """One process of a script beside this file, which does one task after another."""
+
+    def __init__(self, script: str, authority: Authority | None) -> None:
+        install()
         environ = dict(os.environ)
         if authority is not None:
             environ["NODE_EXTRA_CA_CERTS"] = str(authority.file)
         self._node = subprocess.Popen(
-            ["node", "--require", str(FOLDER / "web_crypto.cjs"), str(FOLDER / "relying_party.mjs")],
+            ["node", "--require", str(FOLDER / "web_crypto.cjs"), str(FOLDER / script)],
             env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def do(self, task: str, **given: Any) -> dict[str, Any]:
-        """Raises `Refused` when openid-client does not accept what it was answered."""
+        """Raises `Refused` when the library does not accept what it was answered."""
         assert self._node.stdin is not None
         assert self._node.stdout is not None
         self._node.stdin.write(json.dumps({"task": task, **given}) + "\n")
