@@ -16,6 +16,7 @@ import pytest
 import structlog
 from flask import Flask
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import Connection, Engine, event
 
 from idp.clock import FrozenClock
 from idp.models.base import db
@@ -140,14 +141,28 @@ def services(environment: dict[str, str], clock: FrozenClock) -> Services:
 
 
 @pytest.fixture
-def app(database: str, services: Services) -> Iterator[Flask]:
+def closed_pools() -> Iterator[None]:
+    """Whatever application a test makes, its connections are closed: psycopg warns of those that are only forgotten."""
+    met: set[Engine] = set()
+
+    def meet(connection: Connection) -> None:
+        met.add(connection.engine)
+
+    event.listen(Engine, "engine_connect", meet)
+    yield
+    event.remove(Engine, "engine_connect", meet)
+    for engine in met:
+        engine.dispose()
+
+
+@pytest.fixture
+def app(database: str, services: Services, closed_pools: None) -> Iterator[Flask]:
     """A bare application inside its context, on an empty database of either engine."""
     app = Flask("test")
     attach(app, services)
     with app.app_context():
         yield app
         db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture
@@ -168,8 +183,6 @@ def web(app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
     web = create_app(services=services)
     found = watch(web)
     yield web
-    with web.app_context():
-        db.engine.dispose()
     assert found == []
 
 
