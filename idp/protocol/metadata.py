@@ -24,11 +24,13 @@ from idp.settings import Settings
 from idp.texts import LANGUAGES
 
 REGIONS = {"fr": "fr-CH", "de": "de-CH", "it": "it-CH", "en": "en"}
+# Where a client proves itself, so each has a second address for certificates (RFC 8705 §5).
 CLIENT_ENDPOINTS = {
     "token_endpoint": "/token",
     "introspection_endpoint": "/introspect",
     "revocation_endpoint": "/revoke",
     "device_authorization_endpoint": "/device_authorization",
+    "pushed_authorization_request_endpoint": "/par",
 }
 SCOPES = ("openid", *claims.OF_SCOPE, OFFLINE)
 
@@ -42,7 +44,6 @@ def document(settings: Settings) -> dict[str, Any]:
         **_tokens(settings),
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
-        "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
         "jwks_uri": f"{issuer}/jwks",
         "end_session_endpoint": f"{issuer}/logout",
@@ -63,7 +64,6 @@ def document(settings: Settings) -> dict[str, Any]:
 def _requests(issuer: str) -> dict[str, Any]:
     """What a request may say and how its answer comes (RFC 9126 §5, RFC 9101 §10.5, RFC 9207 §3, JARM §4)."""
     return {
-        "pushed_authorization_request_endpoint": f"{issuer}/par",
         "require_pushed_authorization_requests": False,
         "request_parameter_supported": True,
         "request_uri_parameter_supported": False,
@@ -97,7 +97,7 @@ def _tokens(settings: Settings) -> dict[str, Any]:
         said[f"{name}_endpoint_auth_methods_supported"] = client_auth.methods(settings)
         said[f"{name}_endpoint_auth_signing_alg_values_supported"] = list(client_assertion.ALGORITHMS)
     said["introspection_signing_alg_values_supported"] = list(introspection.ALGORITHMS)
-    said |= {name: f"{settings.issuer}{path}" for name, path in CLIENT_ENDPOINTS.items() if name != "token_endpoint"}
+    said |= {name: f"{settings.issuer}{path}" for name, path in CLIENT_ENDPOINTS.items()}
     # RFC 8705 §3.3 and §5: said only where a proxy shows certificates, and where their address is another.
     if mtls.methods(settings):
         said["tls_client_certificate_bound_access_tokens"] = True

@@ -23,6 +23,7 @@ from idp.errors import ProtocolError
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.settings import Settings
+from keys.jwks import PublicJWK
 
 PKI, SELF_SIGNED = "tls_client_auth", "self_signed_tls_client_auth"
 LARGEST_HEADER = 16 * 1024
@@ -63,7 +64,7 @@ def thumbprint(certificate: x509.Certificate) -> str:
 def has_right_certificate(bundle: Services, portal: Portal, certificate: x509.Certificate) -> bool:
     """Whether the certificate proves the portal by the method it registered (RFC 8705 §2)."""
     if portal.token_endpoint_auth_method == SELF_SIGNED:
-        return _is_registered(portal, certificate)
+        return _is_registered(bundle, portal, certificate)
     file = bundle.settings.mtls_ca_file
     return (
         file is not None
@@ -72,12 +73,16 @@ def has_right_certificate(bundle: Services, portal: Portal, certificate: x509.Ce
     )
 
 
-def _is_registered(portal: Portal, certificate: x509.Certificate) -> bool:
-    # §2.2.2: the certificate MUST match one in the x5c of the client's registered keys.
+def _is_registered(bundle: Services, portal: Portal, certificate: x509.Certificate) -> bool:
+    """RFC 8705 §2.2.2: the certificate MUST match one in the x5c of the client's keys, here or behind its jwks_uri."""
     shown = base64.b64encode(certificate.public_bytes(Encoding.DER))
-    chains = [key.get("x5c") for key in (portal.jwks or {}).get("keys", [])]
-    leaves = [chain[0] for chain in chains if isinstance(chain, list) and chain and isinstance(chain[0], str)]
-    return any(hmac.compare_digest(shown, leaf.encode()) for leaf in leaves)
+
+    def is_shown(key: PublicJWK) -> bool:
+        chain = key.get("x5c")
+        leaf = chain[0] if isinstance(chain, list) and chain else None
+        return isinstance(leaf, str) and hmac.compare_digest(shown, leaf.encode())
+
+    return bundle.portal_keys.has(portal, is_shown)
 
 
 def _names_portal(portal: Portal, certificate: x509.Certificate) -> bool:

@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from flask import Flask
-from joserfc.jwk import ECKey
 
 from idp.clock import FrozenClock
 from idp.services.bundle import Services
 from idp.settings import Settings, SettingsError
-from tests.support.holder import Certificate, ProofKey, authority, issue
+from tests.support.holder import Certificate, ProofKey, authority, issue, jwks_with
 from tests.support.person import ISSUER
-from tests.support.portal_client import CERTIFICATE_HEADER, PortalClient, change, client
+from tests.support.portal_client import CERTIFICATE_HEADER, PROXY, PortalClient, change, client
 from wsgi import create_app
 
 NAMED = "CN=portal,O=Caisse CPX,C=CH"
-PROXY = {"CONNECT_TRUSTED_PROXIES": "1", "CONNECT_MTLS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
 
 
 @pytest.fixture
@@ -40,12 +37,6 @@ def behind_proxy(
     file.write_text(ca.pem)
     settings = Settings.from_environ({**environment, **PROXY, "CONNECT_MTLS_CA_FILE": str(file)})
     return create_app(services=replace(services, settings=settings))
-
-
-def jwks_with(certificate: Certificate) -> dict[str, Any]:
-    public = certificate.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    key = ECKey.import_key(public).as_dict(private=False)
-    return {"keys": [key | {"x5c": [base64.b64encode(certificate.der).decode()]}]}
 
 
 def self_signed(web: Flask, services: Services, certificate: Certificate, **changes: Any) -> PortalClient:
@@ -260,7 +251,19 @@ def test_the_second_address_serves_machines_and_nobody_else(
     assert "self_signed_tls_client_auth" in document["token_endpoint_auth_methods_supported"]
     assert "tls_client_auth" not in document["token_endpoint_auth_methods_supported"]  # no authority is named
     aliases = document["mtls_endpoint_aliases"]
-    assert aliases["token_endpoint"] == f"{second}/token"
+    by_client = {name for name in document if name.endswith("_endpoint")} - {
+        "authorization_endpoint", "end_session_endpoint", "registration_endpoint"
+    }  # fmt: skip
+    assert aliases == {name: document[name].replace(ISSUER, second) for name in by_client}
+    certificate = issue(NAMED, clock.now())
+    pushing = self_signed(web, services, certificate, slug="par")
+    wanted = {
+        "client_id": pushing.portal.client_id, "redirect_uri": pushing.portal.redirect_uris[0], "scope": "openid",
+        "response_type": "code", "code_challenge": "c" * 43, "code_challenge_method": "S256",
+    }  # fmt: skip
+    path = aliases["pushed_authorization_request_endpoint"].removeprefix(second)
+    shown = {CERTIFICATE_HEADER: certificate.header}
+    assert browser.post(path, data=wanted, headers=shown, base_url=second).status_code == 201
     assert key is not None
     token = portal.tokens()["access_token"]
     proof = key.proof("GET", "/userinfo", token, htu=aliases["userinfo_endpoint"])

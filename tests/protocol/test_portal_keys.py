@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ from idp.settings import Settings
 from tests.protocol.test_client_auth import ASSERTION_TYPE, ask
 from tests.support.authority import Authority
 from tests.support.builders import add_portal
+from tests.support.holder import Certificate, issue, jwks_with
 from tests.support.person import ISSUER
+from tests.support.portal_client import PROXY, client
 from tests.support.portal_server import Canary, Page, PortalServer, serving
+from wsgi import create_app
 
 
 @pytest.fixture
@@ -265,3 +269,29 @@ def test_no_database_connection_is_held_while_the_network_is_asked(
     assert len(bundle.portal_keys.keys_of(portal)) == 1
     assert held == [0]
     assert portal.slug == "far"  # and the row can still be used
+
+
+def test_a_renewed_certificate_is_looked_for_behind_the_address(
+    services: Services, environment: dict[str, str], server: PortalServer, clock: FrozenClock, signing_keys: None
+) -> None:
+    settings = Settings.from_environ({**environment, **PROXY})
+    web = create_app(services=replace(services, settings=settings))
+    first, second = issue("CN=portal", clock.now()), issue("CN=portal", clock.now())
+    server.pages["/jwks"] = Page.of(jwks_with(first))
+    portal = client(
+        web, services, certificate=first, token_endpoint_auth_method="self_signed_tls_client_auth",
+        client_secret_hash=None, jwks_uri=server.url("/jwks"),
+    )  # fmt: skip
+
+    def is_known(shown: Certificate) -> bool:
+        portal.certificate = shown
+        return bool(portal.refresh("x").get_json()["error"] == "invalid_grant")  # authenticated; the token is wrong
+
+    assert is_known(first)
+    assert not is_known(second)
+    server.pages["/jwks"] = Page.of(jwks_with(second))
+    assert not is_known(second)  # asked a moment ago
+    clock.advance(timedelta(seconds=61))
+    assert is_known(second)
+    assert not is_known(first)
+    assert len(server.asked) == 2

@@ -127,3 +127,12 @@ def issue(
 
 def authority(now: datetime) -> Certificate:
     return issue("CN=Test Authority,O=Connect", now)
+
+
+def jwks_with(certificate: Certificate, **members: str) -> dict[str, Any]:
+    """A set of keys whose one key has this certificate beside it."""
+    public = certificate.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    key = ECKey.import_key(public).as_dict(private=False)
+    return {"keys": [key | {"x5c": [base64.b64encode(certificate.der).decode()]} | members]}

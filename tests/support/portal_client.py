@@ -25,6 +25,7 @@ from tests.support.relying_party import PORTAL_SECRET, VERIFIER, challenge
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CERTIFICATE_HEADER = "X-Client-Certificate"
+PROXY = {"CONNECT_TRUSTED_PROXIES": "1", "CONNECT_MTLS_CERTIFICATE_HEADER": CERTIFICATE_HEADER}
 SCOPE = "openid profile email phone insurance offline_access"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
