@@ -77,6 +77,13 @@ def unanswered(portal: Portal, account_id: UUID, request: AuthorizationRequest) 
     return tuple(item for item in wanted if item.key not in allowed and (item.is_essential or item.key not in declined))
 
 
+def allowed_before(portal: Portal, account_id: UUID, request: AuthorizationRequest) -> tuple[Item, ...]:
+    """What the request wants and the person allowed before, without what is asked now."""
+    kept, asked = _find(portal, account_id), unanswered(portal, account_id, request)
+    allowed = _allowed(kept) if kept else set()
+    return tuple(item for item in items(request) if item.key in allowed and item not in asked)
+
+
 def record(
     bundle: Services, portal: Portal, account_id: UUID, asked: tuple[Item, ...], allowed: frozenset[str]
 ) -> None:

@@ -119,6 +119,16 @@ def test_only_what_is_new_is_asked_later(rp: RelyingParty, third_party: Portal, 
     assert kept().scopes == ["email", "openid", "phone"]
 
 
+def test_what_was_left_out_is_not_called_allowed_later(rp: RelyingParty, third_party: Portal, person: Person) -> None:
+    person.open(rp.request(scope="openid email phone"))
+    answer(person, "allow", without=("scope.phone",))
+    person.open(rp.request(scope="openid email phone insurance"))
+    assert labels(person) == ["scope.insurance"]
+    already = person.text.split("Déjà autorisé")[1].split("</ul>")[0]
+    assert "Adresse e-mail" in already
+    assert "mobile" not in already
+
+
 def test_what_was_left_out_is_asked_again_once_it_is_essential(
     rp: RelyingParty, third_party: Portal, person: Person
 ) -> None:
