@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
@@ -95,5 +95,4 @@ def _is_same_origin() -> bool:
         return origin == own
     if site is not None:
         return True
-    referer = urlsplit(request.headers.get("Referer", ""))
-    return f"{referer.scheme}://{referer.netloc}" == own
+    return f"{request.headers.get('Referer', '')}/".startswith(f"{own}/")
