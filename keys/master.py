@@ -36,7 +36,7 @@ def read_master_key(value: str | None = None, descriptor: int | None = None, com
             done = subprocess.run(  # noqa: S603 - the operator's own command, no shell
                 shlex.split(command), capture_output=True, text=True, check=True, timeout=COMMAND_TIMEOUT_S
             )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
             raise MasterKeyError("the command of the master key failed") from error
         return _decode(done.stdout)
     raise MasterKeyError("no source of the master key is configured")

@@ -7,10 +7,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from joserfc import jws
 
 from keys import EnvelopeError, InvalidToken, MasterKeyError, Vault
-from keys.jwk import ALGORITHMS, generate, public_document
-from keys.jws import sign, verify
+from keys.jwk import ALGORITHMS, generate, public_document, read_private
+from keys.jws import peek, peek_claims, sign, verify
 from keys.master import new_master_key, read_master_key
 from keys.ring import ACTIVE, NEXT, RETIRED, RETIRING, Ring, RingKey
 
@@ -66,6 +67,24 @@ def test_a_signature_verifies_with_its_own_algorithm_only(alg: str) -> None:
             verify(token, document, alg=other)
 
 
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_a_private_key_is_read_back_as_it_was_written(alg: str) -> None:
+    key = generate(alg)
+    again = read_private(dict(key.as_dict(private=True)))
+    assert again.is_private
+    assert public_document(again, alg) == public_document(key, alg)
+
+
+def test_no_key_is_made_for_an_algorithm_that_is_not_ours() -> None:
+    for alg in ("HS256", "none", "RS512", ""):
+        with pytest.raises(ValueError, match="algorithm"):
+            generate(alg)
+
+
+def test_a_vault_shows_nothing_of_its_key(vault: Vault) -> None:
+    assert repr(vault) == "Vault(…)"
+
+
 def _segment(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
@@ -91,6 +110,25 @@ def test_a_forged_header_is_refused(header: dict[str, object]) -> None:
         assert "canary" not in str(caught.value)
 
 
+def test_claims_must_be_an_object_before_and_after_the_signature() -> None:
+    key = generate("ES256")
+    document = public_document(key, "ES256")
+    header = _segment({"alg": "ES256", "kid": document["kid"]})
+    for payload in (b"[]", b"1", b"null", b"no JSON", b"\xff", b"[" * 5_000, b""):
+        token = jws.serialize_compact({"alg": "ES256"}, payload, key, algorithms=["ES256"])
+        for read in (peek_claims, lambda text: verify(text, document, alg="ES256")):
+            with pytest.raises(InvalidToken) as caught:
+                read(token)
+            assert "JSON" not in str(caught.value)
+    assert peek_claims(f"{header}.{_segment({'sub': 'x'})}.AA") == {"sub": "x"}  # unverified, and so it is called
+
+
+@pytest.mark.parametrize("header", [[], 1, None, "alg"])
+def test_a_header_must_be_an_object(header: object) -> None:
+    with pytest.raises(InvalidToken):
+        peek(f"{_segment(header)}.{_segment({})}.AA")
+
+
 def test_a_huge_token_is_refused_before_it_is_read() -> None:
     document = public_document(generate("ES256"), "ES256")
     with pytest.raises(InvalidToken, match="compact"):
@@ -113,3 +151,12 @@ def test_a_key_is_published_before_it_signs_and_until_its_last_token_died() -> N
     gone = rotated.retire(later + timedelta(hours=2), timedelta(hours=1))
     assert gone.find("a") is None
     assert gone.keys[0].state == RETIRED
+
+
+def test_a_rotation_leaves_the_keys_of_other_algorithms_alone() -> None:
+    other = RingKey("p", "PS256", ACTIVE, {}, NOW)
+    ring = Ring((other,)).rotate("ES256", _key("a"), NOW).publish_next("ES256", _key("b"), NOW)
+    rotated = ring.rotate("ES256", _key("c"), NOW + timedelta(days=90))
+    assert rotated.keys[0] == other
+    assert rotated.active("PS256") == other
+    assert [key.kid for key in rotated.keys if key.state == ACTIVE] == ["p", "b"]
