@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 # A foreign key takes its type from the key it points to, so those tables must be known before a statement is built.
 from idp.models import account, portal, session  # noqa: F401
 from idp.models.base import Base
+
+IS_REVOKED = text("revoked_at IS NOT NULL")
 
 
 class PendingRequest(Base):
@@ -49,12 +51,15 @@ class Grant(Base):
     """What one authorization gave to a portal. Codes, access and refresh tokens hang from it and die with it."""
 
     __tablename__ = "oauth_grant"
+    __table_args__ = (
+        Index("ix_oauth_grant_revoked_at", "revoked_at", sqlite_where=IS_REVOKED, postgresql_where=IS_REVOKED),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     session_id: Mapped[UUID] = mapped_column(ForeignKey("session.id"), index=True)
-    sid: Mapped[UUID] = mapped_column(ForeignKey("portal_session.id"))
+    sid: Mapped[UUID] = mapped_column(ForeignKey("portal_session.id"), index=True)
     scope: Mapped[str]
     nonce: Mapped[str | None]
     claims: Mapped[dict[str, Any] | None]  # the `claims` parameter as it was allowed (OIDC Core §5.5)
@@ -72,7 +77,7 @@ class AuthorizationCode(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     code_hash: Mapped[str] = mapped_column(unique=True)
-    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"))
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"), index=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
     redirect_uri: Mapped[str]
     code_challenge: Mapped[str | None]
@@ -92,7 +97,7 @@ class AccessToken(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(unique=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
-    grant_id: Mapped[UUID | None] = mapped_column(ForeignKey("oauth_grant.id"))
+    grant_id: Mapped[UUID | None] = mapped_column(ForeignKey("oauth_grant.id"), index=True)
     scope: Mapped[str]
     audience: Mapped[list[str] | None]
     confirmation: Mapped[dict[str, Any] | None]  # `cnf`: jkt (RFC 9449) or x5t#S256 (RFC 8705)
@@ -109,7 +114,7 @@ class RefreshToken(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(unique=True)
-    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"))
+    grant_id: Mapped[UUID] = mapped_column(ForeignKey("oauth_grant.id"), index=True)
     scope: Mapped[str]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
@@ -147,7 +152,7 @@ class DeviceAuthorization(Base):
     user_code_hash: Mapped[str] = mapped_column(unique=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
     scope: Mapped[str]
-    grant_id: Mapped[UUID | None] = mapped_column(ForeignKey("oauth_grant.id"))
+    grant_id: Mapped[UUID | None] = mapped_column(ForeignKey("oauth_grant.id"), index=True)
     created_at: Mapped[datetime]
     interval_s: Mapped[int]
     polled_at: Mapped[datetime | None]

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, update
+from sqlalchemy import ForeignKey, Index, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, write
+
+NO_STREAK = text("streak = 0")
 
 
 class FlowRun(Base):
@@ -47,7 +49,11 @@ class Challenge(Base):
     """A mailed or texted code. Bound to its run, its kind and the address it was sent to; only a keyed hash."""
 
     __tablename__ = "challenge"
-    __table_args__ = (Index("ix_challenge_run_kind", "run_id", "kind", "sent_at"),)
+    __table_args__ = (
+        Index("ix_challenge_run_kind", "run_id", "kind", "sent_at"),
+        Index("ix_challenge_recipient", "recipient_hash", "kind", "sent_at"),
+        Index("ix_challenge_sent", "kind", "sent_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     run_id: Mapped[UUID] = mapped_column(ForeignKey("flow_run.id", ondelete="CASCADE"))
@@ -63,6 +69,9 @@ class AttemptCounter(Base):
     """How many guesses a subject has spent. Counted by one conditional UPDATE before the guess is judged."""
 
     __tablename__ = "attempt_counter"
+    __table_args__ = (
+        Index("ix_attempt_counter_last_at", "last_at", sqlite_where=NO_STREAK, postgresql_where=NO_STREAK),
+    )
 
     subject: Mapped[str] = mapped_column(primary_key=True)  # kind and keyed hash, see services/attempts.py
     spent: Mapped[int]

@@ -20,7 +20,7 @@ class Session(Base):
     secret_hash: Mapped[str] = mapped_column(unique=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     browser_hash: Mapped[str] = mapped_column(index=True)
-    created_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(index=True)
     auth_time: Mapped[datetime]
     seen_at: Mapped[datetime]
     acr: Mapped[str]

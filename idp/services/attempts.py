@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, delete, or_, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, update
 
 from idp.clock import Clock
 from idp.models.base import db, insert_if_absent, write
@@ -124,14 +124,12 @@ class Attempts:
         return f"{budget.kind}:{self._vault.mac('attempt', subject)}"
 
 
-def clean_attempts(now: datetime) -> int:
-    """Remove counters that say nothing any more; a streak of failures is kept until a right guess ends it."""
-    return write(
-        delete(AttemptCounter).where(
-            AttemptCounter.last_at < now - FORGOTTEN_AFTER,
-            AttemptCounter.streak == 0,
-            or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
-        )
+def says_nothing(now: datetime) -> ColumnElement[bool]:
+    """Counters that may go; a streak of failures is kept until a right guess ends it."""
+    return and_(
+        AttemptCounter.last_at < now - FORGOTTEN_AFTER,
+        AttemptCounter.streak == 0,
+        or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
     )
 
 

@@ -7,53 +7,27 @@ has a thread of its own, so that a mail server that does not answer holds up no 
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from flask import Flask
-from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp.models.authorization import (
-    AccessToken,
-    AssertionID,
-    AuthorizationCode,
-    DeviceAuthorization,
-    PendingRequest,
-    PortalInvite,
-    RefreshToken,
-)
-from idp.models.base import Base, db, write
-from idp.models.flow import Challenge, FlowRun
-from idp.models.outbox import OutboxMessage
-from idp.models.self_test import ObservedRequest
-from idp.services.attempts import clean_attempts
-from idp.services.audit import AuditTag
+from idp.models.base import db
+from idp.models.outbox import Attempt, OutboxMessage, take_message
 from idp.services.bundle import Services, services
+from idp.services.housekeeping import Housekeeper
 from idp.services.logout_delivery import LogoutCourier
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
+from idp.services.settling import put_off, settle
 
 CHANNELS = ("mail", "sms")
 BATCH = 20
 LEASE = timedelta(minutes=3)  # longer than one delivery whose every step waits as long as it may
 BACK_OFF = (5, 30, 120, 600, 1800, 3600)  # seconds; given up after the last
 POLL_S = 0.5
-CLEAN_EVERY = timedelta(minutes=1)
-CLEAN_BATCH = 500
-SHORT_LIVED: tuple[tuple[type[Base], timedelta], ...] = (
-    (PendingRequest, timedelta(0)),
-    (AuthorizationCode, timedelta(hours=1)),  # a replay is still seen and revokes
-    (AccessToken, timedelta(0)),
-    (RefreshToken, timedelta(days=1)),
-    (PortalInvite, timedelta(days=30)),
-    (ObservedRequest, timedelta(0)),
-    (AssertionID, timedelta(0)),
-    (DeviceAuthorization, timedelta(hours=1)),  # a device that comes late is told that its code expired
-    (Challenge, timedelta(days=1)),  # resend limits look one day back
-    (FlowRun, timedelta(days=1)),  # a late visitor is told what happened instead of "not found"
-)
 
 log = structlog.get_logger(__name__)
 
@@ -61,16 +35,15 @@ log = structlog.get_logger(__name__)
 class Worker:
     def __init__(self, app: Flask) -> None:
         self._app = app
-        self._cleaned_at: datetime | None = None
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Deliver and clean up until told to stop; an unreachable database is waited for."""
+        """Deliver and keep house until told to stop; an unreachable database is waited for."""
         threads = [
             threading.Thread(target=self._repeat, args=(channel, stop), name=f"worker-{channel}", daemon=True)
             for channel in CHANNELS
         ]
-        courier = LogoutCourier(self._app)
-        threads.append(threading.Thread(target=courier.run_forever, args=(stop,), name="worker-logout", daemon=True))
+        for name, duty in (("logout", LogoutCourier(self._app)), ("house", Housekeeper(self._app))):
+            threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -95,84 +68,31 @@ class Worker:
         with self._app.app_context():
             bundle, count = services(), 0
             # One at a time: what waits behind a slow delivery stays free for another worker.
-            while count < BATCH and (ident := self._take(channel, bundle.clock.now())) is not None:
-                self._deliver(bundle, ident)
+            while count < BATCH and (attempt := take_message(channel, bundle.clock.now(), LEASE)) is not None:
+                self._deliver(bundle, attempt)
                 count += 1
-            if channel == CHANNELS[0]:
-                self._keep_house_if_due(bundle)
             return count
 
-    def _keep_house_if_due(self, bundle: Services) -> None:
-        now = bundle.clock.now()
-        if self._cleaned_at is None or now - self._cleaned_at > CLEAN_EVERY:
-            self._cleaned_at = now
-            clean(now)
-            rotate_keys(bundle)
-
-    def _take(self, channel: str, now: datetime) -> UUID | None:
-        is_due = (
-            OutboxMessage.channel == channel,
-            or_(OutboxMessage.state == "waiting", OutboxMessage.state == "sending"),
-            OutboxMessage.due_at <= now,
-        )
-        while True:
-            ident = db.session.scalar(
-                select(OutboxMessage.id).where(*is_due).order_by(OutboxMessage.created_at).limit(1)
-            )
-            if ident is None:
-                return None
-            done = write(
-                update(OutboxMessage)
-                .where(OutboxMessage.id == ident, *is_due)
-                .values(state="sending", due_at=now + LEASE, tries=OutboxMessage.tries + 1)
-            )
-            db.session.commit()
-            if done == 1:  # else another worker was faster
-                return ident
-
-    def _deliver(self, bundle: Services, ident: UUID) -> None:
-        row = db.session.get_one(OutboxMessage, ident, populate_existing=True)
-        now = bundle.clock.now()
+    def _deliver(self, bundle: Services, attempt: Attempt) -> None:
+        row = db.session.get_one(OutboxMessage, attempt.id, populate_existing=True)
+        channel, now = row.channel, bundle.clock.now()
         if row.expires_at is not None and row.expires_at <= now:
-            self._settle(ident, "expired", now)
+            settle(attempt, channel, "expired", now)
             return
-        channel, tries = row.channel, row.tries
         try:
             content = bundle.outbox.open(row)
             db.session.rollback()  # nothing is held while the network is asked
-            _send(bundle, channel, content, ident)
+            _send(bundle, channel, content, attempt.id)
         except Undeliverable as error:
-            self._settle(ident, "dead", bundle.clock.now(), str(error))
+            settle(attempt, channel, "dead", bundle.clock.now(), str(error))
         except DeliveryFailed as error:
-            self._put_off(ident, tries, bundle.clock.now(), str(error))
+            put_off(attempt, channel, BACK_OFF, bundle.clock.now(), str(error))
         except Exception as error:  # one message that cannot be handled must not stop the others
-            log.error("message_fault", message=str(ident), exc_info=True)
-            self._put_off(ident, tries, bundle.clock.now(), type(error).__name__)
+            log.error("message_fault", message=str(attempt.id), exc_info=True)
+            db.session.rollback()
+            put_off(attempt, channel, BACK_OFF, bundle.clock.now(), type(error).__name__)
         else:
-            self._settle(ident, "sent", bundle.clock.now())
-
-    def _settle(self, ident: UUID, state: str, now: datetime, error: str | None = None) -> None:
-        row = db.session.get_one(OutboxMessage, ident)
-        row.state, row.settled_at, row.last_error, row.sealed_content = state, now, error, None
-        log.info("message_settled", message=str(ident), channel=row.channel, state=state, tries=row.tries, error=error)
-        db.session.commit()
-
-    def _put_off(self, ident: UUID, tries: int, now: datetime, error: str) -> None:
-        if tries > len(BACK_OFF):
-            self._settle(ident, "dead", now, error)
-            return
-        row = db.session.get_one(OutboxMessage, ident)
-        row.state, row.due_at, row.last_error = "waiting", now + timedelta(seconds=BACK_OFF[tries - 1]), error
-        log.warning("message_put_off", message=str(ident), channel=row.channel, tries=tries, error=error)
-        db.session.commit()
-
-
-def rotate_keys(bundle: Services) -> None:
-    """Let the next signing keys take over when the calendar says so."""
-    for alg in bundle.keyring.rotate_if_due():
-        bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg)
-        log.info("key_rotated", alg=alg)
-    db.session.commit()
+            settle(attempt, channel, "sent", bundle.clock.now())
 
 
 def _send(bundle: Services, channel: str, content: Content, ident: UUID) -> None:
@@ -180,21 +100,3 @@ def _send(bundle: Services, channel: str, content: Content, ident: UUID) -> None
         bundle.mail.send(content)
     else:
         bundle.sms.send(content, ident)
-
-
-def clean(now: datetime) -> int:
-    """Remove what has expired, in small transactions; returns how many rows went."""
-    removed = 0
-    for model, kept_for in SHORT_LIVED:
-        key = next(iter(model.__table__.primary_key.columns))  # type: ignore[attr-defined]
-        expired: ColumnElement[bool] = model.__table__.c.expires_at < now - kept_for
-        while True:
-            batch = db.session.scalars(select(key).where(expired).limit(CLEAN_BATCH)).all()
-            if not batch:
-                break
-            db.session.execute(delete(model).where(key.in_(batch)))
-            db.session.commit()
-            removed += len(batch)
-    removed += clean_attempts(now)
-    db.session.commit()
-    return removed

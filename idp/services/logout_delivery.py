@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlencode
-from uuid import UUID
 
 import structlog
 from flask import Flask
-from sqlalchemy import or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp.models.base import db, write
-from idp.models.outbox import OutboxMessage
+from idp.models.base import db
+from idp.models.outbox import Attempt, OutboxMessage, take_message
 from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.http_out import OutgoingFailed, OutgoingRefused, post
 from idp.services.logout_notices import CHANNEL
+from idp.services.settling import put_off, settle
 
 BACK_OFF = (2, 10, 30, 120, 300)  # seconds; given up after the last
 ANSWER_WITHIN_S = 4.0
@@ -52,7 +51,7 @@ class LogoutCourier:
                 except SQLAlchemyError as error:
                     log.error("worker_database", error=type(error).__name__)
                     taken = []
-                flying |= {pool.submit(self._deliver, ident) for ident in taken}
+                flying |= {pool.submit(self._deliver, attempt) for attempt in taken}
                 stop.wait(POLL_S)
 
     def run_once(self) -> int:
@@ -62,71 +61,39 @@ class LogoutCourier:
             list(pool.map(self._deliver, taken))
         return len(taken)
 
-    def _take(self, count: int) -> list[UUID]:
+    def _take(self, count: int) -> list[Attempt]:
         with self._app.app_context():
-            now = services().clock.now()
-            is_due = (
-                OutboxMessage.channel == CHANNEL,
-                or_(OutboxMessage.state == "waiting", OutboxMessage.state == "sending"),
-                OutboxMessage.due_at <= now,
-            )
-            candidates = db.session.scalars(
-                select(OutboxMessage.id).where(*is_due).order_by(OutboxMessage.due_at).limit(count)
-            ).all()
-            taken = []
-            for ident in candidates:
-                done = write(
-                    update(OutboxMessage)
-                    .where(OutboxMessage.id == ident, *is_due)
-                    .values(state="sending", due_at=now + LEASE, tries=OutboxMessage.tries + 1)
-                )
-                db.session.commit()
-                if done == 1:
-                    taken.append(ident)
+            now, taken = services().clock.now(), list[Attempt]()
+            while len(taken) < count and (attempt := take_message(CHANNEL, now, LEASE)) is not None:
+                taken.append(attempt)
             return taken
 
-    def _deliver(self, ident: UUID) -> None:
+    def _deliver(self, attempt: Attempt) -> None:
         with self._app.app_context():
-            _attempt(ident)
+            _try(attempt)
 
 
-def _attempt(ident: UUID) -> None:
+def _try(attempt: Attempt) -> None:
     bundle = services()
-    row = db.session.get_one(OutboxMessage, ident)
+    row = db.session.get_one(OutboxMessage, attempt.id)
     portal = db.session.get_one(Portal, row.portal_id)
     if portal.is_disabled or portal.backchannel_logout_uri is None:
-        _settle(row, "dropped", bundle.clock.now())
+        settle(attempt, CHANNEL, "dropped", bundle.clock.now())
         return
     if row.expires_at is not None and row.expires_at <= bundle.clock.now():
-        _settle(row, "expired", bundle.clock.now())
+        settle(attempt, CHANNEL, "expired", bundle.clock.now())
         return
     uri, logout_token = portal.backchannel_logout_uri, bundle.logout_notices.logout_token(row, portal)
     body = urlencode({"logout_token": logout_token}).encode()
     db.session.rollback()  # nothing is held while the network is asked
-    problem, is_hopeless = "", False
     try:
         answer = post(uri, body, HEADERS, reach=bundle.reach, within=ANSWER_WITHIN_S)
-        problem = "" if answer.status in DONE else f"status {answer.status}"
     except OutgoingRefused as error:
-        problem, is_hopeless = str(error), True
+        settle(attempt, CHANNEL, "dead", bundle.clock.now(), str(error))
     except OutgoingFailed as error:
-        problem = str(error)
-    _write_down(ident, problem, is_hopeless, bundle.clock.now())
-
-
-def _write_down(ident: UUID, problem: str, is_hopeless: bool, now: datetime) -> None:
-    row = db.session.get_one(OutboxMessage, ident)
-    if not problem:
-        _settle(row, "sent", now)
-    elif is_hopeless or row.tries > len(BACK_OFF):
-        _settle(row, "dead", now, problem)
+        put_off(attempt, CHANNEL, BACK_OFF, bundle.clock.now(), str(error))
     else:
-        row.state, row.due_at, row.last_error = "waiting", now + timedelta(seconds=BACK_OFF[row.tries - 1]), problem
-        log.warning("message_put_off", message=str(ident), channel=CHANNEL, tries=row.tries, error=problem)
-        db.session.commit()
-
-
-def _settle(row: OutboxMessage, state: str, now: datetime, error: str | None = None) -> None:
-    row.state, row.settled_at, row.last_error, row.sealed_content = state, now, error, None
-    log.info("message_settled", message=str(row.id), channel=CHANNEL, state=state, tries=row.tries, error=error)
-    db.session.commit()
+        if answer.status in DONE:
+            settle(attempt, CHANNEL, "sent", bundle.clock.now())
+        else:
+            put_off(attempt, CHANNEL, BACK_OFF, bundle.clock.now(), f"status {answer.status}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -162,7 +162,13 @@ def described(engine: Engine) -> dict[str, Any]:
             "primary": found.get_pk_constraint(table),
             "foreign": sorted(found.get_foreign_keys(table), key=str),
             "unique": sorted(found.get_unique_constraints(table), key=str),
-            "indexes": sorted(found.get_indexes(table), key=str),
+            "indexes": sorted(map(in_words, found.get_indexes(table)), key=str),
         }
         for table in found.get_table_names()
     }
+
+
+def in_words(index: Mapping[str, Any]) -> dict[str, Any]:
+    """An index with its condition as text, so that two of them can be compared."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}

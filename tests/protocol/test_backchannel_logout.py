@@ -317,11 +317,11 @@ def test_a_courier_that_died_gives_its_notice_back(
     rp: RelyingParty, told: Portal, person: Person, courier: LogoutCourier, server: PortalServer, clock: FrozenClock
 ) -> None:
     leave(person, id_token_hint=enter(rp, person)["id_token"], post_logout_redirect_uri=BYE)
-    (ident,) = courier._take(5)
+    (attempt,) = courier._take(5)
     assert (courier.run_once(), states()) == (0, ["sending"])
     clock.advance(timedelta(seconds=31))
     assert (courier.run_once(), states()) == (1, ["sent"])
-    assert str(ident) == str(rows()[0].id)
+    assert attempt.id == rows()[0].id
 
 
 def test_a_portal_that_hangs_holds_up_no_other(

@@ -19,7 +19,7 @@ from idp.models.self_test import ObservedRequest
 from idp.protocol import advice, observation, readiness
 from idp.protocol.advice import Seen, advise
 from idp.services.bundle import Services
-from idp.services.delivery import clean
+from idp.services.housekeeping import clean
 from idp.services.self_tests import MOST_REQUESTS, SelfTests
 from tests.actions import sign_in
 from tests.support.builders import add_portal

@@ -14,7 +14,7 @@ from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.services.assembly import build_services
 from idp.services.bundle import Services
-from idp.services.delivery import Worker, rotate_keys
+from idp.services.housekeeping import Housekeeper, rotate_keys
 from idp.services.keyring import Keyring
 from keys.jwk import ALGORITHMS
 from keys.master import new_master_key
@@ -30,7 +30,7 @@ def states(services: Services) -> Counter[tuple[str, str]]:
 def test_the_worker_rotates_when_keys_have_signed_long_enough(
     app: Flask, services: Services, signing_keys: None, clock: FrozenClock
 ) -> None:
-    worker = Worker(app)
+    worker = Housekeeper(app)
     clock.at = max(row.state_since for row in services.keyring.rows())
     before = {key["kid"] for key in services.keyring.jwks()["keys"]}
     clock.advance(services.settings.key_active_for - timedelta(seconds=1))

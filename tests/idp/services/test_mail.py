@@ -15,9 +15,9 @@ from sqlalchemy import update
 
 from idp.clock import FrozenClock
 from idp.models.base import db
-from idp.models.outbox import OutboxMessage
+from idp.models.outbox import OutboxMessage, take_message
 from idp.services import mail
-from idp.services.delivery import BACK_OFF, Worker
+from idp.services.delivery import BACK_OFF, LEASE, Worker
 from idp.services.emails import email_problem, normalise_email
 from idp.services.outbox import Content
 from idp.texts import LANGUAGES
@@ -452,9 +452,9 @@ def test_a_worker_that_died_gives_its_message_back(office: Office, authority: Au
     with MailServer() as server:
         reach(office, server, authority)
         office.write()
-        taken = Worker(office.app)._take("mail", clock.now())  # and then the power fails
+        taken = take_message("mail", clock.now(), LEASE)  # and then the power fails
         assert taken
         assert states(office) == ["sending"]
-        clock.advance(timedelta(minutes=3))
+        clock.advance(LEASE)
         assert states(office) == ["sent"]
         assert len(server.received) == 1

@@ -1,0 +1,147 @@
+"""Housekeeping: what has ended is removed in small batches, and the signing keys follow the calendar.
+
+A pass is bounded, so that a heap of old rows never holds up the requests of the living; the next pass goes on. Several
+may run: each takes rows that no other has taken. Letter codes, accounts and the record of events are never touched.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from flask import Flask
+from sqlalchemy import ColumnElement, and_, delete, exists, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from idp.models.authorization import (
+    AccessToken,
+    AssertionID,
+    AuthorizationCode,
+    DeviceAuthorization,
+    Grant,
+    PendingRequest,
+    PortalInvite,
+    PushedRequest,
+    RefreshToken,
+)
+from idp.models.base import db, write
+from idp.models.flow import AttemptCounter, Challenge, FlowRun
+from idp.models.outbox import OutboxMessage
+from idp.models.self_test import ObservedRequest, SelfTest
+from idp.models.session import PortalSession, Session
+from idp.services.attempts import says_nothing
+from idp.services.audit import AuditTag
+from idp.services.bundle import Services, services
+
+EVERY_S, BREATH_S = 60.0, 0.5  # between two passes, and while there is more to remove
+BATCH, BATCHES = 500, 20  # rows of one transaction; transactions of one heap in a pass
+GRANTS = 50  # of one transaction: each takes along whatever hangs from it
+AT_ONCE, HOUR, DAY = timedelta(0), timedelta(hours=1), timedelta(days=1)
+MESSAGES_FOR = timedelta(days=30)  # operators look at what could not be delivered
+KNOWN_FOR = timedelta(days=400)  # as long as a browser's cookie: a lock spares browsers that signed in before
+OF_GRANT = (AuthorizationCode.grant_id, AccessToken.grant_id, RefreshToken.grant_id, DeviceAuthorization.grant_id)
+Column = InstrumentedAttribute[Any]
+
+EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
+    (PendingRequest.id, PendingRequest.expires_at, AT_ONCE),
+    (PushedRequest.id, PushedRequest.expires_at, HOUR),  # whoever comes late is told that it expired
+    (AuthorizationCode.id, AuthorizationCode.expires_at, HOUR),  # a replay is still seen and revokes
+    (AccessToken.id, AccessToken.expires_at, AT_ONCE),
+    (RefreshToken.id, RefreshToken.expires_at, DAY),
+    (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
+    (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
+    (AssertionID.id_hash, AssertionID.expires_at, AT_ONCE),
+    (ObservedRequest.id, ObservedRequest.expires_at, AT_ONCE),
+    (SelfTest.portal_id, SelfTest.watched_until, AT_ONCE),
+    (Challenge.id, Challenge.expires_at, DAY),  # the limits of sending look one day back
+    (FlowRun.id, FlowRun.expires_at, DAY),  # a late visitor is told what happened instead of "not found"
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Rows that have ended, by their key, and the columns by which other rows hang from them and go along."""
+
+    key: Column
+    ended: ColumnElement[bool]
+    along: tuple[Column, ...] = ()
+    batch: int = BATCH
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """How many rows a pass removed, and whether it left some for the next."""
+
+    removed: int
+    is_unfinished: bool
+
+
+class Housekeeper:
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """A pass a minute until told to stop; an unreachable database is waited for."""
+        while not stop.is_set():
+            try:
+                is_unfinished = self.run_once().is_unfinished
+            except SQLAlchemyError as error:
+                log.error("worker_database", error=type(error).__name__)
+                is_unfinished = False
+            stop.wait(BREATH_S if is_unfinished else EVERY_S)
+
+    def run_once(self) -> Cleaned:
+        with self._app.app_context():
+            bundle = services()
+            rotate_keys(bundle)
+            return clean(bundle.clock.now())
+
+
+def rotate_keys(bundle: Services) -> None:
+    """Let the next signing keys take over when the calendar says so."""
+    for alg in bundle.keyring.rotate_if_due():
+        bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg)
+        log.info("key_rotated", alg=alg)
+    db.session.commit()
+
+
+def clean(now: datetime) -> Cleaned:
+    """Remove what has ended, a bounded number of rows."""
+    done = [_take_off(heap) for heap in heaps(now)]
+    return Cleaned(sum(one.removed for one in done), any(one.is_unfinished for one in done))
+
+
+def heaps(now: datetime) -> Iterator[Heap]:
+    """What may go, in an order in which nothing goes before what hangs from it."""
+    for key, expires_at, kept_for in EXPIRING:
+        yield Heap(key, expires_at < now - kept_for)
+    for ended_at in (Grant.expires_at, Grant.revoked_at):  # one by one: each has an index of its own
+        yield Heap(Grant.id, ended_at < now - DAY, OF_GRANT, GRANTS)
+    is_granted = exists().where(Grant.session_id == Session.id)
+    yield Heap(Session.id, and_(Session.created_at < now - KNOWN_FOR, ~is_granted), (PortalSession.session_id,))
+    yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - MESSAGES_FOR)
+    yield Heap(AttemptCounter.subject, says_nothing(now))
+
+
+def _take_off(heap: Heap) -> Cleaned:
+    """Batch after batch, each in its own transaction, until one is not full or the bound is reached."""
+    removed = 0
+    # Rows that another worker is removing are passed over, instead of both waiting for each other.
+    batch = select(heap.key).where(heap.ended).limit(heap.batch).with_for_update(skip_locked=True, of=heap.key.class_)
+    for _ in range(BATCHES):
+        keys = db.session.scalars(batch).all()
+        for column in heap.along:
+            write(delete(column.class_).where(column.in_(keys)).execution_options(synchronize_session=False))
+        write(delete(heap.key.class_).where(heap.key.in_(keys)).execution_options(synchronize_session=False))
+        db.session.commit()
+        removed += len(keys)
+        if len(keys) < heap.batch:
+            return Cleaned(removed, is_unfinished=False)
+    return Cleaned(removed, is_unfinished=True)
