@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base
 
+IS_ONE = text("state IN ('active', 'next')")  # of each algorithm
+
 
 class SigningKey(Base):
     __tablename__ = "signing_key"
+    __table_args__ = (
+        Index("uq_signing_key_state", "alg", "state", unique=True, sqlite_where=IS_ONE, postgresql_where=IS_ONE),
+    )
 
     kid: Mapped[str] = mapped_column(primary_key=True)  # RFC 7638 thumbprint
     alg: Mapped[str]

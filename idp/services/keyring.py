@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from idp.clock import Clock
-from idp.models.base import db, write
+from idp.models.base import db, insert_if_absent, write
 from idp.models.signing_key import SigningKey
 from keys import EnvelopeError, InvalidToken, Vault
 from keys.jwk import ALGORITHMS, PrivateKey, generate, public_document, read_private
@@ -44,13 +44,16 @@ class Keyring:
         self._opened: dict[str, PrivateKey] = {}
 
     def ensure(self) -> None:
-        """Make the first active and next key of every algorithm where there is none."""
+        """Make the first active and next key of every algorithm where there is none; of several processes that start
+        at once, the key of the first counts.
+        """
         present = {(row.alg, row.state) for row in self.rows()}
+        db.session.rollback()  # nothing is held while keys are made, which takes seconds
         for alg in ALGORITHMS:
             for state in (ACTIVE, NEXT):
                 if (alg, state) not in present:
-                    self._add(alg, state)
-        db.session.commit()
+                    insert_if_absent(SigningKey, **self._new_values(alg, state))
+                    db.session.commit()
         self._forget()
 
     def rotate(self, alg: str | None = None) -> list[str]:
@@ -61,12 +64,14 @@ class Keyring:
 
     def _rotate(self, alg: str) -> None:
         """One algorithm in one transaction; when another process moved the same keys first, nothing is left to do."""
-        now, ring, fresh = self._clock.now(), self._read().ring, self._new_row(alg)
-        after = ring.rotate(alg, _seen(fresh), now)
+        now, ring, fresh = self._clock.now(), self._read().ring, self._new_values(alg, NEXT)
+        after = ring.rotate(alg, _seen(SigningKey(**fresh)), now)
         moved = [(before, key) for key in after.keys if (before := ring.find(key.kid)) and before.state != key.state]
-        if all(self._move(key, now, before=before.state) for before, key in moved):
-            fresh.state = next(key.state for key in after.keys if key.kid == fresh.kid)
-            db.session.add(fresh)
+        moved.sort(key=lambda move: move[1].state != RETIRING)  # two are never active, not even on the way
+        fresh["state"] = next(key.state for key in after.keys if key.kid == fresh["kid"])
+        if all(self._move(key, now, before=before.state) for before, key in moved) and insert_if_absent(
+            SigningKey, **fresh
+        ):
             db.session.commit()
         else:
             db.session.rollback()
@@ -153,21 +158,17 @@ class Keyring:
             self._opened[kid] = key
         return key
 
-    def _new_row(self, alg: str) -> SigningKey:
+    def _new_values(self, alg: str, state: str) -> dict[str, Any]:
+        """The row of a new key."""
         key, now = generate(alg), self._clock.now()
         document = public_document(key, alg)
         sealed = self._vault.seal(
             json.dumps(key.as_dict(private=True)).encode(), f"signing_key.sealed_private.{document['kid']}"
         )
-        return SigningKey(
-            kid=document["kid"], alg=alg, state=NEXT, public_jwk=document, sealed_private=sealed,
-            created_at=now, state_since=now,
-        )  # fmt: skip
-
-    def _add(self, alg: str, state: str) -> None:
-        row = self._new_row(alg)
-        row.state = state
-        db.session.add(row)
+        return {
+            "kid": document["kid"], "alg": alg, "state": state, "public_jwk": document, "sealed_private": sealed,
+            "created_at": now, "state_since": now,
+        }  # fmt: skip
 
     def _move(self, key: RingKey, now: datetime, *, before: str) -> bool:
         """Into its new state, once: False when it is no longer in the state it was seen in."""

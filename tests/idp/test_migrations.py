@@ -22,6 +22,7 @@ from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 from idp.models.authorization import AccessToken
 from idp.models.base import Base, db
 from idp.models.portal import Portal
+from idp.models.signing_key import SigningKey
 from idp.services import schema
 from tests.support.engines import ENGINES, SQLITE, empty_postgresql_database, worker_number
 from tests.support.waiting import wait_until
@@ -119,6 +120,22 @@ def test_portals_and_tokens_of_the_first_release_survive_the_next(empty: Callabl
         assert portal.grant_types == ["authorization_code", "refresh_token"]
         if db.engine.dialect.name == "sqlite":
             assert db.session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+
+
+def test_of_keys_that_two_processes_made_together_one_of_a_kind_stays(empty: Callable[[str], Flask]) -> None:
+    with empty("twice").app_context():
+        schema.upgrade("0003")
+        made = [("a", "active"), ("b", "active"), ("c", "next"), ("d", "next"), ("e", "retiring"), ("f", "retiring")]
+        common = {"public_jwk": {}, "sealed_private": "x", "created_at": MOMENT, "state_since": MOMENT}
+        for alg in ("RS256", "ES256"):
+            db.session.add_all(SigningKey(kid=f"{kid}.{alg}", alg=alg, state=state, **common) for kid, state in made)
+        db.session.commit()
+        schema.upgrade()
+        keys = {key.kid: key for key in db.session.scalars(select(SigningKey).where(SigningKey.alg == "ES256"))}
+        left = {kid[0]: key.state for kid, key in keys.items()}
+        assert left == {"a": "active", "b": "retiring", "c": "next", "e": "retiring", "f": "retiring"}
+        assert keys["b.ES256"].state_since > MOMENT
+        assert db.session.query(SigningKey).count() == 2 * len(left)
 
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,4 +1,7 @@
-"""Add the indexes that cleaning and the limits of sending look through."""
+"""Add the indexes that cleaning and the limits of sending look through, and keep the signing keys to one of a kind.
+
+Where two processes that started together made two active or two next keys, the older one stays.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,6 +28,9 @@ PARTIAL = {
     "ix_outbox_message_settled_at": ("outbox_message", ["settled_at"], "settled_at IS NOT NULL"),
 }
 
+IS_ONE = "state IN ('active', 'next')"
+KEY = sa.table("signing_key", *(sa.column(name) for name in ("kid", "alg", "state", "state_since", "created_at")))
+
 
 def upgrade() -> None:
     for name, (table, columns) in PLAIN.items():
@@ -32,3 +38,23 @@ def upgrade() -> None:
     for name, (table, columns, where) in PARTIAL.items():
         rows = sa.text(where)
         op.create_index(name, table, columns, unique=False, sqlite_where=rows, postgresql_where=rows)
+    # A second active key has signed tokens, so it stays published until the calendar retires it.
+    now = sa.func.current_timestamp()
+    op.execute(KEY.update().where(_is_second("active")).values(state="retiring", state_since=now))
+    op.execute(KEY.delete().where(_is_second("next")))
+    is_one = sa.text(IS_ONE)
+    op.create_index(
+        "uq_signing_key_state", "signing_key", ["alg", "state"], unique=True, sqlite_where=is_one,
+        postgresql_where=is_one,
+    )  # fmt: skip
+
+
+def _is_second(state: str) -> sa.ColumnElement[bool]:
+    """The keys in this state that have an older one beside them."""
+    other = KEY.alias("other")
+    is_older = sa.or_(
+        other.c.created_at < KEY.c.created_at,
+        sa.and_(other.c.created_at == KEY.c.created_at, other.c.kid < KEY.c.kid),
+    )
+    is_beside = sa.and_(other.c.alg == KEY.c.alg, other.c.state == state, is_older)
+    return sa.and_(KEY.c.state == state, sa.exists().where(is_beside))

@@ -18,6 +18,7 @@ from idp.services.housekeeping import Housekeeper, rotate_keys
 from idp.services.keyring import Keyring
 from keys.jwk import ALGORITHMS
 from keys.master import new_master_key
+from tests.support.instances import Instances
 
 DAY = timedelta(days=1)
 
@@ -92,3 +93,30 @@ def test_keys_sealed_under_another_master_key_are_found(
 def test_nothing_is_rotated_before_there_are_keys(app: Flask, services: Services) -> None:
     rotate_keys(services)
     assert not states(services)
+
+
+def ensure(app: Flask, _: object, __: int) -> None:
+    services: Services = app.extensions["connect"]
+    with app.app_context():
+        services.keyring.ensure()
+
+
+def test_processes_that_start_together_have_one_active_and_one_next_key_of_each_kind(
+    app: Flask, services: Services, environment: dict[str, str], clock: FrozenClock, instances: Instances
+) -> None:
+    assert instances.race(environment, clock.now(), ensure, [None], clients=4) == [[None] * 4]
+    assert states(services) == {(alg, state): 1 for alg in ALGORITHMS for state in ("active", "next")}
+
+
+def rotate(app: Flask, _: object, __: int) -> None:
+    services: Services = app.extensions["connect"]
+    with app.app_context():
+        services.keyring.rotate("ES256")
+
+
+def test_first_rotations_at_once_make_one_key(
+    app: Flask, services: Services, environment: dict[str, str], clock: FrozenClock, instances: Instances
+) -> None:
+    assert instances.race(environment, clock.now(), rotate, [None], clients=4) == [[None] * 4]
+    assert states(services)["ES256", "active"] == 1
+    assert states(services)["ES256", "next"] <= 1
