@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.endpoints.answers import send, show_fault
 from idp.errors import ProtocolError
+from idp.models.base import db
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.protocol import consent, par, request_sources, responses
@@ -21,6 +22,7 @@ from idp.protocol.interactions import SignedIn, needed
 from idp.protocol.pending import Pending
 from idp.protocol.request_sources import Refused
 from idp.services.bundle import services
+from idp.services.sessions import SessionEnded
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.guard import csrf_exempt
@@ -91,7 +93,11 @@ def _answer(
         return show_fault(ProtocolError("invalid_request_uri", "the pushed request was answered before"), portal)
     if isinstance(outcome, ProtocolError):
         return send(portal, responses.refusal(bundle, portal, wanted.callback, outcome))
-    code = grant_code(bundle, portal, wanted, outcome)
+    try:
+        code = grant_code(bundle, portal, wanted, outcome)
+    except SessionEnded:  # in another tab, a moment ago: nothing was answered yet, and the policy is asked again
+        db.session.rollback()
+        return redirect(request.full_path.rstrip("?"), 303)
     return send(portal, responses.answer(bundle, portal, wanted.callback, code=code))
 
 

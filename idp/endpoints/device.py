@@ -18,6 +18,7 @@ from idp.services.attempts import DEVICE_CODE
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.devices import Waiting
+from idp.services.sessions import SessionEnded
 from idp.texts import format_time
 from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
@@ -82,7 +83,12 @@ def answer() -> Response:
     waiting = _find(session, typed)
     if isinstance(waiting, str):
         return _form(typed, waiting)
-    if not (_allow(session, waiting) if allows else bundle.devices.deny(waiting)):
+    try:
+        is_answered = _allow(session, waiting) if allows else bundle.devices.deny(waiting)
+    except SessionEnded:
+        db.session.rollback()
+        return redirect(f"/?{urlencode({'then': 'device', 'user_code': typed})}", 303)
+    if not is_answered:
         db.session.rollback()
         return _form(typed, text("e.device.unknown"))
     tag = AuditTag.DEVICE_ALLOWED if allows else AuditTag.DEVICE_REFUSED

@@ -10,7 +10,7 @@ from idp.services.bundle import Services
 
 
 def grant_code(bundle: Services, portal: Portal, request: AuthorizationRequest, session: Session) -> str:
-    """A grant for what was asked and allowed, and the code that it is redeemed by."""
+    """A grant for what was asked and allowed, and the code that it is redeemed by. Raises `SessionEnded`."""
     presence = bundle.sessions.portal_session(session, portal)
     allowed = consent.narrow(portal, session.account_id, request)
     grant = bundle.tokens.grant(

@@ -27,6 +27,10 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+class SessionEnded(Exception):
+    """Somebody signed out since the session was read."""
+
+
 class Sessions:
     def __init__(self, settings: Settings, clock: Clock, random: Random) -> None:
         self._settings = settings
@@ -103,12 +107,24 @@ class Sessions:
         return found is not None
 
     def portal_session(self, session: Session, portal: Portal) -> PortalSession:
-        """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim."""
+        """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim.
+
+        Whoever signs this session out waits from here to the end of the transaction, and so does another tab: what is
+        given in it is withdrawn with all the rest, and one presence is made. Raises `SessionEnded`.
+        """
+        now = self._clock.now()
+        is_alive = (
+            update(Session)
+            .where(Session.id == session.id, Session.ended_at.is_(None))
+            .values(seen_at=now)
+            .execution_options(synchronize_session=False)
+        )
+        if write(is_alive) != 1:
+            raise SessionEnded
         found = db.session.scalar(
             select(PortalSession).where(PortalSession.session_id == session.id, PortalSession.portal_id == portal.id)
         )
         if found is None:
-            now = self._clock.now()
             found = PortalSession(
                 id=new_id(self._random, now), session_id=session.id, portal_id=portal.id, created_at=now
             )

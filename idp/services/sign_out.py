@@ -25,9 +25,9 @@ class SignOut:
 
     def session(self, session: Session) -> tuple[Portal, ...]:
         """End one session; the portals that took part in it, none when it was ended before."""
-        portals = tuple(self._sessions.portals_of(session.id))
         if not self._sessions.end(session):
             return ()
+        portals = tuple(self._sessions.portals_of(session.id))
         self._tokens.revoke_for_session(session.id)
         self._notices.announce(session)
         return portals

@@ -1,0 +1,104 @@
+"""Tabs of one session at once: one presence a portal, and nothing given while it is signed out lives on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from idp.clock import FrozenClock
+from idp.models.account import Account
+from idp.models.authorization import Grant
+from idp.models.base import db
+from idp.models.portal import Portal
+from idp.models.session import PortalSession, Session
+from idp.protocol.authorization import AuthorizationRequest
+from idp.protocol.authorization_code import grant_code
+from idp.services.bundle import Services
+from idp.services.sessions import SessionEnded
+from tests.support.instances import Instances
+from tests.support.person import ISSUER, Person
+from tests.support.relying_party import RelyingParty, challenge
+
+ROUNDS = pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.long)])
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A session's cookie, and where its tabs go."""
+
+    secret: str
+    session_id: UUID
+    address: str
+
+
+def sessions(services: Services, rp: RelyingParty, count: int) -> list[Tab]:
+    account = db.session.scalars(select(Account)).one()
+    tabs = []
+    for number in range(count):
+        secret = services.sessions.open(account, browser_hash=f"b{number}", acr="mfa", amr=["pwd", "sms", "mfa"])
+        newest = services.sessions.load(secret)
+        assert newest is not None
+        tabs.append(Tab(secret, newest.id, rp.request()))
+    db.session.commit()
+    return tabs
+
+
+def sign_on(app: Flask, tab: Tab, _: int) -> str:
+    client = app.test_client()
+    client.set_cookie("connect_session", tab.secret, domain="localhost")
+    answer = client.get(tab.address, base_url=ISSUER)
+    return "code" if "code=" in answer.headers.get("Location", "") else f"{answer.status_code}"
+
+
+def sign_on_or_out(app: Flask, tab: Tab, number: int) -> str:
+    if number % 8:
+        return sign_on(app, tab, number)
+    services: Services = app.extensions["connect"]
+    with app.app_context():
+        services.sign_out.session(db.session.get_one(Session, tab.session_id))
+        db.session.commit()
+    return "out"
+
+
+@ROUNDS
+def test_many_tabs_at_once_are_one_presence_and_each_gets_its_code(
+    services: Services, rp: RelyingParty, person: Person, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances, rounds: int,
+) -> None:  # fmt: skip
+    tabs = sessions(services, rp, rounds)
+    outcomes = instances.race(environment, clock.now(), sign_on, tabs, clients=16)
+    assert [Counter(outcome) for outcome in outcomes] == [{"code": 16}] * rounds
+    db.session.rollback()
+    made = select(func.count()).select_from(PortalSession).group_by(PortalSession.session_id)
+    assert set(db.session.scalars(made)) == {1}
+
+
+@ROUNDS
+def test_nothing_is_given_past_a_sign_out(
+    services: Services, rp: RelyingParty, person: Person, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances, rounds: int,
+) -> None:  # fmt: skip
+    tabs = sessions(services, rp, rounds)
+    outcomes = instances.race(environment, clock.now(), sign_on_or_out, tabs, clients=16)
+    assert {answer for outcome in outcomes for answer in outcome} <= {"code", "303", "out"}
+    db.session.rollback()
+    ended = [tab.session_id for tab in tabs]
+    live = select(Grant.session_id).where(Grant.session_id.in_(ended), Grant.revoked_at.is_(None))
+    assert db.session.scalars(live).all() == []
+
+
+def test_a_session_that_ended_since_it_was_read_gives_nothing(
+    services: Services, portal: Portal, person: Person, app: Flask
+) -> None:
+    session = db.session.scalars(select(Session)).one()
+    services.sign_out.session(session)
+    wanted = AuthorizationRequest(
+        redirect_uri=portal.redirect_uris[0], scope="openid", asked_at=services.clock.now(), code_challenge=challenge()
+    )
+    with pytest.raises(SessionEnded):
+        grant_code(services, portal, wanted, session)
