@@ -112,13 +112,13 @@ def attach(app: Flask, services: Services) -> None:
     """Give the application its database and its services."""
     url = _located(make_url(services.settings.database_url))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    options: dict[str, Any] = {"hide_parameters": True}  # an error of the database repeats no value
+    # An error of the database repeats no value, and nobody waits long for a connection.
+    options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5}
     if url.get_backend_name() == "postgresql":
         options |= {
             "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 10,
-            "pool_timeout": 5,
             "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
         }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options

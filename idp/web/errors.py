@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify, request
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from idp.chance import pick
@@ -23,6 +24,7 @@ from idp.web.render import Frame, page
 from idp.web.session import BLIND
 
 RETRY_AFTER_S = 10
+OUTAGE = (OperationalError, PoolTimeout)  # no database, or no connection to it in time
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEYS = {404: "x.404", 405: "x.405", 413: "x.client", 421: "x.404", 429: "x.429", 403: "x.denied", 400: "x.client"}
 
@@ -70,7 +72,7 @@ def portal_of_request() -> Portal | None:
     """The portal whose pages this address belongs to: its people know best whom to call."""
     try:
         return find_portal(request.path.split("/")[1])
-    except OperationalError:  # an error page must come, also without a database
+    except OUTAGE:  # an error page must come, also without a database
         db.session.rollback()
         return None
 
@@ -145,7 +147,11 @@ def _log_fault(exc_info: Any) -> None:
 
 
 def _answer_fault(app: Flask, error: BaseException) -> Response:
-    is_outage = isinstance(error, OperationalError)
-    if _is_machine(app):
-        return _machine_error("temporarily_unavailable" if is_outage else "server_error", 503 if is_outage else 500)
-    return unavailable_page() if is_outage else error_page("x.500", 500)
+    is_outage = isinstance(error, OUTAGE)
+    if not _is_machine(app):
+        return unavailable_page() if is_outage else error_page("x.500", 500)
+    if not is_outage:
+        return _machine_error("server_error", 500)
+    response = _machine_error("temporarily_unavailable", 503)
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
