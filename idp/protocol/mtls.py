@@ -28,6 +28,7 @@ from keys.jwks import PublicJWK
 PKI, SELF_SIGNED = "tls_client_auth", "self_signed_tls_client_auth"
 LARGEST_HEADER = 16 * 1024
 CLIENT_AUTH = x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)  # of a stranger's extensions
 
 
 def methods(settings: Settings) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def _names_portal(portal: Portal, certificate: x509.Certificate) -> bool:
             return wanted in {name.lower() for name in names.get_values_for_type(x509.DNSName)}
         subject = portal.tls_client_auth_subject_dn
         return subject is not None and x509.Name.from_rfc4514_string(subject) == certificate.subject
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return False
 
 
@@ -126,6 +127,6 @@ def _serves_clients(certificate: x509.Certificate) -> bool:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return True
-    except ValueError:
+    except UNREADABLE:
         return False
     return CLIENT_AUTH in usage

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 from flask import Flask
 
 from idp.clock import FrozenClock
@@ -125,6 +127,34 @@ def test_a_certificate_of_the_authority_proves_by_its_dns_name(
     for san in (["cpx.example.ch"], ["x.api.cpx.example.ch"], ["*.cpx.example.ch"], None):
         portal.certificate = issue("CN=api.cpx.example.ch", clock.now(), issuer=ca, san=san)
         assert outcome(portal) == "invalid_client", san
+
+
+TWICE = ObjectIdentifier("2.5.29.99")  # in the place of which another is put
+ODD_EXTENSIONS = {
+    "an extended key usage that is none": (ExtensionOID.EXTENDED_KEY_USAGE, b"\x04\x00x"),
+    "a name that is none": (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("30048202fffe")),
+    "a name of a kind that the library leaves out": (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3002a300")),
+    "an extension twice": (TWICE, b"\x30\x00"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_EXTENSIONS)
+@pytest.mark.parametrize("by", ["subject", "name"])
+def test_a_certificate_that_cannot_be_read_to_its_end_proves_nothing(
+    behind_proxy: Flask, services: Services, clock: FrozenClock, ca: Certificate, by: str, odd: str
+) -> None:
+    """Whoever reaches the proxy may show one; the authority need not have signed it."""
+    extension = x509.UnrecognizedExtension(*ODD_EXTENSIONS[odd])
+    made = issue(NAMED, clock.now(), issuer=ca, more=[extension])
+    if odd == "an extension twice":
+        made = issue(NAMED, clock.now(), issuer=ca, san=["api.cpx.example.ch"], more=[extension])
+        der = made.der.replace(bytes((0x55, 29, 99)), bytes((0x55, 29, 17)))  # that of the alternative name
+        made = Certificate(x509.load_der_x509_certificate(der), made.key)
+    registered = {
+        "subject": {"tls_client_auth_subject_dn": NAMED},
+        "name": {"tls_client_auth_san_dns": "api.cpx.example.ch"},
+    }
+    assert outcome(by_pki(behind_proxy, services, made, **registered[by])) == "invalid_client"
 
 
 @pytest.mark.parametrize("names", [{}, {"tls_client_auth_subject_dn": "not a name"}])

@@ -104,8 +104,9 @@ def issue(
     san: list[str] | None = None,
     usage: Any = None,
     days: int = 30,
+    more: list[x509.UnrecognizedExtension] | None = None,
 ) -> Certificate:
-    """A certificate, self-signed unless an issuer is named; `usage` is an extended key usage."""
+    """A certificate, self-signed unless an issuer is named; `usage` is an extended key usage, `more` anything else."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name.from_rfc4514_string(subject)
     builder = (
@@ -122,6 +123,8 @@ def issue(
         builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in san]), False)
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
+    for extension in more or []:
+        builder = builder.add_extension(extension, False)
     return Certificate(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 
 
