@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
 from joserfc import jws
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 from tests.conformance import conditions
 from tests.conformance.provider import Callback
@@ -52,6 +52,7 @@ class FAPIClient:
     alg: str = "PS256"
     kid: str = "client-key"
     dpop_key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256"))
+    signs: bool = False
 
     @property
     def issuer(self) -> str:
@@ -97,9 +98,13 @@ class FAPIClient:
 
     def push(
         self, form: dict[str, str] | None = None, *, assertion: str | None = None,
-        headers: dict[str, str] | None = None, **changes: str | None,
+        headers: dict[str, str] | None = None, beside: dict[str, str] | None = None, **changes: str | None,
     ) -> Answer:  # fmt: skip
-        body = {**(form if form is not None else self.parameters(**changes)), **self._proof(assertion)}
+        """Push the ordinary request, as a signed object where this client signs; `beside` stands next to it."""
+        asked = self.parameters(**changes) if form is None else form
+        if self.signs and form is None:
+            asked = {"client_id": self.client.client_id, "request": self.request_object(**changes)}
+        body = {**asked, **(beside or {}), **self._proof(assertion)}
         endpoint = self.suite.metadata["pushed_authorization_request_endpoint"]
         return self.suite.wire.send("POST", endpoint, form=body, headers=headers)
 
@@ -116,7 +121,29 @@ class FAPIClient:
 
     def visit(self, request_uri: str, client_id: str | None = None, **extra: str) -> Callback | Shown:
         query = {"client_id": client_id or self.client.client_id, "request_uri": request_uri, **extra}
-        return self.suite.visit(f"{self.suite.metadata['authorization_endpoint']}?{urlencode(query)}")
+        outcome = self.suite.visit(f"{self.suite.metadata['authorization_endpoint']}?{urlencode(query)}")
+        return self.opened(outcome) if isinstance(outcome, Callback) else outcome
+
+    def opened(self, callback: Callback) -> Callback:
+        """The answer as the portal reads it: out of its signed form (JARM), judged, where this client asked for one."""
+        if not self.signs:
+            return callback
+        assert set(callback.parameters) - {"x"} == {"response"}
+        claims = self.signed_response(callback.parameters["response"]) | {"iss": self.issuer}
+        return replace(callback, method="GET", query=list(claims.items()))
+
+    def signed_response(self, response: str) -> dict[str, Any]:
+        """The parameters in a signed response, without the claims that are about the response itself."""
+        keys = KeySet.import_key_set(self.suite.keys)
+        signed = jws.deserialize_compact(response.encode(), keys, algorithms=[self.client.alg])
+        assert signed.headers()["kid"]
+        claims: dict[str, Any] = json.loads(signed.payload)
+        now = self.suite.now()
+        assert claims.pop("iss") == self.issuer
+        assert claims.pop("aud") == self.client.client_id
+        assert now < claims.pop("exp") <= now + 600
+        claims.pop("iat", None)
+        return claims
 
     def code(self, **changes: str | None) -> str:
         return self.code_of(self.pushed(**changes), self.parameters(**changes).get("state"))

@@ -6,60 +6,60 @@ python -m tests.conformance.table
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from tests.conformance.plans import BY_RULE, PLANS, Plan, restated_by
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TABLE = ROOT / "docs" / "conformance.md"
-PLANS = {
-    "test_oidcc_config": "oidcc-config-certification-test-plan",
-    "test_oidcc_basic": "oidcc-basic- and oidcc-formpost-basic-certification-test-plan",
-    "test_oidcc_logout": "oidcc-rp-initiated-logout- and oidcc-backchannel-rp-initiated-logout-certification-test-plan",
-    "test_oidcc_third_party": "oidcc-3rdparty-init-login-certification-test-plan",
-    "test_fapi2_security": "fapi2-security-profile-final-test-plan (private_key_jwt, DPoP, openid_connect, plain_fapi)",
-    "test_fapi2_messages": "fapi2-message-signing-final-test-plan (JAR and JARM)",
-}
-BY_RULE = {
-    "oidcc-idtoken-unsigned": "skipped by rule: `none` is not offered",
-    "oidcc-scope-address": "skipped by rule: the scope is not offered, portals do not get the address from us",
-    "oidcc-request-uri-unsigned": "skipped by rule: refused with `request_uri_not_supported`",
-    "oidcc-unsigned-request-object": "skipped by rule: refused with `request_not_supported`",
-}
 HEAD = """# Conformance
 
 Each module of the OpenID Foundation's certification plans that this provider aims at, restated in our own words in
 `tests/conformance/` and run over real HTTPS with a real browser. This is our own run, not a certification.
 `python -m tests.conformance.table` runs them all and writes this file.
+
+Not aimed at, and said so in the metadata: implicit and hybrid flows, request objects by reference, front-channel
+logout, session management, and the plan of the Dynamic OP, which asks for them.
 """
 
+Results = dict[tuple[str, str, str], set[str]]
 
-def module_name(nodeid: str) -> str:
-    """The module's name, and its variant in parentheses."""
-    function, _, variant = nodeid.rpartition("::")[2].partition("[")
-    name = function.removeprefix("test_").replace("_", "-")
-    return f"{name} ({variant.removesuffix(']')})" if variant else name
+
+def place(nodeid: str) -> tuple[str, str, str]:
+    """File, test and variant of a test that ran."""
+    path, _, call = nodeid.partition("::")
+    function, _, parameters = call.partition("[")
+    chosen = {plan.variant for plan in PLANS if plan.variant} & set(parameters.removesuffix("]").split("-"))
+    return Path(path).stem, function, next(iter(chosen), "")
 
 
 class Recorder:
-    """What pytest tells of each module."""
+    """What pytest tells of each test, and of every run of one that has parameters."""
 
     def __init__(self) -> None:
-        self.results: dict[str, list[tuple[str, str]]] = {plan: [] for plan in PLANS}
+        self.results: Results = defaultdict(set)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        plan = Path(report.nodeid.split("::")[0]).stem
-        if plan in self.results and (report.when == "call" or report.failed):
-            self.results[plan].append((module_name(report.nodeid), report.outcome))
+        if report.when == "call" or report.failed:
+            self.results[place(report.nodeid)].add(report.outcome)
 
 
-def rows(results: dict[str, list[tuple[str, str]]]) -> str:
+def result(plan: Plan, module: str, results: Results) -> str:
+    outcomes = results.get((plan.file, restated_by(module), plan.variant), {"missing"})
+    if outcomes != {"passed"}:
+        return ", ".join(sorted(outcomes - {"passed"}))
+    return f"skipped by rule: {BY_RULE[module]}" if module in BY_RULE else "passed"
+
+
+def document(results: Results) -> str:
     lines = [HEAD]
-    for plan, modules in results.items():
-        lines += [f"## {PLANS[plan]}", "", "| Module | Result |", "| --- | --- |"]
-        for name, outcome in modules:
-            rule = next((words for start, words in BY_RULE.items() if name.startswith(start)), None)
-            lines.append(f"| {name} | {rule if rule and outcome == 'passed' else outcome} |")
+    for plan in PLANS:
+        heading = f"## {plan.name}" + (f": {plan.said}" if plan.said else "")
+        lines += [heading, "", "| Module | Result |", "| --- | --- |"]
+        lines += [f"| {module} | {result(plan, module, results)} |" for module in plan.modules]
         lines.append("")
     return "\n".join(lines)
 
@@ -67,7 +67,7 @@ def rows(results: dict[str, list[tuple[str, str]]]) -> str:
 def main() -> int:
     recorder = Recorder()
     code = pytest.main(["-q", "tests/conformance", "-p", "no:cacheprovider"], plugins=[recorder])
-    TABLE.write_text(rows(recorder.results), encoding="utf-8")
+    TABLE.write_text(document(recorder.results), encoding="utf-8")
     return int(code)
 
 

@@ -1,4 +1,7 @@
-"""fapi2-security-profile-final-test-plan: private_key_jwt, DPoP, OpenID Connect, plain FAPI."""
+"""fapi2-security-profile-final-test-plan: private_key_jwt, DPoP, OpenID Connect, plain FAPI.
+
+The long run repeats it as fapi2-message-signing-final-test-plan: every request is signed, and every response.
+"""
 
 from __future__ import annotations
 
@@ -16,35 +19,38 @@ from tests.conformance.suite import VERIFIER, Answer, Client, Shown, Suite, chal
 FAPI_ALGS = {"PS256", "ES256", "EdDSA"}
 
 
-@pytest.fixture(scope="session")
-def registered(provider: Provider) -> list[tuple[Client, Key, str]]:
+@pytest.fixture(scope="session", params=["unsigned", pytest.param("signed", marks=pytest.mark.long)])
+def registered(request: pytest.FixtureRequest, provider: Provider) -> list[tuple[Client, Key, str]]:
     """Two static clients with different keys; the second one's redirect address has a query."""
     made = []
-    for slug, alg, id_alg, path in (
-        ("fapi-1", "PS256", "PS256", "/callback"),
-        ("fapi-2", "ES256", "ES256", "/callback?x=1"),
-    ):
-        key = new_key(alg)
-        address = provider.portal_origin + path
+    for number, (alg, path) in enumerate((("PS256", "/callback"), ("ES256", "/callback?x=1")), start=1):
+        key, address = new_key(alg), provider.portal_origin + path
+        signs: dict[str, Any] = {}
+        if request.param == "signed":
+            signs = {
+                "require_signed_request_object": True, "request_object_signing_alg": alg,
+                "authorization_signed_response_alg": alg,
+            }  # fmt: skip
         client_id, _ = provider.add_portal(
-            slug, security_profile="fapi2", token_endpoint_auth_method="private_key_jwt", require_par=True,
-            dpop_bound_access_tokens=True, refresh_rotation=False, id_token_signed_response_alg=id_alg,
-            jwks={"keys": [public(key, alg, "client-key")]}, redirect_uris=[address],
+            f"fapi-{request.param}-{number}", security_profile="fapi2", token_endpoint_auth_method="private_key_jwt",
+            require_par=True, dpop_bound_access_tokens=True, refresh_rotation=False, id_token_signed_response_alg=alg,
+            jwks={"keys": [public(key, alg, "client-key")]}, redirect_uris=[address], **signs,
         )  # fmt: skip
-        made.append((Client(client_id, None, address, auth_method="private_key_jwt", alg=id_alg), key, alg))
+        extra = {"response_mode": "jwt"} if signs else {}
+        made.append((Client(client_id, None, address, "private_key_jwt", alg, extra), key, alg))
     return made
 
 
 @pytest.fixture
 def fapi(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
     client, key, alg = registered[0]
-    return FAPIClient(suite, client, key, alg)
+    return FAPIClient(suite, client, key, alg, signs=bool(client.extra))
 
 
 @pytest.fixture
 def second(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
     client, key, alg = registered[1]
-    return FAPIClient(suite, client, key, alg)
+    return FAPIClient(suite, client, key, alg, signs=bool(client.extra))
 
 
 def refused(answer: Answer, *codes: str) -> None:
@@ -61,7 +67,7 @@ def stopped(outcome: Callback | Shown, *codes: str) -> None:
         assert outcome.status >= 400
 
 
-def test_discovery_end_point_verification(suite: Suite) -> None:
+def test_discovery_end_point_verification(suite: Suite, fapi: FAPIClient) -> None:
     found = suite.metadata
     assert "code" in found["response_types_supported"]
     assert found["pushed_authorization_request_endpoint"].startswith("https://")
@@ -75,6 +81,12 @@ def test_discovery_end_point_verification(suite: Suite) -> None:
         assert FAPI_ALGS & set(found[name]), name
     assert "RS256" not in found["dpop_signing_alg_values_supported"]
     assert isinstance(found["require_pushed_authorization_requests"], bool)
+    if fapi.signs:
+        assert found["request_parameter_supported"] is True
+        assert "none" not in found["request_object_signing_alg_values_supported"]
+        assert "jwt" in found["response_modes_supported"]
+        for name in ("request_object_signing_alg_values_supported", "authorization_signing_alg_values_supported"):
+            assert FAPI_ALGS & set(found[name]), name
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -109,51 +121,97 @@ def test_user_rejects_authentication(suite: Suite, fapi: FAPIClient) -> None:
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_url(f"{suite.provider.portal_origin}/**")
     page.close()
-    (callback,) = suite.provider.portal_side.received[before:]
+    (callback,) = map(fapi.opened, suite.provider.portal_side.received[before:])
     conditions.check_error(callback.parameters, "access_denied")
     assert callback.parameters["state"] == "suite-state"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"state": None},
-        {"nonce": None},
-        {"nonce": "n" * 64},
-        {"scope": "profile openid"},
-        {"nonce": "n" * 384},
-        {"state": "s" * 512},
-    ],
-    ids=["without-state", "without-nonce", "64-char-nonce", "other-scope-order", "long-nonce", "long-state"],
-)
-def test_ensure_authorization_request(fapi: FAPIClient, changes: dict[str, str | None]) -> None:
-    nonce = fapi.parameters(**changes).get("nonce")
-    fapi.tokens(fapi.code(**changes), nonce)
+def succeeds(fapi: FAPIClient, **changes: str | None) -> None:
+    """A sign-in with these parameters changed: what was sent is echoed, what was not is not invented."""
+    fapi.tokens(fapi.code(**changes), fapi.parameters(**changes).get("nonce"))
 
 
-def test_state_and_nonce_outside_the_pushed_request_do_not_count(fapi: FAPIClient) -> None:
-    callback = fapi.visit(fapi.pushed(), state="outside", nonce="outside")
+def test_ensure_authorization_request_without_state_success(fapi: FAPIClient) -> None:
+    succeeds(fapi, state=None)
+
+
+def test_ensure_authorization_request_without_nonce_success(fapi: FAPIClient) -> None:
+    succeeds(fapi, nonce=None)
+
+
+def test_ensure_authorization_request_with_64_char_nonce_success(fapi: FAPIClient) -> None:
+    succeeds(fapi, nonce="n" * 64)
+
+
+def test_ensure_other_scope_order_succeeds(fapi: FAPIClient) -> None:
+    succeeds(fapi, scope="profile openid")
+
+
+def test_ensure_authorization_request_with_long_nonce(fapi: FAPIClient) -> None:
+    succeeds(fapi, nonce="n" * 384)
+
+
+def test_ensure_authorization_request_with_long_state(fapi: FAPIClient) -> None:
+    succeeds(fapi, state="s" * 512)
+
+
+def ignores(fapi: FAPIClient, outside: dict[str, str], **changes: str | None) -> None:
+    """Only what was pushed counts, whatever stands beside the request_uri."""
+    callback = fapi.visit(fapi.pushed(**changes), **outside)
     assert isinstance(callback, Callback)
-    conditions.check_success(callback.parameters, fapi.issuer, "suite-state")
+    conditions.check_success(callback.parameters, fapi.issuer, fapi.parameters(**changes).get("state"))
     fapi.tokens(callback.parameters["code"])
 
 
+def test_ensure_different_nonce_inside_and_outside_request_object(fapi: FAPIClient) -> None:
+    ignores(fapi, {"nonce": "outside"})
+
+
+def test_ensure_different_state_inside_and_outside_request_object(fapi: FAPIClient) -> None:
+    ignores(fapi, {"state": "outside"})
+
+
+def test_state_only_outside_request_object_not_used(fapi: FAPIClient) -> None:
+    ignores(fapi, {"state": "outside"}, state=None)
+
+
+def test_ensure_request_object_without_redirect_uri_fails(fapi: FAPIClient) -> None:
+    """Also where the address stands beside the request_uri at the authorization endpoint, it is too late."""
+    refused(fapi.push(redirect_uri=None), "invalid_request", "invalid_request_object")
+    if fapi.signs:
+        beside = {"redirect_uri": fapi.client.redirect_uri}
+        refused(fapi.push(beside=beside, redirect_uri=None), "invalid_request", "invalid_request_object")
+
+
 def test_ensure_redirect_uri_in_authorization_request(fapi: FAPIClient) -> None:
-    refused(fapi.push(redirect_uri=None), "invalid_request")
+    refused(fapi.push(redirect_uri=None), "invalid_request", "invalid_request_object")
 
 
-def test_tolerate_unregistered_redirect_uri_by_refusing_it(fapi: FAPIClient) -> None:
-    refused(fapi.push(redirect_uri=f"{fapi.suite.provider.portal_origin}/other"), "invalid_request")
+def test_plain_fapi_tolerate_unregistered_redirect_uri(fapi: FAPIClient) -> None:
+    """RFC 9126 §2.4 lets a server take it. Ours refuses it."""
+    refused(
+        fapi.push(redirect_uri=f"{fapi.suite.provider.portal_origin}/other"),
+        "invalid_request",
+        "invalid_request_object",
+    )
 
 
 def test_ensure_unsigned_authorization_request_without_using_par_fails(suite: Suite, fapi: FAPIClient) -> None:
     outcome = suite.authorize(fapi.client, code_challenge=challenge(), code_challenge_method="S256")
-    stopped(outcome, "invalid_request")
+    stopped(fapi.opened(outcome) if isinstance(outcome, Callback) else outcome, "invalid_request")
 
 
-@pytest.mark.parametrize("response_type", ["code id_token", "code token", "token", "id_token"])
-def test_ensure_other_response_types_fail(fapi: FAPIClient, response_type: str) -> None:
-    refused(fapi.push(response_type=response_type), "unsupported_response_type", "invalid_request")
+OTHER_TYPE = ("unsupported_response_type", "invalid_request", "invalid_request_object")
+
+
+@pytest.mark.parametrize("response_type", ["code id_token", "id_token"])
+def test_ensure_response_type_code_idtoken_fails(fapi: FAPIClient, response_type: str) -> None:
+    refused(fapi.push(response_type=response_type), *OTHER_TYPE)
+
+
+@pytest.mark.parametrize("response_type", ["token", "code token"])
+def test_ensure_response_type_token_fails(fapi: FAPIClient, response_type: str) -> None:
+    refused(fapi.push(response_type=response_type), *OTHER_TYPE)
 
 
 @pytest.mark.parametrize("scheme", ["dPOP", "dpop", "DPOP"])
@@ -169,11 +227,18 @@ def test_check_dpop_proof_nbf_exp(suite: Suite, fapi: FAPIClient) -> None:
     assert answer.status == 200, answer.text
 
 
-@pytest.mark.parametrize("seconds", [-10, 10], ids=["before", "after"])
-def test_ensure_dpopproof_with_iat_10seconds(suite: Suite, fapi: FAPIClient, seconds: int) -> None:
-    endpoint = suite.metadata["token_endpoint"]
-    proof = fapi.proof("POST", endpoint, iat=int(suite.now()) + seconds)
-    assert fapi.redeem(fapi.code(), proof=proof).status == 200
+def redeemed_at(suite: Suite, fapi: FAPIClient, seconds: int) -> Answer:
+    """A redemption whose proof was made this many seconds from now."""
+    code = fapi.code()
+    return fapi.redeem(code, proof=fapi.proof("POST", suite.metadata["token_endpoint"], iat=int(suite.now()) + seconds))
+
+
+def test_ensure_dpopproof_with_iat_10seconds_before_succeeds(suite: Suite, fapi: FAPIClient) -> None:
+    assert redeemed_at(suite, fapi, -10).status == 200
+
+
+def test_ensure_dpopproof_with_iat_10seconds_after_succeeds(suite: Suite, fapi: FAPIClient) -> None:
+    assert redeemed_at(suite, fapi, 10).status == 200
 
 
 def test_ensure_mismatched_dpop_jkt_fails(suite: Suite, fapi: FAPIClient) -> None:
@@ -183,26 +248,29 @@ def test_ensure_mismatched_dpop_jkt_fails(suite: Suite, fapi: FAPIClient) -> Non
     refused(answer, "invalid_request", "invalid_dpop_proof")
 
 
-@pytest.mark.parametrize("by", ["dpop_jkt", "proof"])
-def test_ensure_token_endpoint_fails_with_mismatched_key(suite: Suite, fapi: FAPIClient, by: str) -> None:
-    endpoint = suite.metadata["pushed_authorization_request_endpoint"]
-    if by == "dpop_jkt":
-        request_uri = fapi.pushed(dpop_jkt=fapi.thumbprint())
-    else:
-        request_uri = fapi.push(headers={"DPoP": fapi.proof("POST", endpoint)}).json["request_uri"]
-    code = fapi.code_of(request_uri)
+def pushed_with_proof(suite: Suite, fapi: FAPIClient) -> str:
+    proof = fapi.proof("POST", suite.metadata["pushed_authorization_request_endpoint"])
+    return str(fapi.push(headers={"DPoP": proof}).json["request_uri"])
+
+
+def test_ensure_token_endpoint_fails_with_mismatched_dpop_proof_jkt(suite: Suite, fapi: FAPIClient) -> None:
+    code = fapi.code_of(pushed_with_proof(suite, fapi))
     fapi.dpop_key = ECKey.generate_key("P-256")
     refused(fapi.redeem(code), "invalid_grant", "invalid_dpop_proof")
 
 
-@pytest.mark.parametrize("by", ["dpop_jkt", "proof"])
-def test_ensure_dpop_binding_success(suite: Suite, fapi: FAPIClient, by: str) -> None:
-    endpoint = suite.metadata["pushed_authorization_request_endpoint"]
-    if by == "dpop_jkt":
-        request_uri = fapi.pushed(dpop_jkt=fapi.thumbprint())
-    else:
-        request_uri = fapi.push(headers={"DPoP": fapi.proof("POST", endpoint)}).json["request_uri"]
-    fapi.tokens(fapi.code_of(request_uri))
+def test_ensure_token_endpoint_fails_with_mismatched_dpop_jkt(fapi: FAPIClient) -> None:
+    code = fapi.code(dpop_jkt=fapi.thumbprint())
+    fapi.dpop_key = ECKey.generate_key("P-256")
+    refused(fapi.redeem(code), "invalid_grant", "invalid_dpop_proof")
+
+
+def test_ensure_dpopproof_at_par_endpoint_binding_success(suite: Suite, fapi: FAPIClient) -> None:
+    fapi.tokens(fapi.code_of(pushed_with_proof(suite, fapi)))
+
+
+def test_ensure_dpop_auth_code_binding_success(fapi: FAPIClient) -> None:
+    fapi.tokens(fapi.code(dpop_jkt=fapi.thumbprint()))
 
 
 FOREIGN = ECKey.generate_key("P-256")
@@ -227,11 +295,6 @@ BAD_PROOFS: dict[str, dict[str, Any]] = {
     "iat an hour ago": {"iat": -3600},
     "iat in an hour": {"iat": 3600},
 }
-
-
-@pytest.fixture
-def bound(fapi: FAPIClient) -> dict[str, Any]:
-    return fapi.tokens(fapi.code())
 
 
 def test_dpop_negative_tests(suite: Suite, fapi: FAPIClient) -> None:
@@ -280,43 +343,77 @@ def test_attempt_reuse_authorization_code_after_one_second(suite: Suite, fapi: F
     assert fapi.resource(tokens["access_token"]).status == 401
 
 
-def test_attempt_to_use_expired_authorization_code(suite: Suite, fapi: FAPIClient) -> None:
+def test_ensure_token_endpoint_fails_with_expired_auth_code(suite: Suite, fapi: FAPIClient) -> None:
     code = fapi.code()
     suite.provider.clock.advance(timedelta(seconds=62))
     refused(fapi.redeem(code), "invalid_grant")
 
 
-def bad_assertions(fapi: FAPIClient) -> dict[str, str]:
-    now = int(fapi.suite.now())
-    return {
-        "RS256": fapi.assertion(alg="RS256", key=RSA),
-        "RS256 with its own key": fapi.assertion(alg="RS256"),
-        "missing": "",
-        "expired": fapi.assertion(exp=now - 300, iat=now - 400, nbf=now - 400),
-        "wrong aud": fapi.assertion(aud="https://other.example/"),
-        "array aud": fapi.assertion(aud=[fapi.issuer, "https://other.example/"]),
-        "array of one": fapi.assertion(aud=[fapi.issuer]),
-        "par endpoint aud": fapi.assertion(aud=fapi.suite.metadata["pushed_authorization_request_endpoint"]),
-        "token endpoint aud": fapi.assertion(aud=fapi.suite.metadata["token_endpoint"]),
-        "no sub": fapi.assertion(sub=None),
-        "nbf over 60 seconds": fapi.assertion(nbf=now + 62),
-    }
+CLIENT = ("invalid_client", "invalid_request")
 
 
-def test_client_assertions_are_refused_at_the_token_endpoint(fapi: FAPIClient) -> None:
-    code = fapi.code()
-    for name, assertion in bad_assertions(fapi).items():
-        answer = fapi.redeem(code, assertion=assertion)
-        assert answer.status in {400, 401}, name
-        assert answer.json["error"] in {"invalid_client", "invalid_request"}, name
+def no_client(fapi: FAPIClient, **changes: Any) -> None:
+    """Such an assertion, its times counted from now, proves nobody at either endpoint; it leaves the code alone."""
+    code, now = fapi.code(), int(fapi.suite.now())
+    bent: dict[str, Any] = {name: now + value if isinstance(value, int) else value for name, value in changes.items()}
+    refused(fapi.redeem(code, assertion=fapi.assertion(**bent)), *CLIENT)
+    refused(fapi.push(assertion=fapi.assertion(**bent)), *CLIENT)
     fapi.tokens(code)
 
 
-def test_client_assertions_are_refused_at_par(fapi: FAPIClient) -> None:
-    for name, assertion in bad_assertions(fapi).items():
-        answer = fapi.push(assertion=assertion)
-        assert answer.status in {400, 401}, name
-        assert answer.json["error"] in {"invalid_client", "invalid_request"}, name
+@pytest.mark.parametrize("key", [RSA, None], ids=["another-key", "its-own-key"])
+def test_ensure_signed_client_assertion_with_rs256_fails(fapi: FAPIClient, key: Key | None) -> None:
+    no_client(fapi, alg="RS256", key=key)
+
+
+def test_ensure_client_assertion_in_token_endpoint(fapi: FAPIClient) -> None:
+    refused(fapi.redeem(fapi.code(), assertion=""), *CLIENT)
+
+
+def test_ensure_client_assertion_with_exp_is_5_minutes_in_past_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, exp=-300, iat=-400, nbf=-400)
+
+
+def test_ensure_client_assertion_with_wrong_aud_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, aud="https://other.example/")
+
+
+def test_ensure_client_assertion_with_no_sub_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, sub=None)
+
+
+BAD_ASSERTIONS: dict[str, dict[str, Any]] = {
+    "no iss": {"iss": None}, "another iss": {"iss": "somebody"}, "another sub": {"sub": "somebody"},
+    "no aud": {"aud": None}, "no exp": {"exp": None}, "no jti": {"jti": None}, "none": {"alg": "none"},
+    "bad signature": {"key": new_key("PS256")},
+}  # fmt: skip
+
+
+def test_ensure_invalid_client_assertions_fail(fapi: FAPIClient) -> None:
+    for name, changes in BAD_ASSERTIONS.items():
+        answer = fapi.push(assertion=fapi.assertion(**changes))
+        assert (answer.status, answer.json["error"]) == (401, "invalid_client"), name
+    refused(fapi.push(assertion="not.an.assertion"), *CLIENT)
+    once = fapi.assertion()
+    assert fapi.push(assertion=once).status == 201
+    refused(fapi.push(assertion=once), *CLIENT)
+
+
+@pytest.mark.parametrize("others", [["https://other.example/"], []], ids=["of-two", "of-one"])
+def test_par_test_array_as_audience_fails(fapi: FAPIClient, others: list[str]) -> None:
+    no_client(fapi, aud=[fapi.issuer, *others])
+
+
+def test_par_test_par_endpoint_url_as_audience_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, aud=fapi.suite.metadata["pushed_authorization_request_endpoint"])
+
+
+def test_par_test_token_endpoint_url_as_audience_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, aud=fapi.suite.metadata["token_endpoint"])
+
+
+def test_par_ensure_jwt_client_assertions_nbf_over_60_seconds_in_the_future_fails(fapi: FAPIClient) -> None:
+    no_client(fapi, nbf=62)
 
 
 def test_par_ensure_jwt_client_assertions_nbf_8_seconds_in_the_future_is_accepted(fapi: FAPIClient) -> None:
@@ -343,6 +440,7 @@ def test_par_ensure_reused_request_uri_prior_to_auth_completion_succeeds(suite: 
     request_uri = fapi.pushed()
     page = suite.page()
     page.goto(f"{suite.metadata['authorization_endpoint']}?client_id={fapi.client.client_id}&request_uri={request_uri}")
+    assert page.locator("[name=password]").count()
     page.close()
     fapi.tokens(fapi.code_of(request_uri))
 
@@ -364,38 +462,40 @@ def test_par_attempt_to_use_request_uri_for_different_client(fapi: FAPIClient, s
 
 
 def test_par_authorization_request_containing_request_uri_form_param(fapi: FAPIClient) -> None:
-    refused(fapi.push(request_uri=fapi.pushed()), "invalid_request", "request_uri_not_supported")
+    refused(fapi.push(beside={"request_uri": fapi.pushed()}), "invalid_request", "request_uri_not_supported")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_par_attempt_invalid_http_method(suite: Suite, method: str) -> None:
-    answer = suite.wire.send(method, suite.metadata["pushed_authorization_request_endpoint"])
+def test_par_attempt_invalid_http_method(fapi: FAPIClient, method: str) -> None:
+    answer = fapi.suite.wire.send(method, fapi.suite.metadata["pushed_authorization_request_endpoint"])
     assert answer.status == 405
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"code_challenge": None, "code_challenge_method": None},
-        {"code_challenge_method": "plain", "code_challenge": VERIFIER},
-        {"code_challenge_method": None},
-    ],
-    ids=["ensure-pkce-required", "plain-pkce-rejected", "no-method"],
-)
-def test_par_pkce(fapi: FAPIClient, changes: dict[str, str | None]) -> None:
-    refused(fapi.push(**changes), "invalid_request")
+PKCE = ("invalid_request", "invalid_request_object")
 
 
-@pytest.mark.parametrize("verifier", [None, "w" * 54], ids=["required", "incorrect"])
-def test_ensure_pkce_code_verifier(fapi: FAPIClient, verifier: str | None) -> None:
-    refused(fapi.redeem(fapi.code(), code_verifier=verifier), "invalid_grant", "invalid_request")
+def test_par_ensure_pkce_required(fapi: FAPIClient) -> None:
+    refused(fapi.push(code_challenge=None, code_challenge_method=None), *PKCE)
+
+
+@pytest.mark.parametrize("method", ["plain", None], ids=["said", "by-default"])
+def test_par_plain_pkce_rejected(fapi: FAPIClient, method: str | None) -> None:
+    refused(fapi.push(code_challenge=VERIFIER, code_challenge_method=method), *PKCE)
+
+
+def test_ensure_pkce_code_verifier_required(fapi: FAPIClient) -> None:
+    refused(fapi.redeem(fapi.code(), code_verifier=None), "invalid_grant", "invalid_request")
+
+
+def test_incorrect_pkce_code_verifier_rejected(fapi: FAPIClient) -> None:
+    refused(fapi.redeem(fapi.code(), code_verifier="w" * 54), "invalid_grant")
 
 
 def test_par_without_duplicate_parameters(fapi: FAPIClient) -> None:
     fapi.tokens(fapi.code())
 
 
-def test_claims_parameter_identity_claims(fapi: FAPIClient) -> None:
+def test_test_claims_parameter_identity_claims(fapi: FAPIClient) -> None:
     tokens = fapi.tokens(fapi.code(claims='{"userinfo":{"given_name":null,"email":{"essential":true}}}'))
     found = fapi.resource(tokens["access_token"]).json
     assert found["given_name"] == "Buffy"

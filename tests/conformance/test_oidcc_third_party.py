@@ -25,7 +25,7 @@ def register(suite: Suite, invite: str, **changes: object) -> Answer:
     return suite.wire.send_json("POST", suite.metadata["registration_endpoint"], body, bearer=invite)
 
 
-def test_oidcc_3rdparty_init_login(suite: Suite, invite: str) -> None:
+def test_oidcc_3rd_party_init_login(suite: Suite, invite: str) -> None:
     made = register(suite, invite)
     assert made.status == 201, made.text
     address = f"{suite.provider.portal_origin}/login"
@@ -48,7 +48,7 @@ def test_oidcc_3rdparty_init_login(suite: Suite, invite: str) -> None:
     page.close()
 
 
-def test_oidcc_3rdparty_init_login_nohttps(suite: Suite, invite: str) -> None:
+def test_oidcc_3rd_party_init_login_nohttps(suite: Suite, invite: str) -> None:
     refused = register(suite, invite, initiate_login_uri="http://rp.connect.test/login")
     assert refused.status == 400
     assert refused.json["error"] == "invalid_client_metadata"
