@@ -11,6 +11,7 @@ from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
 from flows.steps.details import switch_factor
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from idp.services.accounts import Factors
 from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 from idp.services.challenges import Errand, Kind, Stopped, Verdict, Wait
@@ -59,19 +60,19 @@ class SentCodeStep(Step):
             return retry(otp=_not_sent(ctx, refused))
         return Retry({"": Message("r3.resent", {"time": format_time(ctx.now)})})
 
-    def words(self, ctx: Context, errand: Errand, sent: str) -> str:
-        """`sent`, or the truth where a limit was reached before and nothing went out in this run."""
-        if ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient) is not None:
-            return sent
+    def told(self, ctx: Context, errand: Errand, sent: str, hint: str) -> tuple[str, str]:
+        """Where the code went and until when it is valid: `sent`, or the truth where a limit was reached before and
+        nothing went out in this run; and the text of the key `hint`.
+        """
+        newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
+        until = ctx.text(hint, time=format_time(newest.expires_at if newest else ctx.now))
+        if newest is not None:
+            return sent, until
         refused = ctx.services.challenges.refusal(errand)
         if refused is None:
-            return ctx.text("e.otp.none")
+            return ctx.text("e.otp.none"), until
         message = _not_sent(ctx, refused)
-        return ctx.text(message.key, **(message.values or {}))
-
-    def valid_until(self, ctx: Context, errand: Errand) -> str:
-        newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
-        return format_time(newest.expires_at if newest else ctx.now)
+        return ctx.text(message.key, **(message.values or {})), until
 
     def judge_code(
         self, ctx: Context, answer: dict[str, str], budget: Budget, subject: str, account: UUID | None = None
@@ -123,9 +124,10 @@ class EmailCodeStep(SentCodeStep):
     def show(self, ctx: Context) -> Screen:
         errand, has_failed = self.errand(ctx), ctx.services.outbox.has_failed(ctx.run_id, "mail")
         key = "e.email.undeliverable" if has_failed else "r3.sent"
+        sent, hint = self.told(ctx, errand, ctx.text(key, email=ctx.state.email), "r3.hint")
         view = SentView(
-            sent=self.words(ctx, errand, ctx.text(key, email=ctx.state.email)),
-            hint=ctx.text("r3.hint", time=self.valid_until(ctx, errand)),
+            sent=sent,
+            hint=hint,
             to=ctx.state.email,
             is_undelivered=has_failed,
             change_url=ctx.link("register/email"),
@@ -151,9 +153,10 @@ class RegistrationSMSStep(SentCodeStep):
     def show(self, ctx: Context) -> Screen:
         errand, has_failed = self.errand(ctx), ctx.services.outbox.has_failed(ctx.run_id, "sms")
         sent = ctx.text("e.sms.failed" if has_failed else "r5.sent", number=show_number(ctx.state.mobile))
+        sent, hint = self.told(ctx, errand, sent, "r5.hint")
         view = SentView(
-            sent=self.words(ctx, errand, sent),
-            hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
+            sent=sent,
+            hint=hint,
             to=show_number(ctx.state.mobile),
             is_undelivered=has_failed,
             change_url=ctx.link("register/details") + "#f-mobile",
@@ -181,14 +184,18 @@ class LoginSMSStep(SentCodeStep):
         return bool(state.method == "sms")
 
     def errand(self, ctx: Context) -> Errand:
-        number = ctx.services.accounts.factors(ctx.state.account()).phone or ""
-        return Errand(Kind.SMS, number, ctx.run_id, ctx.portal, ctx.language)
+        return self._errand(ctx, ctx.services.accounts.factors(ctx.state.account()))
+
+    def _errand(self, ctx: Context, factors: Factors) -> Errand:
+        return Errand(Kind.SMS, factors.phone or "", ctx.run_id, ctx.portal, ctx.language)
 
     def show(self, ctx: Context) -> Screen:
-        errand, factors = self.errand(ctx), ctx.services.accounts.factors(ctx.state.account())
+        factors = ctx.services.accounts.factors(ctx.state.account())
+        errand = self._errand(ctx, factors)
+        sent, hint = self.told(ctx, errand, ctx.text("l2.sms.sent", last2=errand.recipient[-2:]), "r5.hint")
         view = SentView(
-            sent=self.words(ctx, errand, ctx.text("l2.sms.sent", last2=errand.recipient[-2:])),
-            hint=ctx.text("r5.hint", time=self.valid_until(ctx, errand)),
+            sent=sent,
+            hint=hint,
             other_url=ctx.link(self._place.methods) if len(factors.names) > 1 else "",
             lost_url=ctx.link("login/help"),
         )

@@ -112,7 +112,10 @@ class DetailsStep(Step):
         wrong = check_birth_date(ctx, person, answer.get("birth_date", "")) if asks_date else None
         if wrong:
             errors = {"birth_date": wrong, **errors}
-        hashed = ctx.services.passwords.hash(password) if password and not errors else ctx.state.password_hash
+        hashed = ctx.state.password_hash
+        if password and not errors:
+            db.session.commit()  # no connection is held while the processor hashes
+            hashed = ctx.services.passwords.hash(password)
         if asks_date and not wrong:
             forgive_birth_date(ctx, person)
         if errors:

@@ -56,12 +56,8 @@ class ResetCodeStep(SentCodeStep):
 
     def show(self, ctx: Context) -> Screen:
         errand, back = self.errand(ctx), ctx.link("reset")
-        view = SentView(
-            sent=self.words(ctx, errand, ctx.text("pr.sent", email=ctx.state.email)),
-            hint=ctx.text("r3.hint", time=self.valid_until(ctx, errand)),
-            to=ctx.state.email,
-            change_url=back,
-        )
+        sent, hint = self.told(ctx, errand, ctx.text("pr.sent", email=ctx.state.email), "r3.hint")
+        view = SentView(sent=sent, hint=hint, to=ctx.state.email, change_url=back)
         return Screen("flows/email_code.html", ctx.text("r3.title"), view, back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:

@@ -91,14 +91,15 @@ def confirm() -> Response:
 def _asked() -> Asked:
     if any(len(request.args.getlist(name)) > 1 for name in FIELDS):
         return Asked(None)  # a parameter that is there twice means nothing (RFC 6749 §3.1)
-    named, hint = find_client(request.args.get("client_id", "")), request.args.get("id_token_hint")
+    client_id, hint = request.args.get("client_id"), request.args.get("id_token_hint")
+    named = find_client(client_id) if client_id else None
     if hint is None:
         return Asked(named)
     try:
         claims = read_hint(services(), hint, named)
     except ProtocolError:
         return Asked(named)
-    portal = find_client(str(claims["aud"]))
+    portal = named or find_client(str(claims["aud"]))
     return Asked(portal, claims if portal else None)
 
 

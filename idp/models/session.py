@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from idp.models.account import Account
 from idp.models.base import Base, db
 
 
@@ -41,8 +42,14 @@ class PortalSession(Base):
     created_at: Mapped[datetime]
 
 
-def find_session(secret_hash: str) -> Session | None:
-    return db.session.scalar(select(Session).where(Session.secret_hash == secret_hash))
+def find_session(secret_hash: str) -> tuple[Session, Account] | None:
+    """The session of this secret and whose it is."""
+    row = db.session.execute(
+        select(Session, Account)
+        .join(Account, Account.id == Session.account_id)
+        .where(Session.secret_hash == secret_hash)
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 def was_seen_on(account_id: UUID, browser_hash: str) -> bool:

@@ -191,10 +191,9 @@ class Challenges:
         more codes are sent than entered (security.md F-23).
         """
         since = self._clock.now() - timedelta(days=1)
-        if self._outbox.count_since(portal.id, "sms", since) >= self._settings.sms_per_day:
-            return True
+        sent_by_portal = self._outbox.sent_since(portal.id, "sms", since)
         if not enrolling:
-            return False
+            return (db.session.scalar(select(sent_by_portal)) or 0) >= self._settings.sms_per_day
         newest = (
             select(Challenge.used_at)
             .where(Challenge.kind == Kind.SMS, Challenge.sent_at > since)
@@ -202,8 +201,9 @@ class Challenges:
             .limit(CIRCUIT_WINDOW)
             .subquery()
         )
-        sent, used = db.session.execute(select(func.count(), func.count(newest.c.used_at)).select_from(newest)).one()
-        return bool(sent >= CIRCUIT_WINDOW and used * CIRCUIT_RATIO < sent)
+        counts = select(sent_by_portal, func.count(), func.count(newest.c.used_at)).select_from(newest)
+        today, sent, used = db.session.execute(counts).one()
+        return bool(today >= self._settings.sms_per_day or (sent >= CIRCUIT_WINDOW and used * CIRCUIT_RATIO < sent))
 
     def _pace(self, errand: Errand) -> Wait | None:
         """The hour and the day are counted over all journeys and browsers; the pause between two codes is for sending

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from idp.clock import Clock
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
-from idp.models.session import PortalSession, Session
+from idp.models.session import Session
 from idp.services.keyring import Keyring
 from idp.services.tokens import Tokens
 from idp.settings import Settings
@@ -43,10 +43,10 @@ class LogoutNotices:
         self._keyring = keyring
         self._tokens = tokens
 
-    def announce(self, session: Session, only: Portal | None = None) -> None:
-        """Queue a notice for every portal of the session that wants to be told, or for one of them."""
-        for portal, sid in self._listeners(session.id):
-            if only is None or portal.id == only.id:
+    def announce(self, session: Session, presences: Iterable[tuple[Portal, UUID]]) -> None:
+        """Queue a notice for each of these portals of the session, by its `sid`, that wants to be told."""
+        for portal, sid in presences:
+            if portal.backchannel_logout_uri is not None and not portal.is_disabled:
                 self._add(session, portal, sid)
 
     def logout_token(self, row: OutboxMessage, portal: Portal) -> str:
@@ -70,13 +70,14 @@ class LogoutNotices:
 
         Waits for the worker, so what announced the notices must be committed.
         """
+        states = self._states(session_id)
         for _ in range(LOOKS):
-            states = self._states(session_id)
             if all(state not in {"waiting", "sending"} or (state == "waiting" and tries) for _, state, tries in states):
                 break
             db.session.rollback()  # each look sees what was settled since
             time.sleep(LOOK_EVERY_S)
-        return [portal_id for portal_id, state, _ in self._states(session_id) if state not in {"sent", "dropped"}]
+            states = self._states(session_id)
+        return [portal_id for portal_id, state, _ in states if state not in {"sent", "dropped"}]
 
     def _states(self, session_id: UUID) -> list[tuple[UUID, str, int]]:
         rows = db.session.execute(
@@ -85,18 +86,6 @@ class LogoutNotices:
             )
         )
         return [(portal_id, state, tries) for portal_id, state, tries in rows if portal_id is not None]
-
-    def _listeners(self, session_id: UUID) -> Iterator[tuple[Portal, UUID]]:
-        rows = db.session.execute(
-            select(Portal, PortalSession.id)
-            .join(PortalSession, PortalSession.portal_id == Portal.id)
-            .where(
-                PortalSession.session_id == session_id,
-                Portal.backchannel_logout_uri.is_not(None),
-                Portal.disabled_at.is_(None),
-            )
-        )
-        return ((portal, sid) for portal, sid in rows.all())
 
     def _add(self, session: Session, portal: Portal, sid: UUID) -> None:
         now = self._clock.now()

@@ -12,7 +12,7 @@ from datetime import datetime
 from html import escape
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ScalarSelect, func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
@@ -111,18 +111,17 @@ class Outbox:
         )
         return state == "dead"
 
-    def count_since(self, portal_id: UUID, channel: str, since: datetime) -> int:
+    def sent_since(self, portal_id: UUID, channel: str, since: datetime) -> ScalarSelect[int]:
+        """How many messages a portal's persons were sent by this channel, as part of a statement."""
         return (
-            db.session.scalar(
-                select(func.count())
-                .select_from(OutboxMessage)
-                .where(
-                    OutboxMessage.portal_id == portal_id,
-                    OutboxMessage.channel == channel,
-                    OutboxMessage.created_at > since,
-                )
+            select(func.count())
+            .select_from(OutboxMessage)
+            .where(
+                OutboxMessage.portal_id == portal_id,
+                OutboxMessage.channel == channel,
+                OutboxMessage.created_at > since,
             )
-            or 0
+            .scalar_subquery()
         )
 
     def _add(

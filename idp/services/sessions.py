@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from idp.chance import Random, new_id, token
 from idp.clock import Clock
-from idp.models.account import Account, load_account
+from idp.models.account import Account
 from idp.models.base import db, write
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session, find_session
@@ -71,21 +71,21 @@ class Sessions:
 
     def load(self, secret: str) -> Session | None:
         """The live session of this cookie, or None. Being seen is written at most once a minute."""
-        session = find_session(_hash(secret))
-        if session is None or not self.is_live(session):
+        found = find_session(_hash(secret))
+        if found is None or not self._is_live(*found):
             return None
-        now = self._clock.now()
+        session, now = found[0], self._clock.now()
         if now - session.seen_at > TOUCHED_EVERY:
             session.seen_at = now
         return session
 
-    def is_live(self, session: Session) -> bool:
+    def _is_live(self, session: Session, account: Account) -> bool:
         now = self._clock.now()
         return (
             session.ended_at is None
             and now - session.seen_at < self._settings.session_idle_for
             and now - session.created_at < self._settings.session_absolute_for
-            and load_account(session.account_id).is_active
+            and account.is_active
         )
 
     def end(self, session: Session) -> bool:
@@ -132,13 +132,12 @@ class Sessions:
             db.session.flush()
         return found
 
-    def portals_of(self, session_id: UUID) -> list[Portal]:
-        """The portals that took part in a session, oldest first."""
-        return list(
-            db.session.scalars(
-                select(Portal)
-                .join(PortalSession, PortalSession.portal_id == Portal.id)
-                .where(PortalSession.session_id == session_id)
-                .order_by(PortalSession.created_at)
-            )
+    def presences(self, session_id: UUID) -> list[tuple[Portal, UUID]]:
+        """The portals that took part in a session, oldest first, each with its `sid`."""
+        rows = db.session.execute(
+            select(Portal, PortalSession.id)
+            .join(PortalSession, PortalSession.portal_id == Portal.id)
+            .where(PortalSession.session_id == session_id)
+            .order_by(PortalSession.created_at)
         )
+        return [(portal, sid) for portal, sid in rows]

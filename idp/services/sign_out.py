@@ -27,15 +27,16 @@ class SignOut:
         """End one session; the portals that took part in it, none when it was ended before."""
         if not self._sessions.end(session):
             return ()
-        portals = tuple(self._sessions.portals_of(session.id))
         self._tokens.revoke_for_session(session.id)
-        self._notices.announce(session)
-        return portals
+        presences = self._sessions.presences(session.id)
+        self._notices.announce(session, presences)
+        return tuple(portal for portal, _ in presences)
 
     def portal(self, session: Session, portal: Portal) -> None:
         """Leave one portal; the session goes on."""
         self._tokens.revoke_at_portal(session.id, portal.id)
-        self._notices.announce(session, portal)
+        presences = self._sessions.presences(session.id)
+        self._notices.announce(session, [one for one in presences if one[0].id == portal.id])
 
     def account(self, account_id: UUID, *, keep: Session | None = None) -> int:
         """End every session of an account but one, after a change of password or when it is closed; how many."""
