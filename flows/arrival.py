@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 from flows import run as runs
 from flows.context import Context
 from flows.finish import entry, onward
-from flows.journeys import LINK, LOGIN, Journey
+from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
 from idp.clock import swiss
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
@@ -53,6 +53,8 @@ def start(journey: Journey, portal: Portal) -> Response:
     waiting = _waiting(portal)
     resume = f"{runs.RESUME}{waiting[0]}" if waiting else _then(portal) if journey is LOGIN else None
     session = current_session()
+    if session is None and journey.is_own:
+        return see(f"/{portal.slug}/login?then={journey.name}")
     if session is not None and waiting is None and journey is LOGIN:
         return see(resume or entry(portal, session.account_id))
     if session is not None and journey is LINK and services().accounts.record_of(session.account_id, portal.id):
@@ -89,7 +91,10 @@ def _then(portal: Portal) -> str | None:
     if then == "device":
         user_code = request.args.get("user_code", "")[:20]
         return f"/device?{urlencode({'user_code': user_code})}" if user_code else "/device"
-    return f"/{portal.slug}/{LINK.paths['account']}?f={then}" if HANDLE.fullmatch(then) else None
+    if then in JOURNEYS and JOURNEYS[then].is_own:
+        return f"/{portal.slug}/{JOURNEYS[then].first_path}"
+    run = runs.find(then) if HANDLE.fullmatch(then) else None
+    return f"/{portal.slug}/{JOURNEYS[run.journey].after_sign_in}?f={then}" if run else None
 
 
 def enter(journey: Journey, portal: Portal) -> Context | Response:
@@ -111,6 +116,8 @@ def enter(journey: Journey, portal: Portal) -> Context | Response:
         return _finished(journey, ctx)
     if run.expires_at <= ctx.now:
         return _expired(journey, ctx)
+    if journey.is_own and ctx.session is None:
+        return see(f"/{portal.slug}/login?then={handle}")
     if journey is LOGIN and ctx.session is not None and ctx.session.auth_time >= run.created_at:
         return _already(journey, ctx)
     return ctx
@@ -136,6 +143,8 @@ def _finished(journey: Journey, ctx: Context) -> Response:
     """A finished journey answers every later click the same way, and never with an error."""
     if journey.done_path:
         return see(ctx.link(journey.done_path))
+    if journey.is_own:
+        return see("/account/security")
     return _already(journey, ctx) if ctx.session is not None else see(f"/{ctx.portal.slug}/login")
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from flows.engine import Message, Outcome, Restart, Retry
 from flows.run import waiting_request
 from idp.clock import swiss
+from idp.errors import Fault
 from idp.models.base import db
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
@@ -59,6 +60,13 @@ class Context:
     @property
     def now(self) -> datetime:
         return self.services.clock.now()
+
+    @property
+    def owner(self) -> Session:
+        """The session of somebody who changes their account; nobody else comes to such a walk."""
+        if self.session is None:
+            raise Fault("a change of an account without its owner")
+        return self.session
 
     @property
     def today(self) -> date:

@@ -27,6 +27,7 @@ from idp.web.session import current_session, set_session
 
 ACR = "mfa"
 AMR = {"sms": ["pwd", "sms", "mfa"], "app": ["pwd", "otp", "mfa"]}  # RFC 8176
+RECOVERY = "recovery"  # the method of somebody who lost the second factor
 SHARED_BY = 3  # accounts with one mobile number from which on operators are told
 
 Ending = str | Restart | Handover | None
@@ -59,7 +60,8 @@ def onward(ctx: Context, account_id: UUID | None = None) -> str:
     return entry(ctx.portal, account_id) if account_id else portal_address(ctx.portal, ctx.services.settings.issuer)
 
 
-def _consume(ctx: Context, **kept: str) -> bool:
+def consume(ctx: Context, **kept: str) -> bool:
+    """End the run, once: False where another click or tab was faster."""
     return consume_run(ctx.run_id, ctx.version, freeze(type(ctx.state)(**kept)), ctx.now)
 
 
@@ -79,21 +81,45 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
     set_session(secret)
 
 
+def store_factor(ctx: Context, account: Account) -> str:
+    """Keep the factor that the walk set up; returns its name."""
+    state, bundle = ctx.state, ctx.services
+    if state.factor == "sms":
+        bundle.accounts.add_phone(account.id, state.mobile)
+        if bundle.accounts.count_phones(state.mobile) >= SHARED_BY:
+            bundle.audit.record(AuditTag.PHONE_SHARED, account=account.id, portal=ctx.portal.id)
+    else:
+        sealed_seed = ctx.entries("totp_enrol")["sealed_seed"]
+        bundle.totp.enrol(account.id, bundle.totp.open_seed(sealed_seed, str(ctx.run_id)), state.app_step)
+    return str(state.factor)
+
+
+def replace_factor(ctx: Context, account: Account) -> str:
+    """Whoever lost the telephone gives up what was on it, and every session that may be open there."""
+    bundle, kept = ctx.services, store_factor(ctx, account)
+    bundle.accounts.keep_only(account.id, kept)
+    bundle.sign_out.account(account.id)
+    bundle.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, portal=ctx.portal.id, method=kept)
+    bundle.notices.tell("factor", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
+    return kept
+
+
 def finish_login(ctx: Context) -> Ending:
     """Open the session."""
-    if not _consume(ctx):
+    if not consume(ctx):
         db.session.rollback()
         return None
-    account = load_account(ctx.state.account())
-    _open_session(ctx, account, ctx.state.method)
+    account, method = load_account(ctx.state.account()), ctx.state.method
+    if method == RECOVERY:
+        method = replace_factor(ctx, account)
+    _open_session(ctx, account, method)
     return onward(ctx, account.id)
 
 
 def finish_registration(ctx: Context) -> Ending:
     """Redeem the code, create the account, link the record, enrol the factor, open the session, send the welcome."""
     state, bundle = ctx.state, ctx.services
-    sealed_seed = ctx.entries("totp_enrol").get("sealed_seed", "")
-    if not _consume(ctx, email=state.email):
+    if not consume(ctx, email=state.email):
         db.session.rollback()
         return None
     person = db.session.get_one(InsuredPerson, UUID(state.person_id))
@@ -113,12 +139,7 @@ def finish_registration(ctx: Context) -> Ending:
     if not (is_redeemed and person.link(account.id, ctx.now)):
         db.session.rollback()
         return Restart("registration_code", "code", Message("e.code.used"))
-    if state.factor == "sms":
-        bundle.accounts.add_phone(account.id, state.mobile)
-        if bundle.accounts.count_phones(state.mobile) >= SHARED_BY:
-            bundle.audit.record(AuditTag.PHONE_SHARED, account=account.id, portal=ctx.portal.id)
-    else:
-        bundle.totp.enrol(account.id, bundle.totp.open_seed(sealed_seed, str(ctx.run_id)), state.app_step)
+    store_factor(ctx, account)
     bundle.attempts.forgive(LETTER_CODE, ctx.letter_subject)
     _open_session(ctx, account, state.factor)
     bundle.audit.record(AuditTag.REGISTERED, account=account.id, person=person.id, portal=ctx.portal.id)
@@ -135,24 +156,25 @@ def finish_registration(ctx: Context) -> Ending:
 def finish_reset(ctx: Context) -> Ending:
     """Set the new password, end what others may have open, and sign the person in (security.md F-39 to F-41)."""
     state, bundle = ctx.state, ctx.services
-    if not _consume(ctx):
+    if not consume(ctx):
         db.session.rollback()
         return None
     account = load_account(state.account())
     bundle.passwords.store(account.id, state.password_hash)
+    method = replace_factor(ctx, account) if state.method == RECOVERY else state.method
     for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):
         bundle.attempts.forgive(PASSWORD, subject)
     bundle.sign_out.account(account.id)
     bundle.audit.record(AuditTag.PASSWORD_RESET, account=account.id, portal=ctx.portal.id)
     bundle.notices.tell("password", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
-    _open_session(ctx, account, state.method)
+    _open_session(ctx, account, method)
     return ctx.link("reset/done")
 
 
 def finish_link(ctx: Context) -> Ending:
     """Tie the record to the signed-in account and use the code up."""
     state, bundle, account_id = ctx.state, ctx.services, UUID(ctx.state.account_id)
-    if not _consume(ctx):
+    if not consume(ctx):
         db.session.rollback()
         return None
     person = db.session.get_one(InsuredPerson, UUID(state.person_id))
@@ -172,7 +194,7 @@ def finish_link(ctx: Context) -> Ending:
 def finish_consent(ctx: Context) -> Ending:
     """Keep the answer, or let the portal know of the refusal; the authorization endpoint decides what comes next."""
     address = onward(ctx)
-    if not _consume(ctx):
+    if not consume(ctx):
         db.session.rollback()
         return None
     if ctx.state.is_refused:

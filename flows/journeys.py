@@ -8,17 +8,22 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from flows.change import finish_codes, finish_email, finish_factor, finish_password
 from flows.context import Context, Step
 from flows.engine import Itinerary
 from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration, finish_reset
+from flows.steps.account import MakeCodesStep, NewEmailCodeStep, NewEmailStep
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
+from flows.steps.confirm import ConfirmStep
 from flows.steps.consent import ConsentStep
 from flows.steps.credentials import ChooseMethodStep, CredentialsStep
 from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
 from flows.steps.link import AccountStep, SecondItemStep
+from flows.steps.lock import CHANGE, SIGN_IN
 from flows.steps.lock import RESET as RESET_PLACE
+from flows.steps.new_factor import NewAppStep, NewFactorStep, NewMobileStep, RecoveryCodeStep
 from flows.steps.registration_code import RegistrationCodeStep
 from flows.steps.reset import NewPasswordStep, ResetCodeStep, ResetEmailStep
 from idp.settings import Settings
@@ -45,6 +50,10 @@ class Login:
     proved_at: str | None = None  # when its password was right
     method: str | None = None
     factor_proved: bool | None = None
+    factor: str | None = None  # from here on: what takes the place of a factor that was lost
+    mobile: str | None = None
+    new_factor_proved: bool | None = None
+    app_step: int | None = None
 
     def account(self) -> UUID:
         """The account whose password was right."""
@@ -58,6 +67,10 @@ class Reset:
     proved_at: str | None = None  # when the code of its address was right
     method: str | None = None
     factor_proved: bool | None = None
+    factor: str | None = None
+    mobile: str | None = None
+    new_factor_proved: bool | None = None
+    app_step: int | None = None
     password_hash: str | None = None
 
     def account(self) -> UUID:
@@ -71,6 +84,28 @@ class Link:
     person_id: str | None = None
     account_id: str | None = None
     second_item_proved: bool | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Change:
+    """A change that the owner of an account makes."""
+
+    account_id: str | None = None
+    proved_at: str | None = None  # when the owner confirmed who they are
+    method: str | None = None
+    factor_proved: bool | None = None
+    factor: str | None = None
+    mobile: str | None = None
+    new_factor_proved: bool | None = None
+    app_step: int | None = None
+    password_hash: str | None = None
+    email: str | None = None
+    email_proved: bool | None = None
+    is_wanted: bool | None = None
+
+    def account(self) -> UUID:
+        """The owner's account."""
+        return UUID(str(self.account_id))
 
 
 @dataclass(frozen=True)
@@ -90,10 +125,16 @@ class Journey:
     finish: Callable[[Context], Ending]
     expired_key: str
     done_path: str | None = None  # the page at its end, where it does not lead on by itself
+    is_own: bool = False  # only for somebody who is signed in
 
     @property
     def first_path(self) -> str:
         return next(iter(self.paths.values()))
+
+    @property
+    def after_sign_in(self) -> str:
+        """Where the walk goes on for a person who had to sign in on the way."""
+        return self.paths.get("account", self.first_path)
 
 
 REGISTRATION = Journey(
@@ -124,8 +165,29 @@ REGISTRATION = Journey(
 )
 LOGIN = Journey(
     "login",
-    Itinerary(Login(), (CredentialsStep(), ChooseMethodStep(), LoginSMSStep(), LoginAppStep())),
-    {"credentials": "login", "choose_method": "login/methods", "sms_code": "login/code", "totp": "login/code"},
+    Itinerary(
+        Login(),
+        (
+            CredentialsStep(),
+            ChooseMethodStep(),
+            RecoveryCodeStep(SIGN_IN),
+            LoginSMSStep(),
+            LoginAppStep(),
+            NewFactorStep("login/factor", after_recovery=True),
+            NewMobileStep("login/factor"),
+            NewAppStep("login/factor"),
+        ),
+    ),
+    {
+        "credentials": "login",
+        "choose_method": "login/methods",
+        "recovery_code": "login/recovery",
+        "sms_code": "login/code",
+        "totp": "login/code",
+        "new_factor": "login/factor",
+        "new_mobile": "login/sms",
+        "totp_enrol": "login/app",
+    },
     lambda settings: settings.login_idle_for,
     finish_login,
     "x.login",
@@ -138,8 +200,12 @@ RESET = Journey(
             ResetEmailStep(),
             ResetCodeStep(),
             ChooseMethodStep(RESET_PLACE),
+            RecoveryCodeStep(RESET_PLACE),
             LoginSMSStep(RESET_PLACE),
             LoginAppStep(RESET_PLACE),
+            NewFactorStep("reset/new-factor", after_recovery=True),
+            NewMobileStep("reset/new-factor"),
+            NewAppStep("reset/new-factor"),
             NewPasswordStep(),
         ),
     ),
@@ -147,8 +213,12 @@ RESET = Journey(
         "reset_email": "reset",
         "email_code": "reset/code",
         "choose_method": "reset/methods",
+        "recovery_code": "reset/recovery",
         "sms_code": "reset/factor",
         "totp": "reset/factor",
+        "new_factor": "reset/new-factor",
+        "new_mobile": "reset/sms",
+        "totp_enrol": "reset/app",
         "new_password": "reset/password",
     },
     lambda settings: settings.login_idle_for,
@@ -164,6 +234,63 @@ LINK = Journey(
     finish_link,
     "x.flow",
 )
+PASSWORD = Journey(
+    "password",
+    Itinerary(Change(), (ConfirmStep("new_password"), NewPasswordStep("/account/security"))),
+    {"confirm": "account/password/confirm", "new_password": "account/password"},
+    lambda settings: settings.login_idle_for,
+    finish_password,
+    "x.login",
+    is_own=True,
+)
+FACTOR = Journey(
+    "factor",
+    Itinerary(
+        Change(),
+        (
+            ConfirmStep("new_factor"),
+            ChooseMethodStep(CHANGE),
+            RecoveryCodeStep(CHANGE),
+            LoginSMSStep(CHANGE),
+            LoginAppStep(CHANGE),
+            NewFactorStep("account/factor", after_recovery=False),
+            NewMobileStep("account/factor"),
+            NewAppStep("account/factor"),
+        ),
+    ),
+    {
+        "confirm": "account/factor/confirm",
+        "choose_method": "account/factor/methods",
+        "recovery_code": "account/factor/recovery",
+        "sms_code": "account/factor/code",
+        "totp": "account/factor/code",
+        "new_factor": "account/factor",
+        "new_mobile": "account/factor/sms",
+        "totp_enrol": "account/factor/app",
+    },
+    lambda settings: settings.login_idle_for,
+    finish_factor,
+    "x.login",
+    is_own=True,
+)
+CODES = Journey(
+    "codes",
+    Itinerary(Change(), (ConfirmStep("make_codes"), MakeCodesStep())),
+    {"confirm": "account/codes/confirm", "make_codes": "account/codes"},
+    lambda settings: settings.login_idle_for,
+    finish_codes,
+    "x.login",
+    is_own=True,
+)
+EMAIL = Journey(
+    "email",
+    Itinerary(Change(), (ConfirmStep("new_email"), NewEmailStep(), NewEmailCodeStep())),
+    {"confirm": "account/email/confirm", "new_email": "account/email", "email_code": "account/email/code"},
+    lambda settings: settings.login_idle_for,
+    finish_email,
+    "x.login",
+    is_own=True,
+)
 CONSENT = Journey(
     "consent",
     Itinerary(Consent(), (ConsentStep(),)),
@@ -172,4 +299,5 @@ CONSENT = Journey(
     finish_consent,
     "x.login",
 )
-JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, CONSENT)}
+OWN = (PASSWORD, FACTOR, CODES, EMAIL)
+JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, *OWN, CONSENT)}

@@ -16,7 +16,7 @@ from flows import run as runs
 from flows.arrival import see
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
+from flows.journeys import CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -39,9 +39,13 @@ class DoneView:
 
 @dataclass(frozen=True)
 class HelpView:
+    """`code_url` is where a recovery code may be chosen, `other_url` where another method, each where there is one."""
+
     call: str
     number: str
     hours: str
+    code_url: str = ""
+    other_url: str = ""
 
 
 def _portal(slug: str) -> Portal:
@@ -173,17 +177,35 @@ def _finished(journey: Journey, portal: Portal) -> Context | None:
 
 @blueprint.get("/<slug>/login/help")
 def login_help(slug: str) -> Response:
-    """H1: who to call when the telephone is lost. The way back keeps the sign-in one comes from."""
-    portal = _portal(slug)
+    """H1: the ways back in when the telephone is lost."""
+    return _help(LOGIN, _portal(slug))
+
+
+@blueprint.get("/<slug>/reset/help")
+def reset_help(slug: str) -> Response:
+    """H1 on the way to a new password."""
+    return _help(RESET, _portal(slug))
+
+
+def _help(journey: Journey, portal: Portal) -> Response:
+    """What this person has, and whom to call. The way back keeps the walk one comes from."""
     handle = request.args.get("f", "")
-    back = f"/{portal.slug}/login" + (f"?f={handle}" if arrival.HANDLE.fullmatch(handle) else "")
+    first = f"/{portal.slug}/{journey.first_path}"
+    back = first + (f"?f={handle}" if arrival.HANDLE.fullmatch(handle) else "")
     hours = portal.opening_hours(language())
+    found = arrival.enter(journey, portal) if handle else None
+    ctx = Walk.stand(journey, found).ctx if isinstance(found, Context) else None
+    account = ctx.state.account() if ctx and ctx.state.account_id else None
+    methods = ctx.link(journey.paths["choose_method"]) if ctx else ""
     view = HelpView(
         call=text("rec.call", phone=portal.phone),
         number="".join(portal.phone.split()),
         hours=text("rec.hours", hours=hours) if hours else "",
+        code_url=methods if account and services().recovery_codes.left(account) else "",
+        other_url=methods if account and len(services().accounts.factors(account).names) > 1 else "",
     )
-    return page("flows/login_help.html", Frame(text("rec.title"), portal=portal, back=back), view)
+    form = FormView(nonce=token(services().random)[:22])
+    return page("flows/login_help.html", Frame(text("rec.title"), portal=portal, form=form, back=back), view)
 
 
 def _mount() -> None:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from flows.steps.details import switch_factor
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
 from idp.services.attempts import APP_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.totp import Judged
@@ -66,13 +66,16 @@ class EnrolAppStep(Step):
         return {"sealed_seed": ctx.services.totp.seal_seed(ctx.services.totp.new_seed(), str(ctx.run_id))}
 
     def show(self, ctx: Context) -> Screen:
-        seed = self._seed(ctx)
-        uri = ctx.services.totp.uri(seed)
-        key = " ".join(seed[at : at + 4] for at in range(0, len(seed), 4))
-        view = EnrolView(uri=uri, key=key, raw_key=seed, qr=_qr(uri), allows_sms="sms" in ctx.portal.factors)
+        view = self.view(ctx, allows_sms="sms" in ctx.portal.factors)
         return Screen(
             "flows/totp_enrol.html", ctx.text("r6.title"), view, step=(5, 5), back=ctx.link("register/details")
         )
+
+    def view(self, ctx: Context, *, allows_sms: bool) -> EnrolView:
+        seed = self._seed(ctx)
+        uri = ctx.services.totp.uri(seed)
+        key = " ".join(seed[at : at + 4] for at in range(0, len(seed), 4))
+        return EnrolView(uri=uri, key=key, raw_key=seed, qr=_qr(uri), allows_sms=allows_sms)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         code = digits_only(answer.get("otp", ""))
@@ -83,7 +86,7 @@ class EnrolAppStep(Step):
         judged = ctx.services.totp.judge(self._seed(ctx), code)
         if judged.step is None:
             return retry(otp=_wrong(judged))
-        return Proved({"factor_proved": True, "app_step": judged.step})
+        return Proved(dict.fromkeys(self.proves, True) | {"app_step": judged.step})
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
         return switch_factor(ctx, "sms") if action == "switch" else None
@@ -96,12 +99,18 @@ class LoginAppStep(Step):
     def __init__(self, place: Place = SIGN_IN) -> None:
         self._place, self.once_proved = place, place.after
 
+    def automatic(self, ctx: Context) -> dict[str, Any] | None:
+        return proved_lately(ctx, self._place)
+
     def applies(self, state: Any) -> bool:
         return bool(state.method == "app")
 
     def show(self, ctx: Context) -> Screen:
         has_more = len(ctx.services.accounts.factors(ctx.state.account()).names) > 1
-        view = AppView(other_url=ctx.link(self._place.methods) if has_more else "", lost_url=ctx.link("login/help"))
+        view = AppView(
+            other_url=ctx.link(self._place.methods) if has_more else "",
+            lost_url=ctx.link(self._place.help) if self._place.help else "",
+        )
         return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=ctx.link(self._place.first))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:

@@ -10,7 +10,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
 from flows.steps.details import switch_factor
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
 from idp.services.accounts import Factors
 from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
@@ -180,6 +180,9 @@ class LoginSMSStep(SentCodeStep):
     def __init__(self, place: Place = SIGN_IN) -> None:
         self._place, self.once_proved = place, place.after
 
+    def automatic(self, ctx: Context) -> dict[str, Any] | None:
+        return proved_lately(ctx, self._place)
+
     def applies(self, state: Any) -> bool:
         return bool(state.method == "sms")
 
@@ -197,7 +200,7 @@ class LoginSMSStep(SentCodeStep):
             sent=sent,
             hint=hint,
             other_url=ctx.link(self._place.methods) if len(factors.names) > 1 else "",
-            lost_url=ctx.link("login/help"),
+            lost_url=ctx.link(self._place.help) if self._place.help else "",
         )
         return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link(self._place.first))
 

@@ -100,6 +100,11 @@ class ChooseMethodStep(Step):
     def _names(self, ctx: Context) -> tuple[str, ...]:
         return ctx.services.accounts.factors(ctx.state.account()).names
 
+    def _choices(self, ctx: Context) -> tuple[str, ...]:
+        """A recovery code is never taken without being asked for."""
+        has_codes = ctx.services.recovery_codes.left(ctx.state.account()) > 0
+        return self._names(ctx) + (("recovery",) if has_codes else ())
+
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """The best method is taken without a question; L3 offers the others."""
         names = self._names(ctx)
@@ -107,19 +112,19 @@ class ChooseMethodStep(Step):
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
-        if ctx.state.method not in self._names(ctx):
+        if ctx.state.method != "recovery" and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
         return factor_lock(ctx, self._place, ctx.state.method)
 
     def show(self, ctx: Context) -> Screen:
         values = {"method": ctx.state.method or ""}
-        view = MethodsView(self._names(ctx))
+        view = MethodsView(self._choices(ctx))
         return Screen(
             "flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link(self._place.first), values=values
         )
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         method = answer.get("method", "")
-        if method not in self._names(ctx):
+        if method not in self._choices(ctx):
             return retry(method=Message("e.method.empty"))
         return Proved({"method": method})

@@ -13,6 +13,24 @@ from idp.services.emails import email_problem, normalise_email, suggest_email
 class EmailView:
     suggestion: str
 
+    @classmethod
+    def after(cls, ctx: Context, step: str) -> EmailView:
+        """With the suggestion that the last answer to this step called for."""
+        wrong = ctx.run.errors.get(step, {}).get("email", [])
+        return cls(wrong[1]["suggestion"] if wrong[:1] == ["e.email.typo"] else "")
+
+
+def read_email(answer: dict[str, str]) -> str | Message:
+    """The normalised address that was typed, or what is wrong with it; a mistyped domain is asked about once."""
+    typed = answer.get("suggestion") or answer.get("email", "")
+    email = normalise_email(typed)
+    if email is None:
+        return Message(email_problem(typed))
+    suggestion = suggest_email(email)
+    if suggestion and normalise_email(answer.get("typed_before", "")) != email:
+        return Message("e.email.typo", {"suggestion": suggestion})
+    return email
+
 
 class EmailStep(Step):
     name = "email"
@@ -21,13 +39,11 @@ class EmailStep(Step):
 
     def show(self, ctx: Context) -> Screen:
         state = ctx.state
-        wrong = ctx.run.errors.get(self.name, {}).get("email", [])
-        suggestion = wrong[1]["suggestion"] if wrong[:1] == ["e.email.typo"] else ""
         confirmed = ctx.text("r3.confirmed", email=state.email) if state.email_proved else None
         return Screen(
             "flows/email.html",
             ctx.text("r2.title"),
-            EmailView(suggestion),
+            EmailView.after(ctx, self.name),
             step=(2, 5),
             back=ctx.link("register/code"),
             status=confirmed,
@@ -35,14 +51,8 @@ class EmailStep(Step):
         )
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
-        typed = answer.get("suggestion") or answer.get("email", "")
-        email = normalise_email(typed)
-        if email is None:
-            return retry(email=Message(email_problem(typed)))
-        suggestion = suggest_email(email)
-        if suggestion and normalise_email(answer.get("typed_before", "")) != email:
-            return retry(email=Message("e.email.typo", {"suggestion": suggestion}))
-        return Proved({"email": email}, entries={"email": email})
+        email = read_email(answer)
+        return retry(email=email) if isinstance(email, Message) else Proved({"email": email}, entries={"email": email})
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
         """«J'ai déjà un compte»: go on as the owner of that account, with the letter code at hand."""

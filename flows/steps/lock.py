@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flows.context import Context
 from flows.engine import Restart
-from idp.services.attempts import APP_CODE, SMS_CODE, Budget
+from idp.services.attempts import APP_CODE, RECOVERY_CODE, SMS_CODE, Budget
 from idp.services.audit import AuditTag
 
-FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE}
+FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE}
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,19 @@ class Place:
     first: str
     methods: str
     after: str = ""
+    help: str = ""
+    is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
 
 
-SIGN_IN = Place("credentials", "login", "login/methods")
-RESET = Place("reset_email", "reset", "reset/methods", "new_password")
+SIGN_IN = Place("credentials", "login", "login/methods", help="login/help")
+RESET = Place("reset_email", "reset", "reset/methods", "new_password", help="reset/help")
+CHANGE = Place("confirm", "account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
+
+
+def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
+    """The owner who signed in a moment ago is not asked for the second factor again."""
+    is_fresh = place.is_own and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
+    return {"factor_proved": True} if is_fresh else None
 
 
 def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:

@@ -74,9 +74,13 @@ class NewPasswordStep(Step):
     name = "new_password"
     proves = frozenset({"password_hash"})
 
+    def __init__(self, back: str = "reset") -> None:
+        self._back = back
+
     def show(self, ctx: Context) -> Screen:
         view = NewPasswordView(load_account(UUID(ctx.state.account_id)).email)
-        return Screen("flows/new_password.html", ctx.text("pr.new"), view, back=ctx.link("reset"))
+        back = self._back if self._back.startswith("/") else ctx.link(self._back)
+        return Screen("flows/new_password.html", ctx.text("pr.new"), view, back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         account, password = load_account(UUID(ctx.state.account_id)), answer.get("password", "")

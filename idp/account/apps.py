@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idp.account.entrance import sign_in_first
 from idp.clock import swiss
 from idp.models.authorization import Consent
 from idp.models.base import db
@@ -39,7 +40,7 @@ class AppsView:
 def apps() -> Response:
     session = current_session()
     if session is None:
-        return redirect("/?then=account", 303)
+        return sign_in_first()
     shown = tuple(
         _view(kept, db.session.get_one(Portal, kept.portal_id)) for kept in consent.given_by(session.account_id)
     )

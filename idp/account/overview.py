@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, redirect
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from idp.account.entrance import home, sign_in_first
+from idp.account.security import factor_words
 from idp.clock import swiss
 from idp.models.account import Account, load_account
 from idp.models.portal import Portal, list_portals
@@ -28,6 +30,7 @@ class OverviewView:
     email: str
     factors: tuple[str, ...]
     since: str
+    slug: str
     portals: tuple[Portal, ...]
 
 
@@ -40,16 +43,18 @@ class AddView:
 def overview() -> Response:
     session = current_session()
     if session is None:
-        return _sign_in_first()
+        return sign_in_first()
     account = load_account(session.account_id)
     view = OverviewView(
         name=f"{account.given_name} {account.family_name}".strip(),
         email=account.email,
-        factors=_factors(account),
+        factors=factor_words(account),
         since=_since(session),
+        slug=home(session).slug,
         portals=_portals(account)[0],
     )
-    return page("account/overview.html", Frame(text("acc.title")), view)
+    status = text("c.saved") if request.args.get("done") else None
+    return page("account/overview.html", Frame(text("acc.title"), status=status), view)
 
 
 @blueprint.get("/account/portals/add")
@@ -57,20 +62,9 @@ def add_portal() -> Response:
     """The way of a second letter: choose its portal, then enter its code there."""
     session = current_session()
     if session is None:
-        return _sign_in_first()
+        return sign_in_first()
     view = AddView(_portals(load_account(session.account_id))[1])
     return page("account/add_portal.html", Frame(text("acc.add"), back="/account"), view)
-
-
-def _sign_in_first() -> Response:
-    """One signs in at a portal; the choice of one leads back here."""
-    return redirect("/?then=account", 303)
-
-
-def _factors(account: Account) -> tuple[str, ...]:
-    factors = services().accounts.factors(account.id)
-    words = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
-    return tuple(words[name] for name in factors.names)
 
 
 def _since(session: Session) -> str:

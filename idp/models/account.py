@@ -60,6 +60,20 @@ class TOTPSecret(Base):
     enrolled_at: Mapped[datetime]
 
 
+class RecoveryCode(Base):
+    """One of an account's codes for the day the telephone is lost. The sealed text is wiped after it was printed."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    shown_in: Mapped[UUID | None]  # the session that made it
+    sealed_code: Mapped[str | None]
+
+
 def find_account(email: str) -> Account | None:
     """The account of this normalised address."""
     return db.session.scalar(select(Account).where(Account.email == email))

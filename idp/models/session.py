@@ -28,6 +28,7 @@ class Session(Base):
     amr: Mapped[list[str]]
     user_agent: Mapped[str] = mapped_column(default="")
     ended_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]  # when the person last confirmed who they are, for a change of the account
 
 
 class PortalSession(Base):

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.account import Account, Password, Phone, TOTPSecret, find_account
 from idp.models.base import db
 from idp.models.person import InsuredPerson
+from idp.models.portal import Portal
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,6 +83,17 @@ class Accounts:
             select(InsuredPerson).where(InsuredPerson.account_id == account_id, InsuredPerson.portal_id == portal_id)
         )
 
+    def portals_of(self, account_id: UUID) -> list[Portal]:
+        """The portals that this account opens, oldest link first."""
+        return list(
+            db.session.scalars(
+                select(Portal)
+                .join(InsuredPerson, InsuredPerson.portal_id == Portal.id)
+                .where(InsuredPerson.account_id == account_id)
+                .order_by(InsuredPerson.linked_at)
+            )
+        )
+
     def records_of(self, account_id: UUID) -> list[InsuredPerson]:
         return list(db.session.scalars(select(InsuredPerson).where(InsuredPerson.account_id == account_id)))
 
@@ -106,6 +118,11 @@ class Accounts:
 
     def add_phone(self, account_id: UUID, number: str) -> None:
         db.session.merge(Phone(account_id=account_id, number=number, verified_at=self._clock.now()))
+
+    def keep_only(self, account_id: UUID, factor: str) -> None:
+        """Give up every second factor but this one."""
+        lost = TOTPSecret if factor == "sms" else Phone
+        db.session.execute(delete(lost).where(lost.account_id == account_id))
 
     def count_phones(self, number: str) -> int:
         """How many accounts have this number as their second factor."""

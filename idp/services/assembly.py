@@ -30,6 +30,7 @@ from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
+from idp.services.recovery_codes import RecoveryCodes
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
@@ -90,6 +91,7 @@ def build_services(
         challenges=Challenges(settings, clock, random, vault, outbox, attempts, audit),
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
+        recovery_codes=RecoveryCodes(clock, random, vault),
         accounts=Accounts(clock, random),
         sessions=sessions,
         registration_codes=codes,

@@ -38,6 +38,7 @@ SECOND_ITEM = Budget("second_item", ((5, timedelta(minutes=15)),))
 MAIL_CODE = Budget("mail_code", ((5, timedelta(minutes=15)),))
 PASSWORD = Budget("password", ((5, timedelta(minutes=1)), (8, timedelta(minutes=15))), hard_limit=100)
 SMS_CODE = Budget("sms_code", ((5, timedelta(minutes=15)),), hard_limit=50)
+RECOVERY_CODE = Budget("recovery_code", ((5, timedelta(minutes=15)),), hard_limit=50)
 DEVICE_CODE = Budget("device_code", ((5, timedelta(minutes=15)),))
 APP_CODE = Budget("app_code", ((5, timedelta(minutes=1)), (8, timedelta(minutes=15))), hard_limit=50)
 

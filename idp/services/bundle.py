@@ -27,6 +27,7 @@ from idp.services.outbox import Outbox
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
+from idp.services.recovery_codes import RecoveryCodes
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
@@ -58,6 +59,7 @@ class Services:
     challenges: Challenges
     passwords: Passwords
     totp: TOTP
+    recovery_codes: RecoveryCodes
     accounts: Accounts
     sessions: Sessions
     registration_codes: RegistrationCodes

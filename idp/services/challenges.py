@@ -73,7 +73,9 @@ class Stopped:
 
 @dataclass(frozen=True, repr=False)
 class Errand:
-    """What is to be sent, in which run. `letter` is the insured person where the address is not proved yet."""
+    """What is to be sent, in which run. `letter` is the insured person, or the account that changes, where the address
+    is not proved yet.
+    """
 
     kind: Kind
     recipient: str

@@ -37,6 +37,7 @@ from idp.models.session import PortalSession, Session
 from idp.services.attempts import says_nothing
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
+from idp.services.recovery_codes import forget_recovery_codes
 
 EVERY_S, BREATH_S = 60.0, 0.5  # between two passes, and while there is more to remove
 BATCH, BATCHES = 500, 20  # rows of one transaction; transactions of one heap in a pass
@@ -115,6 +116,8 @@ def rotate_keys(bundle: Services) -> None:
 def clean(now: datetime) -> Cleaned:
     """Remove what has ended, a bounded number of rows."""
     done = [_take_off(heap) for heap in heaps(now)]
+    forget_recovery_codes(now)
+    db.session.commit()
     return Cleaned(sum(one.removed for one in done), any(one.is_unfinished for one in done))
 
 

@@ -17,14 +17,17 @@ class Notices:
 
     def tell(
         self, event: str, account: Account | None, *, portal: Portal, device: str, place: str, typed: str = "",
-        language: str = "fr",
+        language: str = "fr", left: int | None = None, to: str = "",
     ) -> None:  # fmt: skip
-        """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`."""
+        """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`.
+
+        `left` is how many recovery codes remain; `to` is the address that the account had until now.
+        """
         now = self._clock.now()
         spoken = account.language if account else language
         self._outbox.mail(
             "notice",
-            to=account.email if account else typed,
+            to=to or (account.email if account else typed),
             language=spoken,
             portal=portal,
             values={
@@ -35,5 +38,6 @@ class Notices:
                 "place": place,
                 "phone": portal.phone,
             },
+            added=() if left is None else (self._texts.get(spoken, "rec.left", n=left),),
             is_decoy=account is None,
         )

@@ -58,14 +58,16 @@ class Outbox:
     def mail(
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None, is_decoy: bool = False,
+        added: tuple[str, ...] = (),
     ) -> OutboxMessage:  # fmt: skip
         """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice.
 
-        A decoy costs the same and is never sent: whoever made us write it learns nothing (security.md F-10).
+        `added` are lines below it. A decoy costs the same and is never sent: whoever made us write it learns nothing
+        (security.md F-10).
         """
         values = {"portal": portal.name(language), "phone": portal.phone, **values}
         subject = self._texts.get(language, f"m.{kind}.subject", **values)
-        lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n")
+        lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
         footer = [
             f"{portal.name(language)}, {portal.phone}, {portal.email}",
             self._texts.get(language, "c.never"),

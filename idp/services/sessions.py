@@ -20,6 +20,7 @@ from idp.models.session import PortalSession, Session, find_session
 from idp.settings import Settings
 
 TOUCHED_EVERY = timedelta(seconds=60)
+CONFIRMED_FOR = timedelta(minutes=10)
 
 
 def _hash(secret: str) -> str:
@@ -87,6 +88,23 @@ class Sessions:
             and now - session.created_at < self._settings.session_absolute_for
             and account.is_active
         )
+
+    def is_confirmed(self, session: Session, *, with_factor: bool = False) -> bool:
+        """Whether the person proved who they are so recently that a change of the account needs no new proof."""
+        proved_at = session.auth_time
+        if session.confirmed_at is not None and not with_factor:
+            proved_at = max(proved_at, session.confirmed_at)
+        return self._clock.now() - proved_at < CONFIRMED_FOR
+
+    def confirm(self, session: Session) -> None:
+        """The person entered the password once more."""
+        session.confirmed_at = self._clock.now()
+
+    def live(self, account: Account) -> list[Session]:
+        """The sessions of an account that are open, newest first."""
+        open_ones = select(Session).where(Session.account_id == account.id, Session.ended_at.is_(None))
+        found = db.session.scalars(open_ones.order_by(Session.seen_at.desc()))
+        return [session for session in found if self._is_live(session, account)]
 
     def end(self, session: Session) -> bool:
         """End it for good, once; what hangs from it is ended by services/sign_out.py."""

@@ -42,7 +42,11 @@ def client_network() -> str:
 
 
 def client_device() -> str:
+    """The browser and system of this request, in words."""
+    return device_name(request.headers.get("User-Agent", ""))
+
+
+def device_name(agent: str) -> str:
     """Browser and system as people name them, "Firefox, Windows"; empty when neither is told. Never what was sent."""
-    agent = request.headers.get("User-Agent", "")
     known = (next((name for mark, name in table if mark in agent), "") for table in (BROWSERS, SYSTEMS))
     return ", ".join(name for name in known if name)

@@ -69,18 +69,22 @@ class Variant:
         itinerary, state = self.journey.itinerary, self.journey.itinerary.initial
         found: list[Step] = []
         while (step := itinerary.current(state)) is not None:
-            if step.has_screen and step.name not in AUTOMATIC:
+            if step.has_screen and step.name not in AUTOMATIC and not self._is_known(step):
                 found.append(step)
             facts: dict[str, Any] = dict.fromkeys(step.proves, True)
             facts |= {name: self.factor for name in ("factor", "method") if name in facts}
             state = itinerary.prove(state, step, facts)
         return found
 
+    def _is_known(self, step: Step) -> bool:
+        """An owner who just signed in is not asked for the factor again."""
+        return self.journey.is_own and "factor_proved" in step.proves
 
-AUTOMATIC = {"choose_method"}  # proved without a question where there is one method
+
+AUTOMATIC = {"choose_method", "confirm"}  # proved without a question: one method, a fresh sign-in
 # Consent has no walk without a portal's request: tests/protocol/test_consent.py walks it.
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
-FACTORS = {"link": ("sms",)}  # linking a portal asks for no factor of its own, so one walk of it is enough
+FACTORS = dict.fromkeys(("link", "password", "codes", "email"), ("sms",))  # these ask for no factor of their own
 VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in FACTORS.get(journey.name, ("sms", "app"))]
 
 
@@ -102,12 +106,16 @@ class World:
             add_account(self.services, self.home, self.email, self.variant.factor, self.mobile)
         if self.has_letter:
             self.code = letter(self.services, self.portal, f"W-{self.number}")
-        if self.variant.journey.name == "link":
+        if self.needs_session:
             sign_in(self)
 
     @property
     def has_letter(self) -> bool:
         return self.variant.journey.name in {"registration", "link"}
+
+    @property
+    def needs_session(self) -> bool:
+        return self.variant.journey.is_own or self.variant.journey.name == "link"
 
     @property
     def home(self) -> Portal:
@@ -159,6 +167,8 @@ class World:
         return at and self.person.page.status_code == 200 and 'name="nonce"' in self.person.text
 
     def is_finished(self) -> bool:
+        if self.variant.journey.is_own:
+            return self.person.address.split("?")[0].split("/")[1] == "account" and self.person.page.status_code == 200
         done = DONE.get(self.variant.journey.name)
         return self.person.title == done if done else self.person.address == self.portal.home_url
 
@@ -168,6 +178,16 @@ class World:
     @property
     def handle(self) -> str:
         return self.person.address.split("f=")[1].split("&")[0]
+
+    @property
+    def entrance(self) -> str:
+        """Where somebody lands who opens the walk anew, and is not signed in."""
+        return "login" if self.variant.journey.is_own else self.variant.journey.first_path
+
+    def answered(self) -> dict[str, Any]:
+        """The facts that the person's answers proved."""
+        proved = frozenset[str]().union(*(stop.proves for stop in self.variant.stops()))
+        return {name: value for name, value in self.run().state.items() if name in proved}
 
     def run(self) -> FlowRun:
         db.session.rollback()
@@ -210,5 +230,9 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "totp": lambda world: {"otp": app_code(world.clock)},
     "second_item": lambda world: {"birth_date": BORN},
     "reset_email": lambda world: {"email": world.email},
+    "new_factor": lambda world: {"factor": world.variant.factor, "mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
+    "new_mobile": lambda world: {"otp": newest_code("sms")},
+    "make_codes": lambda world: {},
+    "new_email": lambda world: {"email": f"new-{world.email}"},
     "new_password": lambda world: {"password": NEW_PASSWORD},
 }  # fmt: skip

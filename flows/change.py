@@ -1,0 +1,79 @@
+"""The ends of what an owner changes in the account: once, in one transaction, and told by mail (ux.md §4.5)."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import IntegrityError
+
+from flows.context import Context
+from flows.engine import Message, Restart
+from flows.finish import Ending, consume, store_factor
+from idp.models.account import Account, load_account
+from idp.models.base import db
+from idp.services.audit import AuditTag
+
+SECURITY = "/account/security?done=yes"
+
+
+def finish_password(ctx: Context) -> Ending:
+    """The new password; every other session ends (OWASP ASVS 5.0 §7.4.3)."""
+    if not _begin(ctx):
+        return None
+    account, bundle = load_account(ctx.state.account()), ctx.services
+    bundle.passwords.store(account.id, ctx.state.password_hash)
+    bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.audit.record(AuditTag.PASSWORD_CHANGED, account=account.id)
+    _tell(ctx, "password", account)
+    return SECURITY
+
+
+def finish_factor(ctx: Context) -> Ending:
+    """The new number or app takes the place of the old one of its kind; the old number is told."""
+    account = load_account(ctx.state.account())
+    before = ctx.services.accounts.factors(account.id)
+    if not _begin(ctx):
+        return None
+    kept = store_factor(ctx, account)
+    ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
+    _tell(ctx, "mobile" if kept == "sms" else "factor", account)
+    if kept == "sms" and before.phone and before.phone != ctx.state.mobile:
+        ctx.services.outbox.sms("changed", to=before.phone, language=account.language, portal=ctx.portal, values={})
+    return SECURITY
+
+
+def finish_codes(ctx: Context) -> Ending:
+    """Five new codes, shown on the page that follows; the old ones are void."""
+    if not _begin(ctx):
+        return None
+    ctx.services.recovery_codes.renew(ctx.owner)
+    ctx.services.audit.record(AuditTag.RECOVERY_CODES_MADE, account=ctx.owner.account_id)
+    _tell(ctx, "codes", load_account(ctx.owner.account_id))
+    return "/account/security/codes"
+
+
+def finish_email(ctx: Context) -> Ending:
+    """The address that was proved is the address of the account; the old one is told."""
+    if not _begin(ctx):
+        return None
+    account = load_account(ctx.state.account())
+    before = account.email
+    account.email, account.email_verified_at = ctx.state.email, ctx.now
+    try:
+        db.session.flush()
+    except IntegrityError:  # somebody registered with it since it was proved
+        db.session.rollback()
+        return Restart("new_email", "email", Message("e.email.taken"))
+    ctx.services.audit.record(AuditTag.EMAIL_CHANGED, account=account.id)
+    _tell(ctx, "email", account, to=before)
+    return "/account?done=yes"
+
+
+def _begin(ctx: Context) -> bool:
+    """Whether this click ends the walk; a slower one finds it ended."""
+    if consume(ctx):
+        return True
+    db.session.rollback()
+    return False
+
+
+def _tell(ctx: Context, event: str, account: Account, to: str = "") -> None:
+    ctx.services.notices.tell(event, account, portal=ctx.portal, device=ctx.device, place=ctx.network, to=to)

@@ -1,0 +1,21 @@
+"""Who stands before the account's pages, and from which portal they come."""
+
+from __future__ import annotations
+
+from flask import redirect
+from werkzeug.wrappers import Response
+
+from idp.models.portal import Portal, list_portals
+from idp.models.session import Session
+from idp.services.bundle import services
+
+
+def sign_in_first() -> Response:
+    """One signs in at a portal; the choice of one leads back here."""
+    return redirect("/?then=account", 303)
+
+
+def home(session: Session) -> Portal:
+    """The portal whose customer service helps this person: the first of the person's own that is open."""
+    own = services().accounts.portals_of(session.account_id)
+    return next((portal for portal in own if not portal.is_disabled), None) or list_portals()[0]

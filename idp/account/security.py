@@ -1,0 +1,151 @@
+"""What opens the account: password, second factors, recovery codes; and the sessions that are open (ux.md §4.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import Blueprint, make_response, redirect, request
+from werkzeug.wrappers import Response
+
+from idp.account.entrance import home, sign_in_first
+from idp.clock import swiss
+from idp.models.account import Account, load_account
+from idp.models.base import db
+from idp.models.session import Session
+from idp.services.audit import AuditTag
+from idp.services.bundle import services
+from idp.services.recovery_codes import SHOWN_FOR
+from idp.texts import format_date, format_time
+from idp.web.forms import FormView
+from idp.web.i18n import text
+from idp.web.network import device_name
+from idp.web.render import Frame, page
+from idp.web.session import current_session
+
+blueprint = Blueprint("security", __name__)
+
+
+@dataclass(frozen=True, repr=False)
+class SecurityView:
+    """`slug` is the portal at which changes are made; `factors` and `codes` are in words."""
+
+    slug: str
+    password: str
+    factors: tuple[str, ...]
+    codes: str
+
+
+@dataclass(frozen=True, repr=False)
+class CodesView:
+    codes: tuple[str, ...]
+    until: str
+    left: str
+    make_url: str
+
+
+@dataclass(frozen=True, repr=False)
+class SessionView:
+    id: UUID
+    device: str
+    used: str
+    is_here: bool
+
+
+@dataclass(frozen=True, repr=False)
+class SessionsView:
+    sessions: tuple[SessionView, ...]
+    has_others: bool
+
+
+@blueprint.get("/account/security")
+def security() -> Response:
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    bundle, account_id = services(), session.account_id
+    standing = bundle.accounts.standing(account_id)
+    since = format_date(swiss(standing.password_changed_at).date()) if standing else ""
+    view = SecurityView(
+        slug=home(session).slug,
+        password=text("acc.pw.since", date=since),
+        factors=factor_words(load_account(account_id)),
+        codes=_left(account_id),
+    )
+    status = text("c.saved") if request.args.get("done") else None
+    return page("account/security.html", Frame(text("acc.security"), back="/account", status=status), view)
+
+
+@blueprint.get("/account/security/codes")
+def codes() -> Response:
+    """The codes, for ten minutes in the session that made them; afterwards how many are left."""
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    bundle = services()
+    shown = tuple(bundle.recovery_codes.shown(session))
+    made_at = bundle.recovery_codes.made_at(session.account_id)
+    view = CodesView(
+        codes=shown,
+        until=text("rec.until", time=format_time(made_at + SHOWN_FOR)) if made_at else "",
+        left=_left(session.account_id),
+        make_url=f"/{home(session).slug}/account/codes",
+    )
+    return page("account/codes.html", Frame(text("rec.codes"), back="/account/security"), view)
+
+
+@blueprint.get("/account/security/codes.txt")
+def codes_file() -> Response:
+    """The same as a file to be saved or printed."""
+    session = current_session()
+    shown = services().recovery_codes.shown(session) if session else []
+    if not shown:
+        return redirect("/account/security/codes", 303)
+    lines = ["Connect", text("rec.codes"), "", *shown, "", text("rec.body"), services().settings.issuer]
+    given = {"Content-Type": "text/plain; charset=utf-8", "Content-Disposition": 'attachment; filename="connect.txt"'}
+    return make_response("\r\n".join(lines) + "\r\n", 200, given)
+
+
+@blueprint.get("/account/sessions")
+def sessions() -> Response:
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    live = services().sessions.live(load_account(session.account_id))
+    shown = tuple(_session(one, is_here=one.id == session.id) for one in live)
+    status = text("acc.ended") if request.args.get("done") else None
+    frame = Frame(text("acc.sessions"), back="/account", form=FormView(), status=status)
+    return page("account/sessions.html", frame, SessionsView(shown, has_others=len(shown) > 1))
+
+
+@blueprint.post("/account/sessions/end")
+def end_session() -> Response:
+    """End one other session of one's own, or all others."""
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    bundle, wanted = services(), request.form.get("session", "")
+    for other in bundle.sessions.live(load_account(session.account_id)):
+        if other.id != session.id and wanted in {str(other.id), "all"}:
+            bundle.sign_out.session(other)
+            bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id, session=str(other.id))
+    db.session.commit()
+    return redirect("/account/sessions?done=yes", 303)
+
+
+def factor_words(account: Account) -> tuple[str, ...]:
+    """The person's second factors; of a number only the last two digits."""
+    factors = services().accounts.factors(account.id)
+    words = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
+    return tuple(words[name] for name in factors.names)
+
+
+def _left(account_id: UUID) -> str:
+    left = services().recovery_codes.left(account_id)
+    return text("rec.left", n=left) if left else text("rec.none")
+
+
+def _session(session: Session, *, is_here: bool) -> SessionView:
+    at = [f"{format_date(swiss(when).date())}, {format_time(when)}" for when in (session.auth_time, session.seen_at)]
+    device = device_name(session.user_agent) or text("device.unknown")
+    return SessionView(session.id, device, text("acc.used", since=at[0], seen=at[1]), is_here)
