@@ -1,4 +1,4 @@
-"""O-15, O-16, O-18, O-19: forged JWTs at every place that reads one: the id_token_hint and the client assertion."""
+"""O-15 to O-19, C-55 to C-64: forged JWTs at every place that reads one: the id_token_hint and the client assertion."""
 
 from __future__ import annotations
 
@@ -39,14 +39,28 @@ def symmetric(header: dict[str, Any], body: str, key: bytes) -> str:
     return f"{text}.{part(hmac.digest(key, text.encode(), 'sha256'))}"
 
 
+def canonical(public: dict[str, Any]) -> bytes:
+    """What RFC 7638 hashes."""
+    members = {name: public[name] for name in sorted(("kty", "n", "e"))}
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def encrypted(header: dict[str, Any]) -> str:
+    """Five parts, as a JWE has."""
+    return ".".join((part(header), *(part(b"x" * 16) for _ in range(4))))
+
+
 def forgeries(token: str, public: dict[str, Any]) -> dict[str, str]:
-    """The corpus of security.md O-15 and O-18, made from a genuine token and the published key."""
+    """Everything that was ever taken for a signature, made from a genuine token and the published key."""
     head, body, signature = token.split(".")
     header, claims = header_of(token), payload_of(token)
     own = RSAKey.generate_key(2048, private=True)
     key = RSAKey.import_key(public)
-    pem = key.raw_value.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    der = key.raw_value.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public_key = key.raw_value
+    pem = public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    der = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pkcs1 = public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.PKCS1)
+    certificate = base64.b64encode(der).decode()
 
     def signed(changes: dict[str, Any], with_key: Any, alg: str) -> str:
         fields = {name: value for name, value in ({**header, "alg": alg} | changes).items() if value is not None}
@@ -63,10 +77,16 @@ def forgeries(token: str, public: dict[str, Any]) -> dict[str, str]:
         "HS256 with the PEM": symmetric(header, body, pem),
         "HS256 with the DER": symmetric(header, body, der),
         "HS256 with the JWK": symmetric(header, body, json.dumps(public).encode()),
+        "HS256 with the PEM of PKCS 1": symmetric(header, body, pkcs1),
+        "HS256 with the PEM without its last line break": symmetric(header, body, pem.strip()),
+        "HS256 with the thumbprint's JWK": symmetric(header, body, canonical(public)),
+        "HS256 with the modulus": symmetric(header, body, public["n"].encode()),
+        "HS256 with no key": symmetric(header, body, b""),
         "another key": signed({}, own, "RS256"),
         "another key in jwk": signed({"jwk": own.as_dict(private=False)}, own, "RS256"),
         "jku": signed({"jku": "http://127.0.0.1:9/keys"}, own, "RS256"),
         "x5u": signed({"x5u": "http://127.0.0.1:9/cert"}, own, "RS256"),
+        "x5c": signed({"x5c": [certificate]}, own, "RS256"),
         "no kid": signed({"kid": None}, own, "RS256"),
         "ES256 zero signature": f"{part({**header, 'alg': 'ES256'})}.{body}.{part(bytes(64))}",
         "ES256 own key": signed({}, ECKey.generate_key("P-256", private=True), "ES256"),
@@ -76,6 +96,17 @@ def forgeries(token: str, public: dict[str, Any]) -> dict[str, str]:
         "alg list": f"{part({**header, 'alg': ['RS256']})}.{body}.{signature}",
         "alg missing": f"{part({name: header[name] for name in header if name != 'alg'})}.{body}.{signature}",
         "unknown crit": f"{part({**header, 'crit': ['exp'], 'exp': 1})}.{body}.{signature}",
+        "crit that no standard has": f"{part({**header, 'crit': ['bork'], 'bork': True})}.{body}.{signature}",
+        "crit cnf": f"{part({**header, 'crit': ['cnf'], 'cnf': {'jkt': 'x'}})}.{body}.{signature}",
+        "crit b64": f"{part({**header, 'crit': ['b64'], 'b64': False})}.{body}.{signature}",
+        "crit empty": f"{part({**header, 'crit': []})}.{body}.{signature}",
+        "zip": f"{part({**header, 'zip': 'DEF'})}.{body}.{signature}",
+        "encrypted": encrypted({"alg": "dir", "enc": "A128GCM"}),
+        "encrypted and inflating": encrypted({"alg": "dir", "enc": "A128GCM", "zip": "DEF"}),
+        "encrypted by password": encrypted({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 10**9, "p2s": "AA"}),
+        "encrypted with the padding of old": encrypted({"alg": "RSA1_5", "enc": "A128CBC-HS256"}),
+        "general JSON": json.dumps({"payload": body, "signatures": [{"protected": head, "signature": signature}]}),
+        "general JSON without a signature": json.dumps({"payload": body, "signatures": []}),
         "kid path": f"{part({**header, 'kid': '../../../dev/null'})}.{body}.{signature}",
         "kid SQL": f"{part({**header, 'kid': chr(39) + ' OR 1=1 --'})}.{body}.{signature}",
         "kid huge": f"{part({**header, 'kid': 'k' * 40_000})}.{body}.{signature}",

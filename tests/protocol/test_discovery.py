@@ -57,3 +57,11 @@ def test_userinfo_takes_the_token_in_header_or_form_and_nowhere_else(
     none = client.get("/userinfo", base_url=ISSUER)
     assert none.status_code == 401
     assert none.headers["WWW-Authenticate"].startswith('Bearer realm="connect", DPoP realm="connect", algs="ES256 ')
+
+
+def test_nothing_weak_and_nothing_encrypted_is_on_offer(web: Flask) -> None:
+    """RFC 8725 §3.2: neither `none`, nor a symmetric algorithm, nor the padding of PKCS 1 v1.5 for encryption."""
+    document = web.test_client().get("/.well-known/openid-configuration", base_url=ISSUER).get_json()
+    algorithms = {alg for name, value in document.items() if "_alg_" in name for alg in value}
+    assert algorithms == {"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
+    assert not [name for name in document if "encryption" in name]
