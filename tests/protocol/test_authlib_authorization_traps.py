@@ -30,6 +30,7 @@ from tests.support.relying_party import RelyingParty, answer_of
 from tests.support.signing_party import SigningParty
 from tests.support.stock_authorization import BYE, CALLBACK, CLIENT_KEY, SERVER_KEY
 
+pytestmark = pytest.mark.sqlite_only
 Ask = dict[str, str | None]
 
 
