@@ -50,11 +50,6 @@ def find_portal_of(parameters: Parameters) -> Portal:
     return portal
 
 
-def is_storable(text: str) -> bool:
-    """Whether every database and every answer can carry it: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def check_redirect_uri(parameters: Parameters, portal: Portal) -> None:
     # RFC 9700 §2.1: exact string comparison; OIDC Core §3.1.2.1: the parameter is REQUIRED, so there is no default.
     if len(parameters.getlist("redirect_uri")) != 1:
@@ -67,12 +62,6 @@ def check_repetition(parameters: Parameters, portal: Portal) -> None:
     for name in KNOWN - MAY_REPEAT:
         if len(parameters.getlist(name)) > 1:
             raise ProtocolError("invalid_request", f"{name} is repeated")
-
-
-def check_characters(parameters: Parameters, portal: Portal) -> None:
-    for name in KNOWN:
-        if not all(is_storable(value) for value in parameters.getlist(name)):
-            raise ProtocolError("invalid_request", f"{name} has a character that is not allowed")
 
 
 def check_lengths(parameters: Parameters, portal: Portal) -> None:
@@ -151,7 +140,6 @@ def check_key(parameters: Parameters, portal: Portal) -> None:
 BEFORE_REDIRECT: tuple[Check, ...] = (check_redirect_uri,)
 AFTER_REDIRECT: tuple[Check, ...] = (
     check_repetition,
-    check_characters,
     check_lengths,
     check_registration,
     check_grant_type,

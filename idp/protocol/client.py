@@ -14,12 +14,6 @@ class Client(ClientMixin):  # type: ignore[misc]
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
 
-    def __repr__(self) -> str:
-        return f"Client({self.portal.slug})"
-
-    def get_client_id(self) -> str:
-        return self.portal.client_id
-
     def check_grant_type(self, grant_type: str) -> bool:
         return may_use(self.portal, grant_type)
 

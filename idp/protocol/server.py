@@ -13,7 +13,6 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
 from flask import Request, Response
 
 from idp.errors import ProtocolError
-from idp.models.portal import find_client
 from idp.protocol import client_auth, confirmation, dpop
 from idp.protocol.client import Client
 from idp.protocol.client_credentials import ClientCredentialsGrant
@@ -33,10 +32,6 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         super().__init__()
         for grant in GRANTS:
             self.register_grant(grant)
-
-    def query_client(self, client_id: str) -> Client | None:
-        portal = find_client(client_id)
-        return Client(portal) if portal else None
 
     def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
         """Nothing to do: the grants' `generate_token` wrote the rows that the answer speaks of."""

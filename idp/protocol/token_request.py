@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
@@ -26,10 +25,6 @@ class _Form(OAuth2Payload):  # type: ignore[misc]
     @property
     def data(self) -> Any:
         return self._form
-
-    @property
-    def datalist(self) -> defaultdict[str, list[str]]:
-        return defaultdict(list, {name: self._form.getlist(name) for name in self._form})
 
 
 class TokenRequest(OAuth2Request):  # type: ignore[misc]

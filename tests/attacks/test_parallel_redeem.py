@@ -62,7 +62,7 @@ def test_of_64_redemptions_of_one_code_one_succeeds(
     assert rows(Grant, revoked_at=None) == 0  # sixty-three replays of each
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(1000, marks=pytest.mark.long)])
 def test_of_64_uses_of_one_refresh_token_one_succeeds(
     services: Services, portal: Portal, person: Person, rp: RelyingParty, environment: dict[str, str],
     clock: FrozenClock, instances: Instances, rounds: int,

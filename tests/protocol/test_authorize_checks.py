@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from idp.protocol.authorize_checks import is_storable
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
 
@@ -51,10 +50,3 @@ def test_the_first_fault_of_several_is_told_and_state_comes_back_though_it_is_at
     stranger.open(rp.request(state="x" * 4097, scope="email"))
     answer = answer_of(stranger.address)
     assert (answer["error_description"], answer["state"]) == ("state is longer than 4096 characters", "x" * 4097)
-
-
-def test_what_can_be_stored() -> None:
-    for text in ("", "é", "漢", "\U0001f600", "a b\n"):
-        assert is_storable(text)
-    for text in ("\0", "a\0", "\ud800", "x\udfff"):
-        assert not is_storable(text)

@@ -369,6 +369,13 @@ def test_a_refused_change_changes_nothing(developer: Developer) -> None:
     assert developer.replace(client_secret=made["client_secret"]).status_code == 200
 
 
+def test_a_change_to_what_is_no_address_is_refused(developer: Developer) -> None:
+    developer.register()
+    for wrong in ("https://[", "https://[::1", "https://fon.example.ch:99999999/", "//", ""):
+        assert refusal(developer.replace(redirect_uris=[CALLBACK, wrong])) == BAD_REDIRECT, wrong
+    assert developer.read().get_json()["redirect_uris"] == [CALLBACK]
+
+
 def test_a_change_of_method_changes_the_secret_with_it(developer: Developer) -> None:
     secret = developer.register().get_json()["client_secret"]
     assert "client_secret" not in developer.replace(token_endpoint_auth_method="client_secret_post").get_json()

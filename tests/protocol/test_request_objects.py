@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from idp.clock import FrozenClock
 from idp.models.portal import Portal
 from idp.protocol.client_assertion import verified
+from idp.protocol.jar import is_storable
 from keys import InvalidToken
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
@@ -197,3 +198,10 @@ def test_the_document_says_what_may_sign(web: Flask) -> None:
         "EdDSA",
         "Ed25519",
     }
+
+
+def test_what_can_be_stored() -> None:
+    for text in ("", "é", "漢", "\U0001f600", "a b\n"):
+        assert is_storable(text)
+    for text in ("\0", "a\0", "\ud800", "x\udfff"):
+        assert not is_storable(text)
