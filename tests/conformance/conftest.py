@@ -1,12 +1,14 @@
-"""One provider for all modules of a worker; a fresh browser and clients for each module."""
+"""One provider for all modules of a worker; a fresh browser for each; the static clients of the plans."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from tests.conformance.fapi import FAPIClient, Key, new_key, public
 from tests.conformance.provider import Provider
 from tests.conformance.suite import Client, Suite
 
@@ -43,3 +45,37 @@ def suite(provider: Provider, chromium: Browser) -> Iterator[Suite]:
 @pytest.fixture
 def client(clients: dict[str, Client]) -> Client:
     return clients["basic"]
+
+
+@pytest.fixture(scope="session", params=["unsigned", pytest.param("signed", marks=pytest.mark.long)])
+def registered(request: pytest.FixtureRequest, provider: Provider) -> list[tuple[Client, Key, str]]:
+    """Two static clients with different keys; the second one's redirect address has a query."""
+    made = []
+    for number, (alg, path) in enumerate((("PS256", "/callback"), ("ES256", "/callback?x=1")), start=1):
+        key, address = new_key(alg), provider.portal_origin + path
+        signs: dict[str, Any] = {}
+        if request.param == "signed":
+            signs = {
+                "require_signed_request_object": True, "request_object_signing_alg": alg,
+                "authorization_signed_response_alg": alg,
+            }  # fmt: skip
+        client_id, _ = provider.add_portal(
+            f"fapi-{request.param}-{number}", security_profile="fapi2", token_endpoint_auth_method="private_key_jwt",
+            require_par=True, dpop_bound_access_tokens=True, refresh_rotation=False, id_token_signed_response_alg=alg,
+            jwks={"keys": [public(key, alg, "client-key")]}, redirect_uris=[address], **signs,
+        )  # fmt: skip
+        extra = {"response_mode": "jwt"} if signs else {}
+        made.append((Client(client_id, None, address, "private_key_jwt", alg, extra), key, alg))
+    return made
+
+
+@pytest.fixture
+def fapi(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
+    client, key, alg = registered[0]
+    return FAPIClient(suite, client, key, alg, signs=bool(client.extra))
+
+
+@pytest.fixture
+def second(suite: Suite, registered: list[tuple[Client, Key, str]]) -> FAPIClient:
+    client, key, alg = registered[1]
+    return FAPIClient(suite, client, key, alg, signs=bool(client.extra))

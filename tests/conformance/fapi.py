@@ -204,3 +204,17 @@ class FAPIClient:
 
     def push_object(self, request: str, **extra: str) -> Answer:
         return self.push({"client_id": self.client.client_id, "request": request, **extra})
+
+
+def refused(answer: Answer, *codes: str) -> None:
+    assert answer.status in {400, 401}, (answer.status, answer.text)
+    assert answer.json["error"] in codes, answer.json
+    assert conditions.PRINTABLE.fullmatch(answer.json.get("error_description", ""))
+
+
+def stopped(outcome: Callback | Shown, *codes: str) -> None:
+    """An error at the portal, or a page that goes nowhere."""
+    if isinstance(outcome, Callback):
+        conditions.check_error(outcome.parameters, *codes)
+    else:
+        assert outcome.status >= 400

@@ -92,7 +92,7 @@ class Plan:
     """A plan in one of its variants; `variant` is the part of the test's parameters that stands for it."""
 
     name: str
-    file: str
+    files: tuple[str, ...]
     modules: tuple[str, ...]
     variant: str = ""
     said: str = ""
@@ -103,16 +103,17 @@ def fapi(modules: tuple[str, ...]) -> tuple[str, ...]:
 
 
 SECURITY, MESSAGES = "fapi2-security-profile-final-test-plan", "fapi2-message-signing-final-test-plan"
+BOTH_FILES = ("test_fapi2_security", "test_fapi2_keys")
 PLANS = (
-    Plan("oidcc-config-certification-test-plan", "test_oidcc_config", CONFIG),
-    Plan("oidcc-basic-certification-test-plan", "test_oidcc_basic", BASIC, "default"),
-    Plan("oidcc-formpost-basic-certification-test-plan", "test_oidcc_basic", BASIC, "form_post"),
-    Plan("oidcc-rp-initiated-logout-certification-test-plan", "test_oidcc_logout", RP_INITIATED_LOGOUT),
-    Plan("oidcc-backchannel-rp-initiated-logout-certification-test-plan", "test_oidcc_logout", BACKCHANNEL_LOGOUT),
-    Plan("oidcc-3rdparty-init-login-certification-test-plan", "test_oidcc_third_party", THIRD_PARTY_LOGIN),
-    Plan(SECURITY, "test_fapi2_security", fapi(FAPI_BOTH), "unsigned", "private_key_jwt, DPoP, OpenID Connect"),
-    Plan(MESSAGES, "test_fapi2_security", fapi(FAPI_BOTH), "signed", "the same, with signed requests and responses"),
-    Plan(MESSAGES, "test_fapi2_messages", fapi(FAPI_SIGNED), said="what signed requests alone are asked"),
+    Plan("oidcc-config-certification-test-plan", ("test_oidcc_config",), CONFIG),
+    Plan("oidcc-basic-certification-test-plan", ("test_oidcc_basic",), BASIC, "default"),
+    Plan("oidcc-formpost-basic-certification-test-plan", ("test_oidcc_basic",), BASIC, "form_post"),
+    Plan("oidcc-rp-initiated-logout-certification-test-plan", ("test_oidcc_logout",), RP_INITIATED_LOGOUT),
+    Plan("oidcc-backchannel-rp-initiated-logout-certification-test-plan", ("test_oidcc_logout",), BACKCHANNEL_LOGOUT),
+    Plan("oidcc-3rdparty-init-login-certification-test-plan", ("test_oidcc_third_party",), THIRD_PARTY_LOGIN),
+    Plan(SECURITY, BOTH_FILES, fapi(FAPI_BOTH), "unsigned", "private_key_jwt, DPoP, OpenID Connect"),
+    Plan(MESSAGES, BOTH_FILES, fapi(FAPI_BOTH), "signed", "the same, with signed requests and responses"),
+    Plan(MESSAGES, ("test_fapi2_messages",), fapi(FAPI_SIGNED), said="what signed requests alone are asked"),
 )
 
 

@@ -25,15 +25,14 @@ Not aimed at, and said so in the metadata: implicit and hybrid flows, request ob
 logout, session management, and the plan of the Dynamic OP, which asks for them.
 """
 
-Results = dict[tuple[str, str, str], set[str]]
+Results = dict[tuple[str, str], set[str]]
 
 
-def place(nodeid: str) -> tuple[str, str, str]:
-    """File, test and variant of a test that ran."""
-    path, _, call = nodeid.partition("::")
-    function, _, parameters = call.partition("[")
+def place(nodeid: str) -> tuple[str, str]:
+    """Name and variant of a test that ran."""
+    function, _, parameters = nodeid.rpartition("::")[2].partition("[")
     chosen = {plan.variant for plan in PLANS if plan.variant} & set(parameters.removesuffix("]").split("-"))
-    return Path(path).stem, function, next(iter(chosen), "")
+    return function, next(iter(chosen), "")
 
 
 class Recorder:
@@ -48,7 +47,7 @@ class Recorder:
 
 
 def result(plan: Plan, module: str, results: Results) -> str:
-    outcomes = results.get((plan.file, restated_by(module), plan.variant), {"missing"})
+    outcomes = results.get((restated_by(module), plan.variant), {"missing"})
     if outcomes != {"passed"}:
         return ", ".join(sorted(outcomes - {"passed"}))
     return f"skipped by rule: {BY_RULE[module]}" if module in BY_RULE else "passed"
