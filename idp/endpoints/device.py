@@ -1,18 +1,25 @@
 """Where a person answers for a device (RFC 8628 §3.3): enters the code it shows, sees who asks, allows or refuses.
 
-Only a signed-in person comes this far, so with two factors; a guess is paid for before the code is looked up.
+Only a signed-in person comes this far, so with two factors; a guess is paid for before the code is looked up. At the
+portal of a third party the person chooses item by item what the device gets, as after a sign-in (OIDC Core §3.1.2.4).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idp.models.account import load_account
 from idp.models.base import db
+from idp.models.person import InsuredPerson
 from idp.models.session import Session
+from idp.protocol import consent, consent_view
+from idp.protocol.authorization import AuthorizationRequest
+from idp.protocol.consent_view import Asking, ConsentView
 from idp.services import devices
 from idp.services.attempts import DEVICE_CODE
 from idp.services.audit import AuditTag
@@ -35,11 +42,15 @@ SEEN = {
 
 @dataclass(frozen=True)
 class AskView:
-    """Who asks, for what in words, and the code to compare with the device's display."""
+    """Who asks, for what in words, and the code to compare with the device's display.
+
+    `consent` is there at a third party's portal, where the person chooses item by item.
+    """
 
     portal: str
     items: tuple[str, ...]
     user_code: str
+    consent: ConsentView | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +76,14 @@ def compare() -> Response:
     waiting = _find(session, typed)
     if isinstance(waiting, str):
         return _form(typed, waiting)
-    portal = waiting.portal
-    items = tuple(text(SEEN[name]) for name in waiting.scope.split() if name in SEEN)
-    view = AskView(portal.name(language()), items, devices.show(devices.normalise(typed)))
-    return page("oidc/device_ask.html", Frame(text("dev.ask"), portal=portal, form=FormView(), back="/device"), view)
+    portal, shown = waiting.portal, devices.show(devices.normalise(typed))
+    if portal.consent:
+        view = AskView(portal.name(language()), (), shown, _consent_view(session, waiting))
+    else:
+        items = tuple(text(SEEN[name]) for name in waiting.scope.split() if name in SEEN)
+        view = AskView(portal.name(language()), items, shown)
+    frame = Frame(text("dev.ask"), portal=portal, form=FormView(), back="/device", place=_place(shown))
+    return page("oidc/device_ask.html", frame, view)
 
 
 @blueprint.post("/device/answer")
@@ -83,6 +98,8 @@ def answer() -> Response:
     waiting = _find(session, typed)
     if isinstance(waiting, str):
         return _form(typed, waiting)
+    if allows and not _saw_own_values(session, waiting):
+        return _form(typed)
     try:
         is_answered = _allow(session, waiting) if allows else bundle.devices.deny(waiting)
     except SessionEnded:
@@ -105,7 +122,12 @@ def done() -> Response:
 def _form(typed: str, error: str | None = None) -> Response:
     ensure_browser()
     form = FormView({"user_code": typed}, {"user_code": error} if error else {})
-    return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account"))
+    return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account", place=_place(typed)))
+
+
+def _place(typed: str) -> str:
+    """Another language is chosen where the code stands in the field already."""
+    return f"/device?{urlencode({'user_code': typed})}&"
 
 
 def _find(session: Session, typed: str) -> Waiting | str:
@@ -126,8 +148,30 @@ def _find(session: Session, typed: str) -> Waiting | str:
     return waiting
 
 
+def _request(waiting: Waiting) -> AuthorizationRequest:
+    """What the device wants to know, as if it had asked at the authorization endpoint."""
+    return AuthorizationRequest("", waiting.scope, services().clock.now())
+
+
+def _consent_view(session: Session, waiting: Waiting) -> ConsentView:
+    bundle, portal, account_id = services(), waiting.portal, session.account_id
+    record = cast(InsuredPerson, bundle.accounts.record_of(account_id, portal.id))  # `_find` looked for it
+    asking = Asking(portal, load_account(account_id), record, _request(waiting))
+    return consent_view.view(bundle, asking, portal.name(language()), text)
+
+
+def _saw_own_values(session: Session, waiting: Waiting) -> bool:
+    """Whoever signed in meanwhile in another tab has not seen what is allowed here."""
+    subject = services().tokens.subject(waiting.portal, session.account_id)
+    return not waiting.portal.consent or request.form.get("subject") == subject
+
+
 def _allow(session: Session, waiting: Waiting) -> bool:
-    bundle = services()
-    presence = bundle.sessions.portal_session(session, waiting.portal)
-    grant = bundle.tokens.grant(session, waiting.portal, presence, scope=waiting.scope, nonce=None)
+    bundle, portal, wanted = services(), waiting.portal, _request(waiting)
+    if asked := consent.unanswered(portal, session.account_id, wanted):
+        consent.record(bundle, portal, session.account_id, asked, frozenset(request.form))
+        bundle.audit.record(AuditTag.CONSENT_GIVEN, account=session.account_id, portal=portal.id)
+    scope = consent.narrow(portal, session.account_id, wanted).scope
+    presence = bundle.sessions.portal_session(session, portal)
+    grant = bundle.tokens.grant(session, portal, presence, scope=scope, nonce=None)
     return bundle.devices.approve(waiting, grant)

@@ -23,7 +23,10 @@ from idp.web.theme import logo_address, theme_address
 
 @dataclass(frozen=True, repr=False)
 class Frame:
-    """What stands around the content of every page (ux.md §3.1)."""
+    """What stands around the content of every page (ux.md §3.1).
+
+    `place` begins the address where another language is chosen for a page that answers a POST; a GET has its own.
+    """
 
     title: str
     portal: Portal | None = None
@@ -32,15 +35,14 @@ class Frame:
     back: str | None = None
     status: str | None = None
     wide: bool = False
+    place: str = "/?"
 
     @property
     def languages(self) -> list[tuple[str, str, str]]:
         """Code, name and link of each language; the link keeps the rest of the address."""
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
-        address = here() if request.method == "GET" else "/"
-        return [
-            (code, name, f"{address}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()
-        ]
+        address = f"{here()}?" if request.method == "GET" else self.place
+        return [(code, name, f"{address}{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
 
 
 def origins(portal: Portal) -> tuple[str, ...]:

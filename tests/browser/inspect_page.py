@@ -70,8 +70,10 @@ SIZES = """() => {
 # Of each field what stands there to be read: its label, its hint and its error.
 WRITTEN = """() => [...document.querySelectorAll("main input:not([type=hidden]):not([type=radio])")]
   .filter(one => one.checkVisibility()).map(one => {
-    const words = node => node.textContent.trim().replace(/\\s+/g, " ");
-    const field = one.closest(".field"), label = field.querySelector("label").cloneNode(true);
+    const spaced = text => text.trim().replace(/\\s+/g, " "), words = node => spaced(node.textContent);
+    const field = one.closest(".field");
+    if (!field) return [spaced(one.labels[0].innerText), ""];  // a box of its own, whose lines are set apart
+    const label = field.querySelector("label").cloneNode(true);
     label.querySelectorAll(".unless-has").forEach(note => note.remove());
     return [words(label), [...field.querySelectorAll(":scope > .hint, :scope > .error")].map(words).join(" ")];
   })"""

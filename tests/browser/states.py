@@ -156,10 +156,30 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     walk.fill("birth_date", "1.1.1950")
     walk.press()
     yield "link, another birth date"
+    yield from device(walk, world)
     walk.open("/logout?client_id=client-cpx")
     yield "sign-out"
     walk.press(walk.text("lo.all"))
     yield "signed out"
+
+
+def device(walk: Walk, world: World) -> Iterator[str]:
+    """A device of the fund's own, and one of a third party, where the person chooses."""
+    walk.open("/device")
+    yield "device"
+    walk.fill("user_code", "WDJB-MJHX")
+    walk.press()
+    yield "device, mistyped"
+    walk.open(f"/device?user_code={world.device(is_third_party=False)}")
+    walk.press()
+    yield "device, asks"
+    walk.press(walk.text("con.allow"))
+    yield "device, allowed"
+    walk.open(f"/device?user_code={world.device(is_third_party=True)}")
+    walk.press()
+    yield "device, asks item by item"
+    walk.press(walk.text("con.deny"))
+    yield "device, refused"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:

@@ -16,6 +16,7 @@ from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.devices import show
 from tests.browser.walk import Letter
 from tests.support.builders import add_person
 from tests.support.person import newest_code
@@ -94,3 +95,12 @@ class World:
         person: InsuredPerson = add_person(portal, f"P-{self.issued}")
         person.link(account.id, self.clock.now())
         db.session.commit()
+
+    def device(self, *, is_third_party: bool) -> str:
+        """The code that a device shows which asks for everything at the first portal."""
+        portal = self.portals[0]
+        portal.consent, portal.publisher = is_third_party, "Muster AG"
+        portal.policy_uri = "https://cpx.example.ch/privacy"
+        begun = self.services.devices.begin(portal, "openid profile email phone insurance offline_access")
+        db.session.commit()
+        return show(begun.user_code)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
-from idp.models.authorization import DeviceAuthorization, Grant
+from idp.models.authorization import Consent, DeviceAuthorization, Grant
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -171,6 +171,87 @@ def test_the_person_sees_who_asks_and_for_what(tv: PortalClient, owner: Person) 
     owner.open("/device")
     owner.submit(user_code=f" {begun['user_code'].lower().replace('-', '')} ")  # as people type
     assert owner.title == "Autoriser cet appareil\u00a0?"
+
+
+@pytest.fixture
+def app_tv(tv: PortalClient) -> PortalClient:
+    """A device whose portal belongs to somebody else than the fund."""
+    change(tv.portal, consent=True, publisher="Muster AG", policy_uri="https://tv.example.ch/privacy")
+    return tv
+
+
+def test_at_a_third_partys_portal_the_person_chooses_what_the_device_gets(
+    app_tv: PortalClient, owner: Person, clock: FrozenClock
+) -> None:
+    begun = begin(app_tv, "openid email phone offline_access")
+    owner.open("/device")
+    owner.submit(user_code=begun["user_code"])
+    for words in (
+        "Éditeur\u00a0: Muster AG",
+        "helene@example.ch",
+        "https://tv.example.ch/privacy",
+        "dans votre compte",
+    ):
+        assert words in owner.text, words
+    assert begun["user_code"] in owner.text
+    address, fields = owner.filled(answer="allow")
+    assert {"scope.email", "scope.phone", "scope.offline_access"} <= set(fields)
+    left = {name: value for name, value in fields.items() if name not in {"scope.phone", "scope.offline_access"}}
+    owner._arrive(*owner.post((address, left)))
+    assert owner.title == "L’appareil est associé"
+    status, tokens = poll(app_tv, begun)
+    assert (status, tokens["scope"]) == (200, "openid email")
+    assert "refresh_token" not in tokens
+    assert "phone_number" not in app_tv.userinfo(tokens["access_token"]).get_json()
+    kept = db.session.scalars(select(Consent)).one()
+    assert (kept.scopes, kept.declined) == (["email", "openid"], ["scope.offline_access", "scope.phone"])
+    assert "person:consent:give" in set(db.session.scalars(select(AuditEvent.tag)))
+
+
+def test_another_language_keeps_the_code(tv: PortalClient, owner: Person) -> None:
+    begun = begin(tv)
+    owner.open("/device")
+    owner.submit(user_code="WDJB-MJHX")
+    assert "/device?user_code=WDJB-MJHX&amp;lang=de" in owner.text
+    owner.submit(user_code=begun["user_code"])
+    owner.open(f"/device?user_code={begun['user_code']}&lang=de")
+    assert (f'value="{begun["user_code"]}"' in owner.text, 'lang="de"' in owner.text) == (True, True)
+    owner.submit()
+    assert f"/device?user_code={begun['user_code']}&amp;lang=fr" in owner.text
+
+
+def test_what_was_allowed_before_is_named_and_the_device_asks_all_the_same(
+    app_tv: PortalClient, owner: Person, clock: FrozenClock
+) -> None:
+    answer(owner, begin(app_tv, "openid email")["user_code"], "allow")
+    clock.advance(timedelta(minutes=1))
+    begun = begin(app_tv, "openid email")
+    owner.open("/device")
+    owner.submit(user_code=begun["user_code"])
+    assert "Déjà autorisé" in owner.text
+    assert "scope.email" not in owner.filled()[1]
+    assert poll(app_tv, begun)[1]["error"] == "authorization_pending"
+    owner.submit(answer="allow")
+    assert poll(app_tv, begun)[1]["scope"] == "openid email"
+    tags = list(db.session.scalars(select(AuditEvent.tag)))
+    assert (tags.count("person:consent:give"), tags.count("person:device:allow")) == (1, 2)
+
+
+def test_a_refusal_at_a_third_partys_portal_keeps_nothing(app_tv: PortalClient, owner: Person) -> None:
+    begun = begin(app_tv)
+    answer(owner, begun["user_code"], "deny")
+    assert poll(app_tv, begun)[1]["error"] == "access_denied"
+    assert db.session.scalars(select(Consent)).all() == []
+
+
+def test_who_signed_in_meanwhile_allows_nothing_unseen(app_tv: PortalClient, owner: Person) -> None:
+    begun = begin(app_tv)
+    owner.open("/device")
+    owner.submit(user_code=begun["user_code"])
+    owner.submit(answer="allow", subject="of-somebody-else")
+    assert owner.title == "Associer un appareil"
+    assert poll(app_tv, begun)[1]["error"] == "authorization_pending"
+    assert db.session.scalars(select(Consent)).all() == []
 
 
 def test_a_second_click_sees_what_the_first_one_reached(tv: PortalClient, owner: Person) -> None:
