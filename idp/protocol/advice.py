@@ -13,7 +13,7 @@ from typing import Any
 from werkzeug.datastructures import MultiDict
 
 from idp.models.portal import Portal
-from idp.protocol.client_assertion import LONGEST_LIFE
+from idp.protocol.client_assertion import LONGEST_LIFE, is_for
 from keys import InvalidToken
 from keys.jws import peek, peek_claims
 
@@ -165,9 +165,7 @@ def assertion(seen: Seen) -> Iterator[Finding]:
     for name in ("iss", "sub"):
         if claims.get(name) != seen.portal.client_id:
             yield Finding(FAULT, f"{name} of the assertion is not the client_id", f"set it to {seen.portal.client_id}")
-    audience = claims.get("aud")
-    takes_endpoint = seen.portal.assertion_audience == "token_endpoint"
-    if audience != seen.issuer and not (takes_endpoint and audience == f"{seen.issuer}/token"):
+    if not is_for(seen.portal, seen.issuer, claims.get("aud")):
         yield Finding(FAULT, "aud of the assertion is not the issuer", f"set it to the one string {seen.issuer}")
     yield from _life(claims, seen.now)
     if not isinstance(claims.get("jti"), str):

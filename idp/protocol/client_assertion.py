@@ -43,7 +43,7 @@ def has_right_assertion(bundle: Services, portal: Portal | None, assertion: str)
     # RFC 7523 §3: iss and sub MUST be the client, aud MUST be us, exp MUST be there and not past.
     if claims.get("iss") != portal.client_id or claims.get("sub") != portal.client_id:
         return False
-    if claims.get("aud") not in _audiences(bundle, portal):
+    if not is_for(portal, bundle.settings.issuer, claims.get("aud")):
         return False
     if expires_at is None or not now - SKEW < expires_at <= now + LONGEST_LIFE + SKEW:
         return False
@@ -70,10 +70,15 @@ def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
     raise InvalidToken("no registered key signed this")
 
 
-def _audiences(bundle: Services, portal: Portal) -> tuple[str, ...]:
-    """The issuer as the one string (RFC 7523bis, FAPI 2.0), and the token endpoint where registered so."""
-    issuer = bundle.settings.issuer
-    return (issuer, f"{issuer}/token") if accepts_token_endpoint_as_audience(portal) else (issuer,)
+def is_for(portal: Portal, issuer: str, audience: object) -> bool:
+    """Whether we are meant: the issuer as the one string (RFC 7523bis, FAPI 2.0).
+
+    Where the operator allows the older form, the token endpoint too, and either as a list of one (RFC 7519 §4.1.3).
+    """
+    if not accepts_token_endpoint_as_audience(portal):
+        return audience == issuer
+    named = audience if isinstance(audience, list) else [audience]
+    return len(named) == 1 and named[0] in (issuer, f"{issuer}/token")
 
 
 def _spend(portal: Portal, jti: str, until: datetime) -> bool:

@@ -140,7 +140,10 @@ def test_the_token_endpoint_as_audience_where_registered(assertions: Assertions)
     assertions.portal.assertion_audience = "token_endpoint"
     db.session.commit()
     assert assertions.ask(aud=f"{ISSUER}/token") == "invalid_grant"
-    assert assertions.ask(aud="https://other.example/token") == "invalid_client"
+    for listed in ([f"{ISSUER}/token"], [ISSUER]):
+        assert assertions.ask(aud=listed) == "invalid_grant"
+    for wrong in ("https://other.example/token", [ISSUER, "https://other.example/token"], [ISSUER] * 2, [[ISSUER]], []):
+        assert assertions.ask(aud=wrong) == "invalid_client", wrong
 
 
 def test_a_registered_algorithm_is_the_only_one(assertions: Assertions) -> None:
