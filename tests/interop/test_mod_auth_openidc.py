@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -49,16 +50,27 @@ class Portal:
         return found
 
 
-@pytest.fixture(scope="module")
-def portal(connect: Connect) -> Iterator[Portal]:
+@contextmanager
+def served(connect: Connect, changes: dict[str, str] | None = None, **details: str) -> Iterator[Portal]:
+    """A portal with the documented configuration, of which words may be replaced."""
     port = five_free_ports()
     home = f"https://localhost:{port}"
     known = connect.add_portal_of_the_person(
         home_url=f"{home}/", redirect_uris=[f"{home}{CALLBACK}"], post_logout_redirect_uris=[f"{home}/bye"],
-        backchannel_logout_uri=f"{home}{CALLBACK}?logout=backchannel",
+        backchannel_logout_uri=f"{home}{CALLBACK}?logout=backchannel", **details,
     )  # fmt: skip
-    with apache(connect, known, port, set_up("mod_auth_openidc", "apache", connect.issuer, home)) as served:
-        yield Portal(connect, known, served)
+    lines = set_up("mod_auth_openidc", "apache", connect.issuer, home)
+    for before, after in (changes or {}).items():
+        assert before in lines
+        lines = lines.replace(before, after)
+    with apache(connect, known, port, lines) as address:
+        yield Portal(connect, known, address)
+
+
+@pytest.fixture(scope="module")
+def portal(connect: Connect) -> Iterator[Portal]:
+    with served(connect) as made:
+        yield made
 
 
 def test_the_application_sees_who_came_and_how(connect: Connect, portal: Portal) -> None:
@@ -105,3 +117,26 @@ def test_an_answer_in_another_browser_is_refused(connect: Connect, portal: Porta
     answer = stranger.http.get(person.address, allow_redirects=False, timeout=30)
     assert answer.status_code == 400
     assert person.http.get(person.address, timeout=30).json()["path"] == "/file?page=2"
+
+
+def test_the_other_ways_of_the_module(connect: Connect) -> None:
+    """The secret in the form, an ES256 signature, the access token in a form, a question of its own."""
+    changes = {
+        "client_secret_basic": "client_secret_post\nOIDCUserInfoTokenMethod post_param",
+        "OIDCPKCEMethod": "OIDCIDTokenSignedResponseAlg ES256\nOIDCAuthRequestParams acr_values=mfa\nOIDCPKCEMethod",
+    }
+    details = {"token_endpoint_auth_method": "client_secret_post", "id_token_signed_response_alg": "ES256"}
+    with served(connect, changes, **details) as other:
+        seen = other.enter(connect.person)
+        assert (seen["OIDC_CLAIM_email"], seen["OIDC_CLAIM_acr"]) == (EMAIL, "mfa")
+
+
+def test_the_answer_may_come_as_a_form(connect: Connect) -> None:
+    with served(connect, {"OIDCPKCEMethod": "OIDCResponseMode form_post\nOIDCPKCEMethod"}) as other:
+        person = connect.person
+        person.http.cookies.clear()
+        person.open(f"{other.home}/file?page=2")
+        connect.sign_in()
+        address, fields = person.filled()
+        assert address == f"{other.home}{CALLBACK}"
+        assert person.http.post(address, data=fields, timeout=30).json()["OIDC_CLAIM_email"] == EMAIL
