@@ -44,7 +44,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     attach(app, services)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
-    for part in (log, render, i18n, guard, unit, headers, errors):
+    for part in (log, render, guard, i18n, unit, headers, errors):
         part.install(app)
     for blueprint in (
         pages,

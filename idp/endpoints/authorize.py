@@ -30,6 +30,7 @@ from idp.web.i18n import prefer
 from idp.web.session import current_session
 
 blueprint = Blueprint("authorize", __name__)
+LONGEST_REDIRECT = 2000  # the headers of an answer must fit the buffers of proxies, 4 KiB with ours
 log = structlog.get_logger(__name__)
 
 
@@ -38,10 +39,7 @@ def authorize() -> Response:
     try:
         portal, wanted = request_sources.read(services(), request.args)
     except Refused as refused:
-        log.info("authorization_refused", error=refused.error.code)
-        if refused.portal is None or refused.callback is None:
-            return show_fault(refused.error, refused.portal)
-        return send(refused.portal, responses.refusal(services(), refused.portal, refused.callback, refused.error))
+        return _refuse(refused)
     prefer(list(wanted.ui_locales))
     return _decide(portal, wanted, None, "")
 
@@ -49,8 +47,26 @@ def authorize() -> Response:
 @blueprint.post("/authorize")
 @csrf_exempt
 def authorize_by_post() -> Response:
-    """The same as a GET, which alone carries our cookies when another site sends the form (SameSite=Lax)."""
-    return redirect(f"/authorize?{urlencode(list(request.form.items(multi=True)))}", 303)
+    """The same as a GET, which alone carries our cookies when another site sends the form (SameSite=Lax).
+
+    What is too long for an address, as some proxy on the way may find, is kept and named.
+    """
+    query = urlencode(list(request.form.items(multi=True)))
+    if len(query) > LONGEST_REDIRECT:
+        try:
+            portal, request_uri = request_sources.keep(services(), request.form)
+        except Refused as refused:
+            return _refuse(refused)
+        query = urlencode({"client_id": portal.client_id, "request_uri": request_uri})
+    return redirect(f"/authorize?{query}", 303)
+
+
+def _refuse(refused: Refused) -> Response:
+    """To the portal where its address is proved, else as a page."""
+    log.info("authorization_refused", error=refused.error.code)
+    if refused.portal is None or refused.callback is None:
+        return show_fault(refused.error, refused.portal)
+    return send(refused.portal, responses.refusal(services(), refused.portal, refused.callback, refused.error))
 
 
 @blueprint.get("/authorize/resume/<handle>")

@@ -43,6 +43,23 @@ class Asked:
 
 def read(bundle: Services, outer: Parameters) -> tuple[Portal, AuthorizationRequest]:
     """The request at the authorization endpoint. Raises `Refused`."""
+    portal, _, wanted = _arrive(bundle, outer)
+    return portal, wanted
+
+
+def keep(bundle: Services, outer: Parameters) -> tuple[Portal, str]:
+    """Check and keep a request that is too long for an address; returns its `request_uri`. Raises `Refused`.
+
+    Nobody authenticated, so it must have come in a way that its portal allows without pushing.
+    """
+    portal, asked, _ = _arrive(bundle, outer)
+    if asked.is_pushed:
+        return portal, outer["request_uri"]
+    known: Parameters = MultiDict((name, value) for name, value in asked.parameters.items(multi=True) if name in KNOWN)
+    return portal, par.keep(bundle, portal, known, is_signed=asked.is_signed, dpop_jkt=known.get("dpop_jkt"))
+
+
+def _arrive(bundle: Services, outer: Parameters) -> tuple[Portal, Asked, AuthorizationRequest]:
     try:
         portal = find_portal_of(outer)
     except ProtocolError as error:
@@ -53,7 +70,7 @@ def read(bundle: Services, outer: Parameters) -> tuple[Portal, AuthorizationRequ
         raise Refused(error, portal, _proved(portal, outer)) from error
     callback = _callback(portal, asked.parameters)
     try:
-        return portal, check(bundle, portal, asked)
+        return portal, asked, check(bundle, portal, asked)
     except ProtocolError as error:
         raise Refused(error, portal, callback) from error
 

@@ -19,14 +19,17 @@ from idp.models.portal import Portal, find_portal
 from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.texts import format_time
-from idp.web.i18n import text
+from idp.web.i18n import keep_asked, text
 from idp.web.render import Frame, page
 from idp.web.session import BLIND
 
 RETRY_AFTER_S = 10
 OUTAGE = (OperationalError, PoolTimeout)  # no database, or no connection to it in time
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-KEYS = {404: "x.404", 405: "x.405", 413: "x.client", 421: "x.404", 429: "x.429", 403: "x.denied", 400: "x.client"}
+KEYS = {
+    400: "x.client", 403: "x.denied", 404: "x.404", 405: "x.405", 413: "x.client", 414: "x.414", 421: "x.404",
+    429: "x.429",
+}  # fmt: skip
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,7 @@ def error_page(
     where more is known.
     """
     bundle = services()
+    keep_asked()
     raw = pick(bundle.random, CROCKFORD, 8)
     reference = f"{raw[:4]}-{raw[4:]}"
     time = format_time(bundle.clock.now())
@@ -65,7 +69,8 @@ def error_page(
         action=action or (text("x.retry"), f"/{portal.slug}/login" if portal else "/"),
         detail=detail,
     )
-    return page("errors/error.html", Frame(text(f"{key}.title", **values), portal=portal), view, status=status)
+    frame = Frame(text(f"{key}.title", **values), portal=portal, can_switch=status != 414)
+    return page("errors/error.html", frame, view, status=status)
 
 
 def portal_of_request() -> Portal | None:

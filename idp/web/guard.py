@@ -23,6 +23,7 @@ from idp.web.session import BLIND
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
+LONGEST_QUERY = 32 * 1024
 EXEMPT: set[str] = set()
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +52,8 @@ def install(app: Flask) -> None:
         is_machine = request.blueprint in BLIND
         if request.host != settings.host and not (is_machine and request.host == settings.mtls_host):
             abort(421)
+        if len(request.query_string) > LONGEST_QUERY:
+            abort(414)
         if _has_nul():
             abort(400)
         if request.method in SAFE_METHODS or request.endpoint is None:

@@ -35,6 +35,13 @@ def prefer(locales: list[str]) -> None:
         after_this_request(lambda response: _remember(response, wanted))
 
 
+def keep_asked() -> None:
+    """Remember what a language link said (`?lang=xx`) where it led to no redirect: on the page of an error."""
+    wanted = g.get("language")
+    if wanted is not None and wanted == request.args.get("lang"):
+        after_this_request(lambda response: _remember(response, wanted))
+
+
 def _remember(response: Response, chosen: str) -> Response:
     set_cookie(response, "lang", chosen, max_age=400 * 24 * 3600)
     return response
@@ -46,14 +53,17 @@ def here() -> str:
 
 
 def install(app: Flask) -> None:
-    """`?lang=xx` on any page sets the preference and returns to the same address, with all entries kept."""
+    """`?lang=xx` on any page sets the preference and returns to the same address, with all entries kept; the page of an
+    error is shown in that language at once.
+    """
 
     @app.before_request
     def _choose() -> Response | None:
         wanted = request.args.get("lang")
-        if request.method != "GET" or wanted not in LANGUAGES or request.url_rule is None:
+        if request.method != "GET" or wanted not in LANGUAGES or request.blueprint in BLIND:
             return None
-        if request.blueprint == "authorize" or request.blueprint in BLIND:
+        if request.blueprint == "authorize" or request.url_rule is None:
+            g.language = wanted  # a portal's own parameter, or nobody's: it counts if this ends in a page of ours
             return None
         rest = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
         response = redirect(here() + (f"?{urlencode(rest)}" if rest else ""), 303)

@@ -36,10 +36,13 @@ class Frame:
     status: str | None = None
     wide: bool = False
     place: str = "/?"
+    can_switch: bool = True  # False where no link to the same page could be followed
 
     @property
     def languages(self) -> list[tuple[str, str, str]]:
         """Code, name and link of each language; the link keeps the rest of the address."""
+        if not self.can_switch:
+            return []
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
         address = f"{here()}?" if request.method == "GET" else self.place
         return [(code, name, f"{address}{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
