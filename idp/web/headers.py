@@ -7,6 +7,7 @@ from flask import Flask, Response, g, request
 from idp.services.bundle import services
 
 CACHEABLE = "cacheable"
+FOUND = {200, 206, 304}  # a file that is missing now may be there after the next update
 
 
 def allow_form_targets(origins: tuple[str, ...]) -> None:
@@ -38,7 +39,7 @@ def install(app: Flask) -> None:
         )
         if services().settings.is_https:
             headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-        if request.endpoint == "static":
+        if request.endpoint == "static" and response.status_code in FOUND:
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
         elif not g.get(CACHEABLE):
             headers["Cache-Control"] = "no-store"
