@@ -1,8 +1,9 @@
 """E-mail addresses as identifiers: one normal form, and a suggestion where a well-known domain was mistyped.
 
-The normal form is NFKC in lower case, the domain in IDNA 2008: spellings that a mail server treats as one mailbox are
-one account, plus and dots are kept. What stands before the @ must be ASCII then: few mail servers take more (RFC 6531),
-an accent there is a slip of a typing hand nearly always, and no folding may lead to somebody else's mailbox.
+The normal form is lower case, the domain in IDNA 2008 after NFKC: spellings that a mail server treats as one mailbox
+are one account, plus and dots are kept. What stands before the @ must be ASCII as it was typed: few mail servers take
+more (RFC 6531), an accent there is a slip of a typing hand nearly always, and no folding may lead to somebody else's
+mailbox.
 """
 
 from __future__ import annotations
@@ -16,20 +17,24 @@ KNOWN_DOMAINS = (
     "gmx.de", "icloud.com", "sunrise.ch", "hispeed.ch", "protonmail.com", "proton.me", "orange.fr", "libero.it",
     "web.de", "t-online.de", "vtxnet.ch", "netplus.ch", "quickline.ch", "swissonline.ch", "ticino.com",
 )  # fmt: skip
-MAX_LENGTH = 254
+MAX_LENGTH, MAX_TYPED = 254, 1000
+WIDE_AT = "\uff20"  # of a keyboard that writes full width
 
 
 def normalise_email(typed: str) -> str | None:
     """The stored form of an address, or None when it is not one complete address."""
-    text = unicodedata.normalize("NFKC", typed.strip())
-    if len(text) > MAX_LENGTH or any(ord(character) < 32 or character in "\u2028\u2029" for character in text):
+    local, _, domain = typed.strip().replace(WIDE_AT, "@").rpartition("@")
+    if len(typed) > MAX_TYPED or not local.isascii():
+        return None
+    text = f"{local}@{unicodedata.normalize('NFKC', domain)}"
+    if len(text) > MAX_LENGTH or not text.isprintable():
         return None
     if "=?" in text:  # reads as an encoded word in a header (RFC 2047), which means another address
         return None
     try:
         parts = validate_email(
             text, check_deliverability=False, allow_quoted_local=False, allow_domain_literal=False,
-            allow_smtputf8=False,
+            allow_smtputf8=False, strict=True,
         )  # fmt: skip
     except EmailNotValidError:
         return None
