@@ -19,7 +19,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
@@ -124,7 +124,8 @@ def write(services: Services, portal: Portal, numbers: range) -> list[tuple[str,
 
 def all_are(*states: str) -> bool:
     db.session.rollback()
-    return set(db.session.scalars(select(OutboxMessage.state))) <= set(states)
+    others = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.state.not_in(states))
+    return db.session.scalar(others) == 0
 
 
 def check(killer: Killer, written: list[tuple[str, int]]) -> None:
@@ -158,11 +159,11 @@ def test_every_mail_arrives_only_what_was_in_flight_twice_and_one_worker_keeps_t
 
 
 @pytest.mark.long
-def test_many_kills_among_thousands_of_mails(
+def test_many_kills_among_a_thousand_mails(
     app: Flask, services: Services, environment: dict[str, str], portal: Portal, tmp_path: Path
 ) -> None:
-    mails, workers = 3_000, 4
-    kills = {at: "before" if at % 200 else "after" for at in range(100, mails, 100)}
+    mails, workers = 1_000, 4
+    kills = {at: "before" if at % 100 else "after" for at in range(50, mails, 50)}
     killer, written = Killer(kills), write(services, portal, range(mails))
     with at_work(workers, killer, environment, tmp_path) as start_another:
 
