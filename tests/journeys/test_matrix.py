@@ -60,8 +60,15 @@ def cells() -> list[tuple[Variant, str]]:
 
 
 def each(case: Case, act: Callable[[World, str], None]) -> None:
-    """Walk to every step of every variant, do this there, and finish as if nothing had been."""
+    """Walk to every step of every variant, do this there, and finish as if nothing had been.
+
+    What a walk promises does not hang on the engine: PostgreSQL walks each journey by one factor, in turn.
+    """
+    is_small = db.engine.dialect.name == "sqlite"
+    taken = VARIANTS if is_small else [*{variant.journey.name: variant for variant in VARIANTS}.values()]
     for variant, step in cells():
+        if variant not in taken:
+            continue
         with at(variant, step):
             world = case(variant)
             world.walk_to(step)

@@ -101,14 +101,15 @@ def test_a_reader_that_goes_early_is_no_fault(process: Process) -> None:
     assert "Traceback" not in err
 
 
-def test_a_hundred_thousand_persons_come_in_with_little_memory(
-    process: Process, connect: Connect, tmp_path: Path
+@pytest.mark.parametrize("number", [20_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_many_persons_come_in_with_little_memory(
+    process: Process, connect: Connect, tmp_path: Path, number: int
 ) -> None:
     connect("portal", "add", *CPX)
     file = tmp_path / "persons.csv"
     with file.open("w", encoding="utf-8") as stream:
-        stream.writelines(persons(100_000))
-    for said in ("100000 new, 0 changed, 0 unchanged\n", "0 new, 0 changed, 100000 unchanged\n"):
+        stream.writelines(persons(number))
+    for said in (f"{number} new, 0 changed, 0 unchanged\n", f"0 new, 0 changed, {number} unchanged\n"):
         running = process.start("person", "import", file, "--portal", "cpx")
         peak = 0.0
         while running.poll() is None:
@@ -117,7 +118,7 @@ def test_a_hundred_thousand_persons_come_in_with_little_memory(
         out, err = running.communicate()
         assert (running.returncode, out) == (0, said), err
         assert 0 < peak < LARGEST_IMPORT_MB, f"{peak:.0f} MB"
-    assert rows(InsuredPerson) == 100_000
+    assert rows(InsuredPerson) == number
 
 
 def resident_peak_mb(pid: int) -> float:
