@@ -45,13 +45,14 @@ def overview() -> Response:
     if session is None:
         return sign_in_first()
     account = load_account(session.account_id)
+    own, _ = _portals(account)
     view = OverviewView(
         name=f"{account.given_name} {account.family_name}".strip(),
         email=account.email,
         factors=factor_words(account),
         since=_since(session),
-        slug=home(session).slug,
-        portals=_portals(account)[0],
+        slug=own[0].slug if own else home(session).slug,
+        portals=own,
     )
     status = text("c.saved") if request.args.get("done") else None
     return page("account/overview.html", Frame(text("acc.title"), status=status), view)

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import update
 from zxcvbn_rs_py import zxcvbn
 
 from idp.clock import Clock
 from idp.models.account import Password
-from idp.models.base import db
+from idp.models.base import db, write
 from idp.settings import Settings
 from keys import Vault
 
@@ -81,7 +82,9 @@ class Passwords:
         db.session.merge(Password(account_id=account_id, hash=hashed, changed_at=self._clock.now()))
 
     def verify(self, account_id: UUID | None, password: str) -> bool:
-        """Whether this is the account's password. No account costs the same as a wrong password."""
+        """Whether this is the account's password. No account costs the same as a wrong password; a right one that was
+        hashed with other settings is hashed anew.
+        """
         row = db.session.get(Password, account_id) if account_id else None
         stored = row.hash if row is not None else self._decoy
         db.session.rollback()  # no connection is held while the processor hashes
@@ -90,7 +93,14 @@ class Passwords:
                 right: bool = self._hasher.verify(stored, self._keyed(password))
             except (VerificationError, InvalidHashError):
                 right = False
-        return right and row is not None
+        if row is None or not right:
+            return False
+        if self._hasher.check_needs_rehash(stored):
+            renewed = self.hash(password)
+            write(
+                update(Password).where(Password.account_id == account_id, Password.hash == stored).values(hash=renewed)
+            )
+        return True
 
     def _keyed(self, password: str) -> str:
         return self._vault.mac("password-pepper", unicodedata.normalize("NFC", password))
