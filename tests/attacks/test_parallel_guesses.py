@@ -11,11 +11,13 @@ from sqlalchemy import func, select
 
 from flows.journeys import LOGIN, REGISTRATION, Journey
 from idp.clock import FrozenClock
+from idp.models.account import Account
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.flow import FlowRun
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
+from idp.models.session import Session
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.challenges import Kind
@@ -58,6 +60,11 @@ class Attack:
     def walk(self, journey: Journey, step: str, **facts: object) -> Stand:
         return stand(self.services, self.portal, journey, step, **facts)
 
+    def sign_in(self, step: str, account: Account, method: str) -> Stand:
+        """A walk whose password was right just now."""
+        now = self.services.clock.now().isoformat()
+        return self.walk(LOGIN, step, account_id=str(account.id), proved_at=now, method=method)
+
     def letters(self, count: int) -> list[tuple[RegistrationCode, InsuredPerson]]:
         for at in range(count):
             letter(self.services, self.portal, f"P-{at}")
@@ -82,7 +89,7 @@ class AtPasswords(Attack):
 class AtTextedCodes(Attack):
     def prepare(self, count: int) -> list[Stand]:
         account = add_account(self.services, self.portal, EMAIL, "sms", MOBILE)
-        stands = [self.walk(LOGIN, "sms_code", account_id=str(account.id), method="sms") for _ in range(count)]
+        stands = [self.sign_in("sms_code", account, "sms") for _ in range(count)]
         send_codes(self.services, Kind.SMS, stands, [MOBILE] * count, RIGHT_OTP)
         return stands
 
@@ -90,12 +97,29 @@ class AtTextedCodes(Attack):
 class AtAppCodes(Attack):
     def prepare(self, count: int) -> list[Stand]:
         account = add_account(self.services, self.portal, EMAIL, "app")
-        return [self.walk(LOGIN, "totp", account_id=str(account.id), method="app") for _ in range(count)]
+        return [self.sign_in("totp", account, "app") for _ in range(count)]
 
     def right(self) -> Answer:
         clock = self.services.clock
         assert isinstance(clock, FrozenClock)
         return {"otp": app_code(clock)}
+
+
+class AtRecoveryCodes(Attack):
+    def prepare(self, count: int) -> list[Stand]:
+        account = add_account(self.services, self.portal, EMAIL)
+        self.services.sessions.open(account, browser_hash="x", acr="mfa", amr=["pwd"])
+        session = db.session.scalars(select(Session)).one()
+        self.services.recovery_codes.renew(session)
+        db.session.flush()
+        self.code = self.services.recovery_codes.shown(session)[0]
+        return [self.sign_in("recovery_code", account, "recovery") for _ in range(count)]
+
+    def wrong(self, number: int) -> Answer:
+        return {"recovery_code": f"{number:016}"}
+
+    def right(self) -> Answer:
+        return {"recovery_code": self.code}
 
 
 class AtMailedCodes(Attack):
@@ -146,7 +170,7 @@ class AtBirthDates(Attack):
 
 
 ATTACKS: list[Callable[[Services, Portal, int], Attack]] = [
-    AtPasswords, AtTextedCodes, AtAppCodes, AtMailedCodes, AtLetterCodes, AtBirthDates,
+    AtPasswords, AtTextedCodes, AtAppCodes, AtRecoveryCodes, AtMailedCodes, AtLetterCodes, AtBirthDates,
 ]  # fmt: skip
 
 
