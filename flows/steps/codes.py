@@ -65,14 +65,13 @@ class SentCodeStep(Step):
         nothing went out in this run; and the text of the key `hint`.
         """
         newest = ctx.services.challenges.newest(ctx.run_id, errand.kind, errand.recipient)
-        until = ctx.text(hint, time=format_time(newest.expires_at if newest else ctx.now))
         if newest is not None:
-            return sent, until
+            return sent, ctx.text(hint, time=format_time(newest.expires_at))
         refused = ctx.services.challenges.refusal(errand)
         if refused is None:
-            return ctx.text("e.otp.none"), until
+            return ctx.text("e.otp.none"), ""
         message = _not_sent(ctx, refused)
-        return ctx.text(message.key, **(message.values or {})), until
+        return ctx.text(message.key, **(message.values or {})), ""
 
     def judge_code(
         self, ctx: Context, answer: dict[str, str], budget: Budget, subject: str, account: UUID | None = None

@@ -63,10 +63,13 @@ def test_no_cell_moves_a_walk_that_was_not_answered(web: Flask, services: Servic
         for step in variant.stops():
             world = World(web, services, clock, portal, variant, next(numbers))
             world.walk_to(step.name)
-            state, held = world.run().state, fingerprint()
+            state, held = world.answered(), fingerprint()
+            is_a_button = not world.right(step.name)  # its form alone is the answer
             for address in addresses(web):
                 if address == "/logout/confirm":
                     continue  # the person's own answer: it ends the session, and has tests of its own
+                if is_a_button and address == world.path(step.name).split("?")[0]:
+                    continue
                 for method in METHODS:
                     cell = (str(variant), step.name, method, address)
                     response = ask(world, method, address)
@@ -74,7 +77,7 @@ def test_no_cell_moves_a_walk_that_was_not_answered(web: Flask, services: Servic
                     assert response.status_code < 500, cell
                     check_redirect(response, cell)
                     response.close()
-            assert world.run().state == state, (variant, step.name)
+            assert world.answered() == state, (variant, step.name)
             assert_nothing_gained(held, fingerprint(), (str(variant), step.name))
     assert cells > 400
 
@@ -135,9 +138,9 @@ def test_every_post_of_a_walk_is_answered_by_303(web: Flask, services: Services,
         world = World(web, services, clock, portal, variant, next(numbers))
         world.begin()
         for step in variant.stops():
-            wrong = world.person.filled(**dict.fromkeys(world.right(step.name), "wrong"))
-            assert world.person.post(wrong)[0].status_code == 303
-            world.person.open(world.person.address)
+            if wrong := dict.fromkeys(world.right(step.name), "wrong"):
+                assert world.person.post(world.person.filled(**wrong))[0].status_code == 303
+                world.person.open(world.person.address)
             form = world.person.filled(**world.right(step.name))
             response, address = world.person.post(form)
             assert response.status_code == 303

@@ -140,9 +140,10 @@ def test_forged_hints_end_no_session_and_open_no_request(
     assert not {"d", "p", "q", "k"} & {name for key in keys for name in key}
     for name, forged in forgeries(genuine, public).items():
         person.open(rp.request(id_token_hint=forged, prompt="none"))
-        assert answer_of(person.address)["error"] == "invalid_request", name
+        is_too_long = person.page.status_code == 414
+        assert is_too_long or answer_of(person.address)["error"] == "invalid_request", name
         response = person.client.get("/logout", query_string={"id_token_hint": forged}, base_url=ISSUER)
-        assert response.status_code == 200, name
+        assert response.status_code == (414 if is_too_long else 200), name
     person.open(rp.request(prompt="none", id_token_hint=genuine))
     assert "code" in answer_of(person.address)  # still signed in, and the genuine one still counts
 

@@ -102,7 +102,7 @@ def test_every_form_of_every_step_is_refused_from_elsewhere(
     web: Flask, services: Services, portal: Portal, clock: FrozenClock
 ) -> None:
     number = 0
-    for variant in VARIANTS[:-1]:
+    for variant in (one for one in VARIANTS if one.journey.name != "link"):
         for step in variant.stops():
             number += 1
             clock.advance(timedelta(hours=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from tests.browser.walk import Walk, international
+from tests.browser.walk import PASSWORD, Walk, international
 from tests.browser.world import World
 
 EMAIL, MOBILE = "helene@example.ch", "079 123 45 67"
@@ -157,6 +157,7 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     walk.press()
     yield "link, another birth date"
     yield from device(walk, world)
+    yield from changes(walk, world)
     walk.open("/logout?client_id=client-cpx")
     yield "sign-out"
     walk.press(walk.text("lo.all"))
@@ -180,6 +181,41 @@ def device(walk: Walk, world: World) -> Iterator[str]:
     yield "device, asks item by item"
     walk.press(walk.text("con.deny"))
     yield "device, refused"
+
+
+def changes(walk: Walk, world: World) -> Iterator[str]:
+    """What owners change in their account."""
+    walk.open("/account/security")
+    yield "security"
+    walk.press(walk.text("acc.pw.change"))
+    yield "security, who are you"
+    walk.fill("password", "not the password")
+    walk.press()
+    yield "security, who are you, wrong"
+    walk.fill("password", PASSWORD)
+    walk.press()
+    yield "security, new password"
+    walk.open("/cpx/account/codes")
+    yield "security, make codes"
+    walk.press()
+    yield "security, codes"
+    walk.open("/cpx/account/factor")
+    yield "security, second factor first"
+    walk.press(walk.text("r5.resend"))
+    walk.fill("otp", world.code("sms", international(MOBILE), 0))
+    walk.press()
+    yield "security, new method"
+    walk.choose("factor", "sms")
+    walk.fill("mobile", "079 765 43 21")
+    walk.press()
+    yield "security, new number"
+    walk.open("/cpx/account/email")
+    yield "new address"
+    walk.fill("email", "helene.mueller@example.ch")
+    walk.press()
+    yield "new address, code"
+    walk.open("/account/sessions")
+    yield "sessions"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:
@@ -213,6 +249,17 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     yield "L2, SMS, too short"
     walk.press(walk.text("l2.lost"))
     yield "H1"
+    walk.press(walk.text("rec.code"))
+    yield "recovery code"
+    walk.fill("recovery_code", "K7M4-9PQX-2TDH-5WRC")
+    walk.press()
+    yield "recovery code, wrong"
+    walk.fill("recovery_code", world.recovery_code(EMAIL))
+    walk.press()
+    yield "new method after a recovery code"
+    walk.choose("factor", "app")
+    walk.press()
+    yield "new app after a recovery code"
 
 
 def forgotten_password(walk: Walk, world: World) -> Iterator[str]:

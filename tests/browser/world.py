@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from idp.clock import FrozenClock
-from idp.models.account import load_account
+from idp.models.account import RecoveryCode, load_account
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
@@ -86,6 +86,14 @@ class World:
         self.services.totp.enrol(account.id, seed, 0)
         db.session.commit()
         return pyotp.TOTP(seed)
+
+    def recovery_code(self, email: str) -> str:
+        """One of the codes that the person printed."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        row = db.session.scalars(select(RecoveryCode).where(RecoveryCode.account_id == account.id)).first()
+        assert row is not None
+        return self.services.vault.open(row.sealed_code or "", f"recovery_code.sealed_code.{row.id}").decode()
 
     def link(self, email: str, portal: Portal) -> None:
         """The account's owner has a record at this portal too."""
