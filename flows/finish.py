@@ -69,7 +69,6 @@ def consume(ctx: Context, **kept: str) -> bool:
 def _open_session(ctx: Context, account: Account, method: str) -> None:
     """A new secret at every sign-in (OWASP ASVS 5.0 §7.2.4). The same person again stays signed in at their portals."""
     bundle, before = ctx.services, current_session()
-    is_new_device = not was_seen_on(account.id, ctx.browser_hash) and account.created_at < ctx.now
     agent = request.headers.get("User-Agent", "")
     if before is not None and before.account_id == account.id:
         secret = bundle.sessions.renew(before, acr=ACR, amr=AMR[method], user_agent=agent)
@@ -80,8 +79,6 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
             account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method], user_agent=agent
         )
     bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
-    if is_new_device:
-        bundle.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     set_session(secret)
 
 
@@ -116,6 +113,8 @@ def finish_login(ctx: Context) -> Ending:
     account, method = load_account(ctx.state.account()), ctx.state.method
     if method == RECOVERY:
         method = replace_factor(ctx, account)
+    elif not was_seen_on(account.id, ctx.browser_hash):
+        ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
     return onward(ctx, account.id)
 

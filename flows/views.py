@@ -16,7 +16,7 @@ from flows import run as runs
 from flows.arrival import see
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
+from flows.journeys import CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -32,9 +32,12 @@ blueprint = Blueprint("journeys", __name__)
 
 @dataclass(frozen=True, repr=False)
 class DoneView:
+    """`codes_url` is where recovery codes are made, for somebody who has none yet."""
+
     body: str
     go_label: str
     go_url: str
+    codes_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,8 @@ def registration_done(slug: str) -> Response:
     ctx = _finished(REGISTRATION, _portal(slug))
     if ctx is None:
         return see(f"/{slug}/login")
-    view = DoneView(ctx.text("r7.body", email=ctx.state.email), ctx.text("r7.go"), onward(ctx))
+    codes_url = f"/{slug}/{CODES.paths['make_codes']}" if ctx.session else ""
+    view = DoneView(ctx.text("r7.body", email=ctx.state.email), ctx.text("r7.go"), onward(ctx), codes_url)
     return page("flows/done.html", Frame(ctx.text("r7.title"), portal=ctx.portal), view)
 
 

@@ -193,3 +193,14 @@ def test_a_stranger_is_asked_to_sign_in_and_comes_back(
     person.submit(email=EMAIL, password=PASSWORD)
     person.submit(otp=newest_code("sms"))
     assert person.title == "Vos codes de récupération"
+
+
+def test_a_sign_in_from_a_new_device_is_told_and_one_from_a_known_device_is_not(
+    web: Flask, person: Person, clock: FrozenClock
+) -> None:
+    for browser, is_told in ((person, False), (Person(web), True)):
+        clock.advance(timedelta(hours=13))
+        browser.open("/cpx/login")
+        browser.submit(email=EMAIL, password=PASSWORD)
+        browser.submit(otp=newest_code("sms"))
+        assert ("Connexion depuis un nouvel appareil" in newest_message("mail")) == is_told

@@ -39,7 +39,7 @@ BUDGET = {  # statements and commits
     "GET /<slug>/login": 5,
     "POST /<slug>/login": 33,
     "GET /<slug>/login/code": 11,
-    "POST /<slug>/login/code": 31,
+    "POST /<slug>/login/code": 32,
     "POST /token": 7,
     "GET /userinfo": 5,
     "GET /jwks": 0,
