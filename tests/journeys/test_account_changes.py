@@ -1,0 +1,173 @@
+"""What owners change in their account: what it takes, what it ends, and who is told (ux.md §4.5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from idp.clock import FrozenClock
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+from tests.actions import PASSWORD, register
+from tests.support.person import ISSUER, Person, newest_code, newest_message
+from tests.support.walks import NEW_PASSWORD, add_account, app_code
+
+EMAIL = "helene@example.ch"
+
+
+def signed_in(web: Flask, clock: FrozenClock, email: str = EMAIL, password: str = PASSWORD) -> Person:
+    """Another browser of this person."""
+    clock.advance(timedelta(minutes=2))
+    person = Person(web)
+    person.open("/cpx/login")
+    person.submit(email=email, password=password)
+    person.submit(otp=newest_code("sms"))
+    assert person.address == "https://cpx.example.ch/"
+    return person
+
+
+def is_signed_in(person: Person) -> bool:
+    person.open("/account")
+    return person.title == "Votre compte"
+
+
+def test_a_new_password_ends_every_other_session(web: Flask, person: Person, clock: FrozenClock) -> None:
+    elsewhere = signed_in(web, clock)
+    person.open("/cpx/account/password")
+    person.submit(password=NEW_PASSWORD)
+    assert person.title == "Sécurité"
+    assert "Modification enregistrée." in person.text
+    assert "Mot de passe modifié" in newest_message("mail")
+    assert is_signed_in(person)
+    assert not is_signed_in(elsewhere)
+    signed_in(web, clock, password=NEW_PASSWORD)
+
+
+def test_after_ten_minutes_the_password_is_asked_for_again(web: Flask, person: Person, clock: FrozenClock) -> None:
+    clock.advance(timedelta(minutes=10))
+    person.open("/cpx/account/password")
+    assert person.title == "Confirmez que c’est bien vous"
+    for typed in ("", "wrong"):
+        person.submit(password=typed)
+        assert person.errors() == ["password"]
+    person.submit(password=PASSWORD)
+    assert person.title == "Nouveau mot de passe"
+    person.open("/cpx/account/email")  # confirmed for this too
+    assert person.title == "Saisissez votre nouvelle adresse e-mail"
+
+
+def test_guesses_at_the_password_are_counted(web: Flask, person: Person, clock: FrozenClock) -> None:
+    clock.advance(timedelta(minutes=10))
+    person.open("/cpx/account/password")
+    for guess in range(5):
+        person.submit(password=f"wrong {guess}")
+    person.submit(password=PASSWORD)
+    assert "Trop d’essais" in person.text
+
+
+def test_another_number_takes_the_place_of_the_old_one_which_is_told(
+    web: Flask, person: Person, services: Services, clock: FrozenClock
+) -> None:
+    person.open("/cpx/account/factor")
+    person.submit(factor="sms", mobile="079 999 88 77")
+    person.submit(otp=newest_code("sms"))
+    assert person.title == "Sécurité"
+    assert "se terminant par 77" in person.text
+    assert "votre numéro de mobile a été remplacé" in newest_message("sms", to="+41791234567")
+    assert "Numéro de mobile modifié" in newest_message("mail")
+
+
+def test_an_app_comes_beside_the_number(web: Flask, person: Person, services: Services, clock: FrozenClock) -> None:
+    person.open("/cpx/account/factor")
+    person.submit(factor="app")
+    person.submit(otp=app_code(clock, person.text.split('data-copy="')[1].split('"')[0]))
+    account = services.accounts.find(EMAIL)
+    assert account
+    assert services.accounts.factors(account.id).names == ("app", "sms")
+
+
+def test_later_the_present_factor_is_asked_for_too(web: Flask, person: Person, clock: FrozenClock) -> None:
+    clock.advance(timedelta(minutes=10))
+    person.open("/cpx/account/factor")
+    person.submit(password=PASSWORD)
+    assert person.title == "Saisissez le code SMS"
+    person.submit(otp="000000")
+    assert person.errors() == ["otp"]
+    person.submit(otp=newest_code("sms"))
+    assert person.title == "Choisissez votre nouvelle méthode"
+
+
+def test_the_new_address_is_proved_and_the_old_one_is_told(web: Flask, person: Person, clock: FrozenClock) -> None:
+    person.open("/cpx/account/email")
+    person.submit(email="Helene.Mueller@Example.ch")
+    assert person.title == "Consultez votre boîte e-mail"
+    signed_in(web, clock)  # the old one is still the address
+    person.press("resend")
+    person.submit(otp=newest_code("mail"))
+    assert person.title == "Votre compte"
+    assert "helene.mueller@example.ch" in person.text
+    assert "Adresse e-mail modifiée" in newest_message("mail", to=EMAIL)
+    signed_in(web, clock, "helene.mueller@example.ch")
+
+
+def test_an_address_of_somebody_else_is_not_told_apart_and_not_taken(
+    web: Flask, person: Person, services: Services, portal: Portal
+) -> None:
+    add_account(services, portal, "other@example.ch")
+    person.open("/cpx/account/email")
+    person.submit(email="other@example.ch")
+    assert person.title == "Consultez votre boîte e-mail"
+    assert "Vous avez déjà un compte Connect" in newest_message("mail", to="other@example.ch")
+    for guess in range(3):
+        person.submit(otp=f"00000{guess}")
+        assert person.errors() == ["otp"]
+
+
+def test_an_address_that_was_taken_meanwhile_is_refused(
+    web: Flask, person: Person, services: Services, portal: Portal
+) -> None:
+    person.open("/cpx/account/email")
+    person.submit(email="new@example.ch")
+    code = newest_code("mail")
+    add_account(services, portal, "new@example.ch")
+    person.submit(otp=code)
+    assert person.errors() == ["email"]
+    assert "Cette adresse ne peut pas être utilisée" in person.text
+
+
+def test_sessions_are_listed_and_ended_one_by_one_and_all_at_once(
+    web: Flask, person: Person, clock: FrozenClock
+) -> None:
+    others = [signed_in(web, clock) for _ in range(3)]
+    person.open("/account/sessions")
+    assert person.text.count("Fermer cette session") == 3
+    assert person.text.count("Cet appareil") == 1
+    person.submit()  # the newest of the others
+    assert person.text.count("Fermer cette session") == 2
+    assert [is_signed_in(other) for other in others] == [True, True, False]
+    person.open("/account/sessions")
+    person.submit(2)
+    assert "Aucune autre session n’est ouverte." in person.text
+    assert [is_signed_in(other) for other in (*others, person)] == [False, False, False, True]
+
+
+def test_nobody_ends_the_session_of_somebody_else(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    mine = register(web, services, portal)
+    theirs = register(web, services, portal, "other@example.ch", "079 765 43 21")
+    signed_in(web, clock)  # so that the page has a form
+    mine.open("/account/sessions")
+    account = services.accounts.find("other@example.ch")
+    assert account
+    (session,) = services.sessions.live(account)
+    mine.submit(session=str(session.id))
+    assert is_signed_in(theirs)
+
+
+@pytest.mark.parametrize("page", ["security", "security/codes", "security/codes.txt", "sessions"])
+def test_a_stranger_sees_nothing(web: Flask, page: str) -> None:
+    response = web.test_client().get(f"/account/{page}", base_url=ISSUER)
+    assert response.status_code == 303
