@@ -27,6 +27,7 @@ from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.notices import Notices
 from idp.services.outbox import Outbox
+from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
@@ -92,6 +93,7 @@ def build_services(
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
+        passkeys=Passkeys(settings, clock, random, vault),
         accounts=Accounts(clock, random),
         sessions=sessions,
         registration_codes=codes,

@@ -24,6 +24,7 @@ from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.notices import Notices
 from idp.services.outbox import Outbox
+from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
@@ -60,6 +61,7 @@ class Services:
     passwords: Passwords
     totp: TOTP
     recovery_codes: RecoveryCodes
+    passkeys: Passkeys
     accounts: Accounts
     sessions: Sessions
     registration_codes: RegistrationCodes
