@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flows.views import blueprint as journeys
 from idp.account.apps import blueprint as apps
 from idp.account.overview import blueprint as account
+from idp.account.passkeys import blueprint as passkeys
 from idp.account.security import blueprint as security
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -51,6 +52,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         account,
         security,
         apps,
+        passkeys,
         authorize,
         pushed_authorization,
         token,

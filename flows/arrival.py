@@ -18,13 +18,16 @@ from flows.context import Context
 from flows.finish import entry, onward
 from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
 from idp.clock import swiss
+from idp.models.account import load_account
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
+from idp.models.session import Session
 from idp.protocol import pending
 from idp.services import registration_codes as codes
 from idp.services.bundle import services
 from idp.services.emails import normalise_email
 from idp.texts import format_date
+from idp.web import after_sign_in
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.i18n import language, text
@@ -55,11 +58,12 @@ def start(journey: Journey, portal: Portal) -> Response:
     session = current_session()
     if session is None and journey.is_own:
         return see(f"/{portal.slug}/login?then={journey.name}")
-    if session is not None and waiting is None and journey is LOGIN:
+    again = _must_prove_again(session) if waiting is None and journey is LOGIN else None
+    if session is not None and waiting is None and journey is LOGIN and again is None:
         return see(resume or entry(portal, session.account_id))
     if session is not None and journey is LINK and services().accounts.record_of(session.account_id, portal.id):
         return see(resume or entry(portal, session.account_id))
-    hint = waiting[1] if waiting else ""
+    hint = load_account(again.account_id).email if again else waiting[1] if waiting else ""
     _, handle = runs.begin(
         services(),
         journey=journey.name,
@@ -69,6 +73,7 @@ def start(journey: Journey, portal: Portal) -> Response:
         idle_for=journey.idle_for(services().settings),
         resume=resume,
         entries={"credentials": {"email": hint}} if journey is LOGIN and hint else None,
+        notice={"credentials": ["acc.reauth", None]} if again else None,
     )
     return see(f"/{portal.slug}/{journey.first_path}?f={handle}")
 
@@ -86,8 +91,8 @@ def _waiting(portal: Portal) -> tuple[str, str] | None:
 def _then(portal: Portal) -> str | None:
     """Where a sign-in leads that another page of ours asked for."""
     then = request.args.get("then", "")
-    if then == "account":
-        return "/account"
+    if then in after_sign_in.PAGES:
+        return after_sign_in.PAGES[then]
     if then == "device":
         user_code = request.args.get("user_code", "")[:20]
         return f"/device?{urlencode({'user_code': user_code})}" if user_code else "/device"
@@ -95,6 +100,13 @@ def _then(portal: Portal) -> str | None:
         return f"/{portal.slug}/{JOURNEYS[then].first_path}"
     run = runs.find(then) if HANDLE.fullmatch(then) else None
     return f"/{portal.slug}/{JOURNEYS[run.journey].after_sign_in}?f={then}" if run else None
+
+
+def _must_prove_again(session: Session | None) -> Session | None:
+    """The session, where the page asked for wants a newer proof than it has."""
+    if session is None or request.args.get("then", "") not in after_sign_in.ONLY_CONFIRMED:
+        return None
+    return None if services().sessions.is_confirmed(session, with_factor=True) else session
 
 
 def enter(journey: Journey, portal: Portal) -> Context | Response:

@@ -36,9 +36,10 @@ def begin(
     idle_for: timedelta,
     resume: str | None,
     entries: dict[str, dict[str, str]] | None = None,
+    notice: dict[str, list[Any]] | None = None,
 ) -> tuple[FlowRun, str]:
     """A new run and its handle. `resume` is the local address the person returns to when it is finished; `entries`
-    are what is filled in for them.
+    are what is filled in for them, `notice` what a step says at first.
     """
     now = bundle.clock.now()
     ident, handle = new_id(bundle.random, now), token(bundle.random)[:22]
@@ -51,7 +52,7 @@ def begin(
         state=freeze(state),
         entries=entries or {},
         errors={},
-        notice={},
+        notice=notice or {},
         resume=bundle.vault.seal(resume.encode(), f"flow_run.resume.{ident}") if resume else None,
         version=0,
         created_at=now,

@@ -10,9 +10,9 @@ from idp.models.session import Session
 from idp.services.bundle import services
 
 
-def sign_in_first() -> Response:
-    """One signs in at a portal; the choice of one leads back here."""
-    return redirect("/?then=account", 303)
+def sign_in_first(then: str = "account") -> Response:
+    """One signs in at a portal; the choice of one leads back here, to a page of idp/web/after_sign_in.py."""
+    return redirect(f"/?then={then}", 303)
 
 
 def home(session: Session) -> Portal:

@@ -12,6 +12,7 @@ from idp.account.entrance import home, sign_in_first
 from idp.clock import swiss
 from idp.models.account import Account, load_account
 from idp.models.base import db
+from idp.models.passkey import passkeys_of
 from idp.models.session import Session
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
@@ -28,9 +29,10 @@ blueprint = Blueprint("security", __name__)
 
 @dataclass(frozen=True, repr=False)
 class SecurityView:
-    """`slug` is the portal at which changes are made; `factors` and `codes` are in words."""
+    """`slug` is the portal at which changes are made; the rest is in words."""
 
     slug: str
+    passkeys: str
     password: str
     factors: tuple[str, ...]
     codes: str
@@ -68,6 +70,7 @@ def security() -> Response:
     since = format_date(swiss(standing.password_changed_at).date()) if standing else ""
     view = SecurityView(
         slug=home(session).slug,
+        passkeys=", ".join(one.name for one in passkeys_of(account_id)) or text("pk.empty"),
         password=text("acc.pw.since", date=since),
         factors=factor_words(load_account(account_id)),
         codes=_left(account_id),

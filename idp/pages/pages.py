@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal, list_portals
 from idp.services.bundle import services
+from idp.web import after_sign_in
 from idp.web.browser import last_portal
 from idp.web.headers import CACHEABLE
 from idp.web.i18n import language, text
@@ -23,7 +24,6 @@ from idp.web.theme import logo_address, stylesheet, theme_address
 
 blueprint = Blueprint("pages", __name__)
 SEARCH_FROM = 9
-AFTER_SIGN_IN = {"account", "device"}
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 STATIC_PAGES = {"help": "h.title", "terms": "f.terms", "privacy": "f.privacy", "accessibility": "f.accessibility"}
 
@@ -83,7 +83,7 @@ def choose() -> Response:
 def _then() -> dict[str, str]:
     """Where a person who signs in first wants to go, as parameters of the sign-in."""
     wanted = request.args.get("then", "")
-    if wanted not in AFTER_SIGN_IN:
+    if wanted not in {*after_sign_in.PAGES, "device"}:
         return {}
     user_code = request.args.get("user_code", "")[:20] if wanted == "device" else ""
     return {"then": wanted, **({"user_code": user_code} if user_code else {})}

@@ -115,4 +115,61 @@
       if (found && !texted.value) texted.value = found.code;
     }, function () {});
   }
+
+  // Passkeys: their button stands only where the browser knows them. What the authenticator answers is sent as a form.
+  var place = document.querySelector("[data-passkey]");
+  if (place && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON) passkeys(place.dataset);
+
+  function passkeys(asked) {
+    var field = document.querySelector("input[name=passkey]"), isNew = asked.passkey === "create";
+    var running = new AbortController(), isOpen = false;
+
+    function ask(mediation) {
+      running.abort();
+      running = new AbortController();
+      var options = JSON.parse(asked.options);
+      return navigator.credentials[isNew ? "create" : "get"]({
+        mediation: mediation,
+        signal: running.signal,
+        publicKey: PublicKeyCredential[isNew ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"](options)
+      }).then(function (answer) {
+        var password = field.form.elements.password;
+        if (password) password.value = "";
+        field.value = JSON.stringify(answer);
+        field.form.submit();
+      });
+    }
+
+    // The e-mail field offers the passkeys of this device; whatever else happens there is nobody's fault.
+    function offer() {
+      if (isNew || isOpen || !PublicKeyCredential.isConditionalMediationAvailable) return;
+      PublicKeyCredential.isConditionalMediationAvailable().then(function (can) {
+        if (can && !isOpen) ask("conditional").catch(function () {});
+      });
+    }
+
+    place.querySelectorAll("[data-none]").forEach(function (words) { words.remove(); });
+    place.appendChild(makeButton(asked.label, asked.look, function () {
+      if (isOpen) return;
+      isOpen = true;
+      status.textContent = "";
+      ask().catch(function (error) {
+        isOpen = false;
+        status.textContent = error.name === "InvalidStateError" ? asked.known : asked.failed;
+        offer();
+      });
+    }));
+    offer();
+
+    // A question is good for five minutes; people take longer.
+    setInterval(function () {
+      if (isOpen) return;
+      fetch(location.href).then(function (page) { return page.text(); }).then(function (html) {
+        var fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[data-passkey]");
+        if (!fresh || isOpen) return;
+        asked.options = fresh.dataset.options;
+        offer();
+      }).catch(function () {});
+    }, 120000);
+  }
 })();

@@ -40,7 +40,10 @@ BLIND_TO_COOKIES = {
     "token",
     "userinfo",
 }
-SAMPLES = {"slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v"}
+SAMPLES = {
+    "slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v",
+    "passkey_id": "p",
+}  # fmt: skip
 AUTOMATIC = {"HEAD", "OPTIONS"}
 
 

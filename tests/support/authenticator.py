@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,13 @@ def b64(data: bytes) -> str:
 
 def unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def options_on(page: str) -> str:
+    """What the page hands to the authenticator."""
+    found = re.search(r'data-options="([^"]*)"', page)
+    assert found, "the page asks no authenticator"
+    return html.unescape(found[1])
 
 
 @dataclass

@@ -1,0 +1,12 @@
+"""The pages of ours that a sign-in may lead to: `then=` names one of them, so nobody is ever led elsewhere."""
+
+from __future__ import annotations
+
+PAGES = {
+    "account": "/account",
+    "security": "/account/security",
+    "passkeys": "/account/security/passkeys",
+    "new_passkey": "/account/security/passkeys/new",
+}
+# For whoever proved both factors a moment ago: what is changed there opens the account (NIST SP 800-63B-4 §4.1.2).
+ONLY_CONFIRMED = {"passkeys", "new_passkey"}
