@@ -26,9 +26,14 @@ from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.web.session import current_session, set_session
 
-ACR = "mfa"
-AMR = {"sms": ["pwd", "sms", "mfa"], "app": ["pwd", "otp", "mfa"]}  # RFC 8176
 RECOVERY = "recovery"  # the method of somebody who lost the second factor
+# acr, and amr of RFC 8176; no attestation tells more of a passkey than whether its provider copies it.
+METHODS = {
+    "sms": ("mfa", ["pwd", "sms", "mfa"]),
+    "app": ("mfa", ["pwd", "otp", "mfa"]),
+    "passkey": ("phr", ["hwk", "user", "mfa"]),
+    "synced_passkey": ("phr", ["swk", "user", "mfa"]),
+}
 SHARED_BY = 3  # accounts with one mobile number from which on operators are told
 
 Ending = str | Restart | Handover | None
@@ -69,15 +74,14 @@ def consume(ctx: Context, **kept: str) -> bool:
 def _open_session(ctx: Context, account: Account, method: str) -> None:
     """A new secret at every sign-in (OWASP ASVS 5.0 §7.2.4). The same person again stays signed in at their portals."""
     bundle, before = ctx.services, current_session()
+    acr, amr = METHODS[method]
     agent = request.headers.get("User-Agent", "")
     if before is not None and before.account_id == account.id:
-        secret = bundle.sessions.renew(before, acr=ACR, amr=AMR[method], user_agent=agent)
+        secret = bundle.sessions.renew(before, acr=acr, amr=amr, user_agent=agent)
     else:
         if before is not None:
             bundle.sign_out.session(before)
-        secret = bundle.sessions.open(
-            account, browser_hash=ctx.browser_hash, acr=ACR, amr=AMR[method], user_agent=agent
-        )
+        secret = bundle.sessions.open(account, browser_hash=ctx.browser_hash, acr=acr, amr=amr, user_agent=agent)
     bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
     set_session(secret)
 
@@ -107,16 +111,27 @@ def replace_factor(ctx: Context, account: Account) -> str:
 
 def finish_login(ctx: Context) -> Ending:
     """Open the session."""
+    account = load_account(ctx.state.account())
+    method = _method(ctx, account)
+    if method is None:
+        return Restart("credentials", "passkey", Message("e.passkey"))
     if not consume(ctx):
         db.session.rollback()
         return None
-    account, method = load_account(ctx.state.account()), ctx.state.method
     if method == RECOVERY:
         method = replace_factor(ctx, account)
     elif not was_seen_on(account.id, ctx.browser_hash):
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
     return onward(ctx, account.id)
+
+
+def _method(ctx: Context, account: Account) -> str | None:
+    """How the person proved themselves; None where the passkey was removed this very moment."""
+    if not ctx.state.passkey_id:
+        return str(ctx.state.method)
+    found = ctx.services.passkeys.find(account.id, UUID(ctx.state.passkey_id))
+    return None if found is None else "synced_passkey" if found.backed_up else "passkey"
 
 
 def finish_registration(ctx: Context) -> Ending:

@@ -47,7 +47,8 @@ class Registration:
 @dataclass(frozen=True)
 class Login:
     account_id: str | None = None
-    proved_at: str | None = None  # when its password was right
+    proved_at: str | None = None  # when its password or passkey was right
+    passkey_id: str | None = None  # empty where it was the password
     method: str | None = None
     factor_proved: bool | None = None
     factor: str | None = None  # from here on: what takes the place of a factor that was lost
@@ -56,7 +57,7 @@ class Login:
     app_step: int | None = None
 
     def account(self) -> UUID:
-        """The account whose password was right."""
+        """The account whose password or passkey was right."""
         return UUID(str(self.account_id))
 
 

@@ -1,4 +1,4 @@
-"""L1 and L3: e-mail and password, and the choice among several methods."""
+"""L1 and L3: e-mail and password or a passkey instead, and the choice among several methods."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
@@ -22,8 +23,11 @@ NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: th
 
 @dataclass(frozen=True)
 class CredentialsView:
-    """`may_cancel`: whether there is a portal that can be told so."""
+    """`passkey_options` is what the browser hands to its authenticator; `may_cancel`: whether there is a portal that
+    can be told so.
+    """
 
+    passkey_options: str
     register_url: str
     reset_url: str
     may_cancel: bool
@@ -41,8 +45,13 @@ def _subject(ctx: Context, email: str, account_id: UUID | None) -> str:
 
 
 class CredentialsStep(Step):
+    """A passkey that verified its person is two factors at once, so nothing else is asked (NIST SP 800-63B-4 §2.2.2).
+
+    Guesses at a password close no passkey: a stranger who guesses cannot lock its owner out.
+    """
+
     name = "credentials"
-    proves = frozenset({"account_id", "proved_at"})
+    proves = frozenset({"account_id", "proved_at", "passkey_id"})
     keeps = ("email",)
 
     def recheck(self, ctx: Context) -> Restart | None:
@@ -52,11 +61,15 @@ class CredentialsStep(Step):
         standing, account_id = ctx.services.accounts.standing(ctx.state.account()), ctx.state.account()
         if standing is None or not standing.outlives(ctx.state.proved_at):
             return Restart(self.name, "email", Message("e.login.wrong"))
+        if passkey_id := ctx.state.passkey_id:
+            is_kept = ctx.services.passkeys.find(account_id, UUID(passkey_id)) is not None
+            return None if is_kept else Restart(self.name, "passkey", Message("e.passkey"))
         refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, standing.email, account_id))
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
-        view = CredentialsView(ctx.entrance("register/code"), ctx.entrance("reset"), may_cancel=waits(ctx))
+        options = ctx.services.passkeys.sign_in_options(self._bound_to(ctx))
+        view = CredentialsView(options, ctx.entrance("register/code"), ctx.entrance("reset"), may_cancel=waits(ctx))
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
@@ -65,6 +78,8 @@ class CredentialsStep(Step):
         return Leave(address) if address else None
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
+        if signed := answer.get("passkey"):
+            return self._judge_passkey(ctx, signed)
         typed, password = answer.get("email", ""), answer.get("password", "")
         errors: dict[str, Message] = {}
         email = normalise_email(typed)
@@ -87,7 +102,24 @@ class CredentialsStep(Step):
             ctx.record_refusal(AuditTag.PASSWORD_REFUSED, account=account_id)
             return retry(email=Message("e.login.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
-        return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat()})
+        return self._proved(ctx, account_id)
+
+    def _judge_passkey(self, ctx: Context, signed: str) -> Outcome:
+        """Every refusal looks the same; the record of events says why."""
+        limit(Volume.SIGN_INS)
+        found = ctx.services.passkeys.verify(self._bound_to(ctx), signed)
+        if isinstance(found, Passkey):
+            return self._proved(ctx, found.account_id, str(found.id))
+        ctx.record_refusal(
+            AuditTag.PASSKEY_REFUSED, account=found.account_id, portal=ctx.portal.id, reason=found.reason
+        )
+        return retry(passkey=Message("e.passkey"))
+
+    def _bound_to(self, ctx: Context) -> str:
+        return f"{ctx.browser_hash}|{ctx.run_id}"
+
+    def _proved(self, ctx: Context, account_id: UUID, passkey_id: str = "") -> Proved:
+        return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat(), "passkey_id": passkey_id})
 
 
 class ChooseMethodStep(Step):
@@ -96,6 +128,9 @@ class ChooseMethodStep(Step):
 
     def __init__(self, place: Place = SIGN_IN) -> None:
         self._place = place
+
+    def applies(self, state: Any) -> bool:
+        return not getattr(state, "passkey_id", None)
 
     def _names(self, ctx: Context) -> tuple[str, ...]:
         return ctx.services.accounts.factors(ctx.state.account()).names

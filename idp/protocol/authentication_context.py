@@ -10,7 +10,7 @@ from idp.models.portal import Portal
 
 NAMES_OF = {"mfa": ("mfa",), "phr": ("phr", "mfa")}  # what a session may be called, the strongest first
 KNOWN = tuple(NAMES_OF)
-OFFERED = ("mfa",)  # what a person can reach on the sign-in pages today
+OFFERED = ("mfa", "phr")  # what a person can reach on the sign-in pages today
 
 
 def unmet() -> ProtocolError:

@@ -16,10 +16,11 @@ from idp.models.authorization import Grant
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.models.session import Session
-from idp.protocol import authentication_context as contexts
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.interactions import Interaction, SignedIn, needed
 from tests.actions import sign_in
+from tests.journeys.test_passkeys import create
+from tests.support.authenticator import Authenticator, options_on
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
 
@@ -59,9 +60,7 @@ def test_what_two_factors_reach_is_granted(rp: RelyingParty, person: Person, cha
 @pytest.mark.parametrize(
     "changes",
     [
-        {"acr_values": "phr"}, {"acr_values": "phr unheard-of"}, {"claims": essential("phr")},
-        {"claims": essential("unheard-of")}, {"claims": essential("phr"), "acr_values": "mfa"},
-        {"claims": json.dumps({"id_token": {"acr": {"value": "phr"}}})},
+        {"claims": essential("unheard-of")}, {"claims": essential("unheard-of"), "acr_values": "mfa"},
     ],
 )  # fmt: skip
 def test_what_nobody_can_reach_here_is_refused_by_name(
@@ -70,6 +69,27 @@ def test_what_nobody_can_reach_here_is_refused_by_name(
     for somebody in (person, Person(web)):
         answer = asked(rp, somebody, **changes)
         assert (answer["error"], answer["state"]) == ("unmet_authentication_requirements", "s-1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"acr_values": "phr"}, {"acr_values": "phr unheard-of"}, {"claims": essential("phr")},
+        {"claims": essential("phr"), "acr_values": "mfa"},
+        {"claims": json.dumps({"id_token": {"acr": {"value": "phr"}}})},
+    ],
+)  # fmt: skip
+def test_a_passkey_is_asked_for_by_name(
+    web: Flask, rp: RelyingParty, person: Person, clock: FrozenClock, changes: dict[str, str]
+) -> None:
+    device = Authenticator()
+    create(person, device)
+    clock.advance(timedelta(minutes=1))
+    for somebody in (person, Person(web)):
+        somebody.open(rp.request(**changes))
+        assert somebody.title == "Connexion à Caisse CPX"
+        somebody.submit(passkey=device.sign(options_on(somebody.text)))
+        assert acr_of(rp, answer_of(somebody.address)) == "phr"
 
 
 def test_the_portal_has_a_default_and_a_policy(rp: RelyingParty, portal: Portal, person: Person) -> None:
@@ -85,9 +105,8 @@ def test_the_portal_has_a_default_and_a_policy(rp: RelyingParty, portal: Portal,
 
 
 def test_a_session_of_a_passkey_meets_every_demand_and_is_called_as_asked(
-    rp: RelyingParty, portal: Portal, person: Person, monkeypatch: pytest.MonkeyPatch
+    rp: RelyingParty, portal: Portal, person: Person
 ) -> None:
-    monkeypatch.setattr(contexts, "OFFERED", ("mfa", "phr"))
     for session in db.session.query(Session):
         session.acr = "phr"
     db.session.commit()
@@ -99,9 +118,8 @@ def test_a_session_of_a_passkey_meets_every_demand_and_is_called_as_asked(
 
 
 def test_a_session_below_the_demand_signs_in_again_and_not_in_circles(
-    rp: RelyingParty, person: Person, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+    rp: RelyingParty, person: Person, clock: FrozenClock
 ) -> None:
-    monkeypatch.setattr(contexts, "OFFERED", ("mfa", "phr"))
     clock.advance(timedelta(minutes=3))
     assert asked(rp, person, acr_values="phr", prompt="none")["error"] == "login_required"
     person.open(rp.request(acr_values="phr"))
@@ -155,4 +173,4 @@ def test_prompt_consent_needs_no_page_at_a_first_partys_portal(rp: RelyingParty,
 
 def test_the_document_lists_what_can_be_reached_now(web: Flask) -> None:
     document = web.test_client().get("/.well-known/openid-configuration", base_url=ISSUER).get_json()
-    assert document["acr_values_supported"] == ["mfa"]
+    assert document["acr_values_supported"] == ["mfa", "phr"]

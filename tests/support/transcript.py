@@ -13,7 +13,7 @@ from tests.support.person import Person
 
 RANDOM = re.compile(
     r'(?<=name="csrf_token" value=")[^"]*|(?<=name="nonce" value=")[^"]*|(?<=f=)[A-Za-z0-9]{22}'
-    r"|(?<=for=)[A-Za-z0-9]{43}|\b[0-9A-Z]{4}-[0-9A-Z]{4}\b(?!-)"
+    r"|(?<=&#34;challenge&#34;: &#34;)[A-Za-z0-9_-]{72}|(?<=for=)[A-Za-z0-9]{43}|\b[0-9A-Z]{4}-[0-9A-Z]{4}\b(?!-)"
 )
 
 

@@ -72,7 +72,8 @@ class Variant:
             if step.has_screen and step.name not in AUTOMATIC and not self._is_known(step):
                 found.append(step)
             facts: dict[str, Any] = dict.fromkeys(step.proves, True)
-            facts |= {name: self.factor for name in ("factor", "method") if name in facts}
+            chosen = {"factor": self.factor, "method": self.factor, "passkey_id": ""}
+            facts |= {name: value for name, value in chosen.items() if name in facts}
             state = itinerary.prove(state, step, facts)
         return found
 
