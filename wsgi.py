@@ -13,6 +13,7 @@ from idp.account.apps import blueprint as apps
 from idp.account.overview import blueprint as account
 from idp.account.passkeys import blueprint as passkeys
 from idp.account.security import blueprint as security
+from idp.account.well_known import blueprint as well_known
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
 from idp.endpoints.device import blueprint as device
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         security,
         apps,
         passkeys,
+        well_known,
         authorize,
         pushed_authorization,
         token,

@@ -64,7 +64,7 @@ class SessionsView:
 def security() -> Response:
     session = current_session()
     if session is None:
-        return sign_in_first()
+        return sign_in_first("security")
     bundle, account_id = services(), session.account_id
     standing = bundle.accounts.standing(account_id)
     since = format_date(swiss(standing.password_changed_at).date()) if standing else ""

@@ -180,3 +180,20 @@ def test_a_sign_in_leads_to_no_other_address(web: Flask, person: Person, then: s
     somebody.open(f"/cpx/login?then={then}")
     sign_in(somebody)
     assert somebody.address == "https://cpx.example.ch/"
+
+
+def test_password_managers_find_the_pages(web: Flask, person: Person) -> None:
+    document = person.client.get("/.well-known/passkey-endpoints", base_url=person.issuer)
+    assert document.mimetype == "application/json"
+    found = document.get_json()
+    assert found == {"enroll": person.issuer + NEW, "manage": person.issuer + LIST}
+    person.open(found["enroll"])
+    assert person.title == "Créer une clé d’accès (passkey)"
+    person.open(found["manage"])
+    assert person.title == "Clés d’accès (passkeys)"
+    answer = person.client.get("/.well-known/change-password", base_url=person.issuer)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account/security")
+    nobody = Person(web)
+    nobody.open("/.well-known/change-password")
+    sign_in(nobody)
+    assert nobody.title == "Sécurité"
