@@ -63,7 +63,7 @@ class Attack:
     def sign_in(self, step: str, account: Account, method: str) -> Stand:
         """A walk whose password was right just now."""
         now = self.services.clock.now().isoformat()
-        return self.walk(LOGIN, step, account_id=str(account.id), proved_at=now, method=method)
+        return self.walk(LOGIN, step, account_id=str(account.id), proved_at=now, passkey_id="", method=method)
 
     def letters(self, count: int) -> list[tuple[RegistrationCode, InsuredPerson]]:
         for at in range(count):
