@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flows.views import blueprint as journeys
 from idp.account.apps import blueprint as apps
 from idp.account.overview import blueprint as account
+from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
 from idp.account.security import blueprint as security
 from idp.account.well_known import blueprint as well_known
@@ -52,6 +53,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         pages,
         account,
         security,
+        own_data,
         apps,
         passkeys,
         well_known,

@@ -167,7 +167,23 @@ def test_nobody_ends_the_session_of_somebody_else(
     assert is_signed_in(theirs)
 
 
-@pytest.mark.parametrize("page", ["security", "security/codes", "security/codes.txt", "sessions"])
+@pytest.mark.parametrize("page", ["security", "security/codes", "security/codes.txt", "sessions", "data", "data.json"])
 def test_a_stranger_sees_nothing(web: Flask, page: str) -> None:
     response = web.test_client().get(f"/account/{page}", base_url=ISSUER)
     assert response.status_code == 303
+
+
+def test_all_data_of_ones_own_and_no_secret(web: Flask, person: Person, services: Services, portal: Portal) -> None:
+    register(web, services, portal, "other@example.ch", "079 765 43 21")
+    person.open("/account/data")
+    for shown in (EMAIL, "+41791234567", "1958-03-27", "person:account:register"):
+        assert shown in person.text
+    response = person.client.get("/account/data.json", base_url=ISSUER)
+    held = response.get_json()
+    assert [one["portal"] for one in held["records"]] == ["cpx"]
+    assert held["account"][0]["email"] == EMAIL
+    assert {one["tag"] for one in held["events"]} >= {"person:account:register", "person:session:open"}
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert response.headers["Cache-Control"] == "no-store"
+    for secret in ("other@example.ch", "argon2", "secret", "hash", "seed"):
+        assert secret not in response.text
