@@ -1,4 +1,4 @@
-"""Everything that is kept about one person, for that person: as plain data (Swiss FADP art. 25 and 28, GDPR art. 15, 20).
+"""Everything that is kept about one person, as plain data for that person (Swiss FADP art. 25, 28; GDPR art. 15, 20).
 
 What proves who somebody is, such as hashes, seeds and public keys, is named and not shown.
 """

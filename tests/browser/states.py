@@ -216,6 +216,8 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield "new address, code"
     walk.open("/account/sessions")
     yield "sessions"
+    walk.open("/account/data")
+    yield "all data"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:
