@@ -146,6 +146,8 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     """The signed-in person's pages, a second letter, and the way out."""
     walk.open("/account")
     yield "account"
+    yield from passkeys(walk, world)
+    walk.open("/account")
     walk.press(walk.text("acc.add"))
     yield "account, add a portal"
     walk.open("/fon/link/code")
@@ -162,6 +164,32 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     yield "sign-out"
     walk.press(walk.text("lo.all"))
     yield "signed out"
+
+
+def passkeys(walk: Walk, world: World) -> Iterator[str]:
+    """Passkeys of somebody who signed in a moment ago; what an authenticator adds is in test_passkeys.py."""
+    walk.open("/account/security/passkeys")
+    yield "passkeys, none"
+    walk.press(walk.text("pk.create"))
+    yield "passkeys, new"
+    answer_with_nonsense(walk)
+    yield "passkeys, failed"
+    world.add_passkey(EMAIL)
+    walk.open("/account/security/passkeys")
+    yield "passkeys, one"
+    walk.press(walk.page.locator(".portals a"))
+    yield "passkeys, its own page"
+    walk.fill("name", "")
+    walk.press()
+    yield "passkeys, without a name"
+
+
+def answer_with_nonsense(walk: Walk) -> None:
+    """What no authenticator answers."""
+    with walk.page.expect_navigation():
+        walk.page.evaluate(
+            "(field => { field.value = 'x'; field.form.submit(); })(document.querySelector('[name=passkey]'))"
+        )
 
 
 def device(walk: Walk, world: World) -> Iterator[str]:
@@ -231,6 +259,8 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     walk.fill("password", "not the password")
     walk.press()
     yield "L1, wrong"
+    answer_with_nonsense(walk)
+    yield "L1, passkey refused"
     walk.fill("email", "nobody@example.ch")
     for _ in range(6):
         walk.fill("password", "not the password")

@@ -13,11 +13,13 @@ from idp.clock import FrozenClock
 from idp.models.account import RecoveryCode, load_account
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
+from idp.models.passkey import Passkey
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.devices import show
 from tests.browser.walk import Letter
+from tests.support.authenticator import Authenticator
 from tests.support.builders import add_person
 from tests.support.person import newest_code
 
@@ -94,6 +96,15 @@ class World:
         row = db.session.scalars(select(RecoveryCode).where(RecoveryCode.account_id == account.id)).first()
         assert row is not None
         return self.services.vault.open(row.sealed_code or "", f"recovery_code.sealed_code.{row.id}").decode()
+
+    def add_passkey(self, email: str) -> None:
+        """Give an account a passkey of another device."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        options = self.services.passkeys.creation_options(account, "another browser")
+        made = Authenticator(self.home).create(options)
+        assert isinstance(self.services.passkeys.create(account, "another browser", made, "Bitwarden"), Passkey)
+        db.session.commit()
 
     def link(self, email: str, portal: Portal) -> None:
         """The account's owner has a record at this portal too."""
