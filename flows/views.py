@@ -20,8 +20,10 @@ from flows.journeys import CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET,
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
+from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal, find_portal
 from idp.services.bundle import services
+from idp.web import after_sign_in
 from idp.web.browser import browser_hash
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
@@ -32,12 +34,16 @@ blueprint = Blueprint("journeys", __name__)
 
 @dataclass(frozen=True, repr=False)
 class DoneView:
-    """`codes_url` is where recovery codes are made, for somebody who has none yet."""
+    """`codes_url` is where recovery codes are made, for somebody who has none yet; `offer_url` where a passkey is made,
+    for whose browser can; `check_url` where the passkeys are, for whoever takes an account back (security.md F-40).
+    """
 
     body: str
     go_label: str
     go_url: str
     codes_url: str = ""
+    offer_url: str = ""
+    check_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,9 @@ def registration_done(slug: str) -> Response:
     if ctx is None:
         return see(f"/{slug}/login")
     codes_url = f"/{slug}/{CODES.paths['make_codes']}" if ctx.session else ""
-    view = DoneView(ctx.text("r7.body", email=ctx.state.email), ctx.text("r7.go"), onward(ctx), codes_url)
+    offer_url = after_sign_in.PAGES["new_passkey"] if ctx.session else ""
+    body = ctx.text("r7.body", email=ctx.state.email)
+    view = DoneView(body, ctx.text("r7.go"), onward(ctx), codes_url, offer_url)
     return page("flows/done.html", Frame(ctx.text("r7.title"), portal=ctx.portal), view)
 
 
@@ -164,7 +172,9 @@ def reset_done(slug: str) -> Response:
     ctx = _finished(RESET, _portal(slug))
     if ctx is None or ctx.session is None:
         return see(f"/{slug}/login")
-    view = DoneView(ctx.text("pr.done"), ctx.text("r7.go"), onward(ctx, ctx.session.account_id))
+    account_id = ctx.session.account_id
+    check_url = after_sign_in.PAGES["passkeys"] if passkeys_of(account_id) else ""
+    view = DoneView(ctx.text("pr.done"), ctx.text("r7.go"), onward(ctx, account_id), check_url=check_url)
     return page("flows/done.html", Frame(ctx.text("event.password"), portal=ctx.portal), view)
 
 

@@ -118,7 +118,14 @@
 
   // Passkeys: their button stands only where the browser knows them. What the authenticator answers is sent as a form.
   var place = document.querySelector("[data-passkey]");
-  if (place && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON) passkeys(place.dataset);
+  var canPasskeys = window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON;
+  if (place && canPasskeys) passkeys(place.dataset);
+  each(canPasskeys ? "[data-offer]" : "nothing", function (offer) {
+    var link = document.createElement("a");
+    link.href = offer.dataset.offer;
+    link.textContent = offer.dataset.label;
+    offer.appendChild(link);
+  });
 
   function passkeys(asked) {
     var field = document.querySelector("input[name=passkey]"), isNew = asked.passkey === "create";

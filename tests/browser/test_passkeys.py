@@ -88,6 +88,14 @@ def test_a_passkey_is_made_and_opens_by_the_button(world: World, walk: Walk) -> 
     assert walk.heading == walk.text("acc.title")
 
 
+def test_the_end_of_the_registration_offers_one(walk: Walk) -> None:
+    Phone.at(walk.page)
+    assert walk.heading == walk.text("r7.title")
+    walk.press(walk.text("r7.passkey"))
+    with walk.page.expect_navigation(url=f"**{LIST}?done=created"):
+        button(walk, "pk.create").click()
+
+
 def test_the_email_field_offers_the_passkey_and_nothing_is_typed_or_pressed(walk: Walk) -> None:
     """Conditional mediation: where a person would choose the passkey in the field's list, this authenticator does."""
     phone = Phone.at(walk.page)
@@ -202,6 +210,9 @@ def test_the_question_is_asked_anew_before_it_is_too_old(world: World, walk: Wal
 
 def test_a_browser_that_knows_no_passkeys_shows_no_button(world: World, open_page: Opener, walk: Walk) -> None:
     walk.page.add_init_script("delete window.PublicKeyCredential")
+    walk.page.reload()
+    assert walk.heading == walk.text("r7.title")
+    assert not walk.says("r7.passkey")
     walk.open(NEW)
     assert walk.says("pk.none")
     assert button(walk, "pk.create").count() == 0

@@ -19,7 +19,7 @@ from idp.services.bundle import Services
 from tests.actions import register, sign_in
 from tests.support.authenticator import USER_PRESENT, Authenticator, options_on
 from tests.support.builders import add_portal
-from tests.support.person import Person, newest_message
+from tests.support.person import Person, newest_code, newest_message
 
 LIST, NEW = "/account/security/passkeys", "/account/security/passkeys/new"
 
@@ -197,3 +197,17 @@ def test_password_managers_find_the_pages(web: Flask, person: Person) -> None:
     nobody.open("/.well-known/change-password")
     sign_in(nobody)
     assert nobody.title == "Sécurité"
+
+
+def test_whoever_takes_an_account_back_is_shown_its_passkeys(web: Flask, person: Person) -> None:
+    """Security review F-40: what somebody else left there does not stay unseen."""
+    for expected in (False, True):
+        owner = Person(web)
+        owner.open("/cpx/reset")
+        owner.submit(email="helene@example.ch")
+        owner.submit(otp=newest_code("mail"))
+        owner.submit(otp=newest_code("sms"))
+        owner.submit(password="neun kamele am waldrand")
+        assert owner.title == "Mot de passe modifié"
+        assert (f'href="{LIST}"' in owner.text) is expected
+        create(owner, Authenticator())
