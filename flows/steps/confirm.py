@@ -1,4 +1,4 @@
-"""The owner confirms who they are before a change of the account: by the password, within ten minutes (ux.md §4.5)."""
+"""The owner confirms who they are before a change: by the password or a passkey, good for ten minutes (ux.md §4.5)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import Any
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Restart
 from flows.steps.lock import lock_begins
+from flows.steps.passkey import judge_passkey, question
 from idp.models.account import load_account
+from idp.models.passkey import Passkey, passkeys_of
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 
 
 @dataclass(frozen=True, repr=False)
 class ConfirmView:
+    """`passkey_options` is what the browser hands to its authenticator; empty for an account without passkeys."""
+
     email: str
+    passkey_options: str
 
 
 class ConfirmStep(Step):
@@ -36,11 +41,14 @@ class ConfirmStep(Step):
         return None if standing and standing.outlives(ctx.state.proved_at) else Restart(self.name)
 
     def show(self, ctx: Context) -> Screen:
-        email = load_account(ctx.owner.account_id).email
-        return Screen("flows/confirm.html", ctx.text("acc.reauth"), ConfirmView(email), back="/account/security")
+        account = load_account(ctx.owner.account_id)
+        view = ConfirmView(account.email, question(ctx) if passkeys_of(account.id) else "")
+        return Screen("flows/confirm.html", ctx.text("acc.reauth"), view, back="/account/security")
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         password, session = answer.get("password", ""), ctx.owner
+        if signed := answer.get("passkey"):
+            return self._judge_passkey(ctx, signed)
         if not password:
             return retry(password=Message("e.pw.cur"))
         account_id = session.account_id
@@ -55,6 +63,16 @@ class ConfirmStep(Step):
             return retry(password=Message("e.pw.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
         ctx.services.sessions.confirm(session)
+        return Proved(_facts(ctx))
+
+    def _judge_passkey(self, ctx: Context, signed: str) -> Outcome:
+        found = judge_passkey(ctx, signed)
+        if not isinstance(found, Passkey):
+            return found
+        if found.account_id != ctx.owner.account_id:  # another person of the same household
+            ctx.record_refusal(AuditTag.PASSKEY_REFUSED, account=ctx.owner.account_id, reason="owner")
+            return retry(passkey=Message("e.passkey"))
+        ctx.services.sessions.confirm(ctx.owner)
         return Proved(_facts(ctx))
 
 

@@ -10,6 +10,7 @@ from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from flows.steps.passkey import judge_passkey, question
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
@@ -68,8 +69,8 @@ class CredentialsStep(Step):
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
-        options = ctx.services.passkeys.sign_in_options(self._bound_to(ctx))
-        view = CredentialsView(options, ctx.entrance("register/code"), ctx.entrance("reset"), may_cancel=waits(ctx))
+        register_url, reset_url = ctx.entrance("register/code"), ctx.entrance("reset")
+        view = CredentialsView(question(ctx), register_url, reset_url, may_cancel=waits(ctx))
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
@@ -79,7 +80,8 @@ class CredentialsStep(Step):
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         if signed := answer.get("passkey"):
-            return self._judge_passkey(ctx, signed)
+            found = judge_passkey(ctx, signed)
+            return self._proved(ctx, found.account_id, str(found.id)) if isinstance(found, Passkey) else found
         typed, password = answer.get("email", ""), answer.get("password", "")
         errors: dict[str, Message] = {}
         email = normalise_email(typed)
@@ -103,20 +105,6 @@ class CredentialsStep(Step):
             return retry(email=Message("e.login.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
         return self._proved(ctx, account_id)
-
-    def _judge_passkey(self, ctx: Context, signed: str) -> Outcome:
-        """Every refusal looks the same; the record of events says why."""
-        limit(Volume.SIGN_INS)
-        found = ctx.services.passkeys.verify(self._bound_to(ctx), signed)
-        if isinstance(found, Passkey):
-            return self._proved(ctx, found.account_id, str(found.id))
-        ctx.record_refusal(
-            AuditTag.PASSKEY_REFUSED, account=found.account_id, portal=ctx.portal.id, reason=found.reason
-        )
-        return retry(passkey=Message("e.passkey"))
-
-    def _bound_to(self, ctx: Context) -> str:
-        return f"{ctx.browser_hash}|{ctx.run_id}"
 
     def _proved(self, ctx: Context, account_id: UUID, passkey_id: str = "") -> Proved:
         return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat(), "passkey_id": passkey_id})

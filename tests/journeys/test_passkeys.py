@@ -211,3 +211,27 @@ def test_whoever_takes_an_account_back_is_shown_its_passkeys(web: Flask, person:
         assert owner.title == "Mot de passe modifié"
         assert (f'href="{LIST}"' in owner.text) is expected
         create(owner, Authenticator())
+
+
+def test_an_owner_confirms_a_change_with_the_passkey(
+    web: Flask, services: Services, portal: Portal, person: Person, clock: FrozenClock
+) -> None:
+    device, neighbours = Authenticator(), Authenticator()
+    create(register(web, services, portal, "other@example.ch", "079 765 43 21"), neighbours)
+    clock.advance(timedelta(minutes=11))
+    person.open("/cpx/account/password")
+    assert person.title == "Confirmez que c’est bien vous"
+    assert "data-passkey" not in person.text
+    person.open("/cpx/login?then=new_passkey")
+    sign_in(person)
+    create(person, device)
+    clock.advance(timedelta(minutes=11))
+    person.open("/cpx/account/password")
+    for signed in ("x", neighbours.sign(options_on(person.text))):
+        person.submit(passkey=signed)
+        assert person.title == "Confirmez que c’est bien vous"
+        assert person.errors() == ["passkey"]
+    person.submit(passkey=device.sign(options_on(person.text)))
+    assert person.errors() == []
+    person.submit(password="neun kamele am waldrand")
+    assert person.title == "Sécurité"
