@@ -100,7 +100,7 @@ def test(arguments: list[str], *, long: bool) -> int:
     failed = check()
     if failed:
         return failed
-    marks = [] if long else ["-m", "not long"]
+    marks = ["--every-engine"] if long else ["-m", "not long"]
     return run(PYTHON, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), *marks, *arguments)
 
 

@@ -1,7 +1,8 @@
 """What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
 
 A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL with Redis, unless it is marked
-`no_database` or `sqlite_only`.
+`no_database` or `sqlite_only`. The tests of the protocol's answers take turns: each runs on one of the two, and on both
+with `--every-engine`, as in the long run.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import structlog
@@ -39,7 +41,12 @@ from wsgi import create_app
 MASTER_KEY = new_master_key()
 SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
 RUN_FOLDER = pytest.StashKey[Path]()
+TAKING_TURNS = "protocol"
 OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installations, on SQLite
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-engine", action="store_true", help="run the tests of the protocol on both engines")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,11 +72,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
+    folder = metafunc.definition.path.parent.name
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "no_database" in marks:
         return ("none",)
-    if "sqlite_only" in marks or metafunc.definition.path.parent.name in OWN_PROCESSES:
+    if "sqlite_only" in marks or folder in OWN_PROCESSES:
         return (SQLITE,)
+    if folder == TAKING_TURNS and not metafunc.config.option.every_engine:
+        return (ENGINES[crc32(metafunc.definition.name.encode()) % len(ENGINES)],)
     return ENGINES
 
 
