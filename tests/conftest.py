@@ -35,6 +35,7 @@ from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_databa
 from tests.support.every_answer import watch
 from tests.support.instances import Instances
 from tests.support.person import Person
+from tests.support.quick_apps import share_builders, share_templates
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
 
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawing every local takes seconds
+    share_builders()
     given = getattr(config, "workerinput", {}).get("run_folder")
     config.stash[RUN_FOLDER] = Path(given) if given else servers.new_run_folder()
 
@@ -191,6 +193,7 @@ def signing_keys(app: Flask, services: Services) -> None:
 def web(app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
     """The whole web application on the database of `app`; every answer must hold the conditions of the wire."""
     web = create_app(services=services)
+    share_templates(web)
     found = watch(web)
     yield web
     assert found == []
