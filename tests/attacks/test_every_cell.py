@@ -20,7 +20,7 @@ from idp.services.bundle import Services
 from tests.support.builders import add_portal
 from tests.support.fingerprint import fingerprint
 from tests.support.person import ISSUER
-from tests.support.walks import VARIANTS, World
+from tests.support.walks import VARIANTS, World, walked
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST")
 UNDECLARED = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "X")
@@ -59,7 +59,7 @@ def ask(world: World, method: str, address: str) -> TestResponse:
 def test_no_cell_moves_a_walk_that_was_not_answered(web: Flask, services: Services, clock: FrozenClock) -> None:
     portal, numbers, cells = add_portal(), count(1), 0
     add_portal("home")
-    for variant in VARIANTS:
+    for variant in walked():
         for step in variant.stops():
             world = World(web, services, clock, portal, variant, next(numbers))
             world.walk_to(step.name)
@@ -134,7 +134,7 @@ def test_every_post_of_a_walk_is_answered_by_303(web: Flask, services: Services,
     """O-08 (RFC 9700 §4.12): a password is never sent on by 307 or 308."""
     portal, numbers = add_portal(), count(1)
     add_portal("home")
-    for variant in VARIANTS:
+    for variant in walked():
         world = World(web, services, clock, portal, variant, next(numbers))
         world.begin()
         for step in variant.stops():

@@ -10,7 +10,7 @@ from tests.browser.states import EVERY_STATE
 from tests.browser.walk import Walk
 from tests.browser.world import World
 
-SCHEMES = {"fr": ("light", "dark"), "de": ("dark",), "it": ("light",), "en": ("dark",)}
+SCHEMES = {"fr": ("light", "dark"), "de": ("dark",), "it": (), "en": ()}  # where axe looks too: it reads no language
 
 
 @pytest.mark.parametrize("language", SCHEMES)

@@ -8,6 +8,8 @@ from flask import Flask
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
 
+UNREACHABLE = '{"id_token": {"acr": {"essential": true, "value": "loa4"}}}'
+
 
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
@@ -29,7 +31,7 @@ from tests.support.relying_party import RelyingParty, answer_of
         ({"dpop_jkt": "A" * 42}, "invalid_request", "dpop_jkt must be 43 characters"),
         ({"claims": "5"}, "invalid_request", "claims is no object"),
         ({"id_token_hint": "x.y.z"}, "invalid_request", "id_token_hint is not an ID token"),
-        ({"acr_values": "phr"}, "unmet_authentication_requirements", "cannot be reached here"),
+        ({"claims": UNREACHABLE}, "unmet_authentication_requirements", "cannot be reached here"),
     ],
 )
 def test_each_fault_has_its_name(
