@@ -44,39 +44,33 @@ class Registration:
     app_step: int | None = None
 
 
-@dataclass(frozen=True)
-class Login:
+@dataclass(frozen=True, repr=False)
+class Owned:
+    """What is proved of an account: whose it is, the second factor, and what takes the place of a lost one."""
+
     account_id: str | None = None
-    proved_at: str | None = None  # when its password or passkey was right
-    passkey_id: str | None = None  # empty where it was the password
+    proved_at: str | None = None  # when its password, its passkey or the code of its address was right
     method: str | None = None
     factor_proved: bool | None = None
-    factor: str | None = None  # from here on: what takes the place of a factor that was lost
+    factor: str | None = None  # from here on what is set up anew
     mobile: str | None = None
     new_factor_proved: bool | None = None
     app_step: int | None = None
 
     def account(self) -> UUID:
-        """The account whose password or passkey was right."""
+        """The account, once it is proved."""
         return UUID(str(self.account_id))
 
 
 @dataclass(frozen=True, repr=False)
-class Reset:
-    email: str | None = None
-    account_id: str | None = None
-    proved_at: str | None = None  # when the code of its address was right
-    method: str | None = None
-    factor_proved: bool | None = None
-    factor: str | None = None
-    mobile: str | None = None
-    new_factor_proved: bool | None = None
-    app_step: int | None = None
-    password_hash: str | None = None
+class Login(Owned):
+    passkey_id: str | None = None  # empty where it was the password
 
-    def account(self) -> UUID:
-        """The account whose address was proved."""
-        return UUID(str(self.account_id))
+
+@dataclass(frozen=True, repr=False)
+class Reset(Owned):
+    email: str | None = None
+    password_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,25 +82,13 @@ class Link:
 
 
 @dataclass(frozen=True, repr=False)
-class Change:
+class Change(Owned):
     """A change that the owner of an account makes."""
 
-    account_id: str | None = None
-    proved_at: str | None = None  # when the owner confirmed who they are
-    method: str | None = None
-    factor_proved: bool | None = None
-    factor: str | None = None
-    mobile: str | None = None
-    new_factor_proved: bool | None = None
-    app_step: int | None = None
     password_hash: str | None = None
     email: str | None = None
     email_proved: bool | None = None
     is_wanted: bool | None = None
-
-    def account(self) -> UUID:
-        """The owner's account."""
-        return UUID(str(self.account_id))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class NewEmailStep(Step):
     def show(self, ctx: Context) -> Screen:
         values = {"email": ctx.state.email} if ctx.state.email else {}
         view = EmailView.after(ctx, self.name)
-        return Screen("flows/new_email.html", ctx.text("acc.email.new"), view, back=PROFILE, values=values)
+        return Screen("flows/email.html", ctx.text("acc.email.new"), view, back=PROFILE, values=values)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         email = read_email(answer)
