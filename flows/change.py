@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flows.context import Context
 from flows.engine import Message, Restart
-from flows.finish import Ending, consume, store_factor
+from flows.finish import Ending, consume, rebind_factor
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
@@ -32,7 +32,7 @@ def finish_factor(ctx: Context) -> Ending:
     before = ctx.services.accounts.factors(account.id)
     if not _begin(ctx):
         return None
-    kept = store_factor(ctx, account)
+    kept = rebind_factor(ctx, account)
     ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
     _tell(ctx, "mobile" if kept == "sms" else "factor", account)
     if kept == "sms" and before.phone and before.phone != ctx.state.mobile:

@@ -13,6 +13,7 @@ from flows.engine import Handover, Message, Restart
 from flows.refusal import refuse_request
 from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
+from flows.steps.lock import FACTOR_BUDGETS
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
@@ -76,7 +77,7 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
     bundle, before = ctx.services, current_session()
     acr, amr = METHODS[method]
     agent = request.headers.get("User-Agent", "")
-    if before is not None and before.account_id == account.id:
+    if before is not None and before.account_id == account.id and before.ended_at is None:
         secret = bundle.sessions.renew(before, acr=acr, amr=amr, user_agent=agent)
     else:
         if before is not None:
@@ -99,9 +100,16 @@ def store_factor(ctx: Context, account: Account) -> str:
     return str(state.factor)
 
 
+def rebind_factor(ctx: Context, account: Account) -> str:
+    """The same for an account that had factors: what was guessed at the one before says nothing of this one."""
+    kept = store_factor(ctx, account)
+    ctx.services.attempts.forgive(FACTOR_BUDGETS[kept], str(account.id))  # NIST SP 800-63B-4 §3.2.2
+    return kept
+
+
 def replace_factor(ctx: Context, account: Account) -> str:
     """Whoever lost the telephone gives up what was on it, and every session that may be open there."""
-    bundle, kept = ctx.services, store_factor(ctx, account)
+    bundle, kept = ctx.services, rebind_factor(ctx, account)
     bundle.accounts.keep_only(account.id, kept)
     bundle.sign_out.account(account.id)
     bundle.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, portal=ctx.portal.id, method=kept)

@@ -9,7 +9,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
 from flows.steps.passkey import judge_passkey, question
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
@@ -137,7 +137,7 @@ class ChooseMethodStep(Step):
         """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
         if ctx.state.method != "recovery" and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
-        return factor_lock(ctx, self._place, ctx.state.method)
+        return None if proved_lately(ctx, self._place) else factor_lock(ctx, self._place, ctx.state.method)
 
     def show(self, ctx: Context) -> Screen:
         values = {"method": ctx.state.method or ""}

@@ -190,3 +190,15 @@ def test_the_last_page_is_for_the_browser_that_did_it(web: Flask, person: Person
     stranger = Person(web)
     stranger.open(forgetful.address)
     assert "Connexion à" in stranger.title
+
+
+def test_whoever_is_signed_in_on_this_browser_stays_so_with_a_new_session(
+    web: Flask, person: Person, clock: FrozenClock
+) -> None:
+    clock.advance(timedelta(minutes=2))
+    person.open("/cpx/reset")
+    person.submit(email=EMAIL)
+    choose(person)
+    assert person.title == "Mot de passe modifié"
+    person.open("/account")
+    assert EMAIL in person.text

@@ -12,10 +12,12 @@ from idp.clock import FrozenClock
 from idp.models.account import RecoveryCode
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.services.attempts import SMS_CODE
 from idp.services.bundle import Services
 from idp.services.housekeeping import clean
 from tests.actions import PASSWORD
 from tests.support.person import ISSUER, Person, newest_code, newest_message
+from tests.support.relying_party import RelyingParty, answer_of
 from tests.support.walks import NEW_PASSWORD, add_account, app_code
 
 EMAIL = "helene@example.ch"
@@ -204,3 +206,35 @@ def test_a_sign_in_from_a_new_device_is_told_and_one_from_a_known_device_is_not(
         browser.submit(email=EMAIL, password=PASSWORD)
         browser.submit(otp=newest_code("sms"))
         assert ("Connexion depuis un nouvel appareil" in newest_message("mail")) == is_told
+
+
+def test_a_code_in_a_browser_that_is_signed_in_opens_a_new_session(
+    web: Flask, person: Person, clock: FrozenClock, rp: RelyingParty
+) -> None:
+    codes = made(person)
+    clock.advance(timedelta(minutes=2))
+    person.open(rp.request(prompt="login"))
+    person.submit(email=EMAIL, password=PASSWORD)
+    person.open(person.address.replace("/login/code", "/login/methods"))
+    person.submit(method="recovery")
+    person.submit(recovery_code=codes[0])
+    person.submit(factor="sms", mobile="079 999 88 77")
+    person.submit(otp=newest_code("sms"))
+    assert answer_of(person.address)["state"] == "s-1"
+    person.open("/account")
+    assert EMAIL in person.text
+
+
+def test_guesses_at_a_lost_factor_do_not_keep_its_owner_from_setting_it_up_anew(
+    web: Flask, person: Person, services: Services
+) -> None:
+    account = services.accounts.find(EMAIL)
+    assert account
+    for _ in range(5):
+        services.attempts.pay(SMS_CODE, str(account.id))
+    assert services.attempts.refusal(SMS_CODE, str(account.id))
+    person.open("/cpx/account/factor")
+    person.submit(factor="sms", mobile="079 999 88 77")
+    person.submit(otp=newest_code("sms"))
+    assert person.title == "Sécurité"
+    assert services.attempts.refusal(SMS_CODE, str(account.id)) is None
