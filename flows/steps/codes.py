@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -41,8 +42,8 @@ class SentView:
 class SentCodeStep(Step):
     """What the three screens have in common; each says what its errand is."""
 
-    def errand(self, ctx: Context) -> Errand:
-        raise NotImplementedError
+    @abstractmethod
+    def errand(self, ctx: Context) -> Errand: ...
 
     def prepare(self, ctx: Context) -> dict[str, str]:
         """Send a code unless one of this run is still good: reload, Back and a second tab never send another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import date
 
@@ -35,7 +36,7 @@ GUESSES = pytest.mark.parametrize("guesses", [24, pytest.param(500, marks=pytest
 Answer = dict[str, str]
 
 
-class Attack:
+class Attack(ABC):
     """Browsers before one question, wrong answers to it and the right one; the event that a judged guess leaves, and
     the fact that the right one would prove.
     """
@@ -48,8 +49,8 @@ class Attack:
         self.stands = self.prepare(count)
         db.session.commit()
 
-    def prepare(self, count: int) -> list[Stand]:
-        raise NotImplementedError
+    @abstractmethod
+    def prepare(self, count: int) -> list[Stand]: ...
 
     def wrong(self, number: int) -> Answer:
         return {"otp": f"{number:06}"}
