@@ -13,9 +13,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idp.endpoints import device_outcome
+from idp.endpoints.device_outcome import Outcome
 from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.person import InsuredPerson
+from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.protocol import consent, consent_view
 from idp.protocol.authorization import AuthorizationRequest
@@ -61,53 +64,64 @@ class DoneView:
 @blueprint.get("/device")
 def enter() -> Response:
     """The code of a QR stands in the field already; it is for the person to compare and to send (RFC 8628 §3.3.1)."""
-    typed = line(request.args.get("user_code"))[:20]
-    if current_session() is None:
-        kept = {"then": "device", **({"user_code": typed} if typed else {})}
-        return redirect(f"/?{urlencode(kept)}", 303)
-    return _form(typed)
+    session, typed = current_session(), line(request.args.get("user_code"))[:20]
+    if session is None:
+        return _sign_in(typed)
+    ensure_browser()
+    outcome = device_outcome.shown(session)
+    form = _form(outcome) if outcome else FormView({"user_code": typed})
+    return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account"))
 
 
 @blueprint.post("/device")
 def compare() -> Response:
     session, typed = current_session(), line(request.form.get("user_code"))[:20]
     if session is None:
-        return redirect(f"/?{urlencode({'then': 'device', 'user_code': typed})}", 303)
-    waiting = _find(session, typed)
-    if isinstance(waiting, str):
-        return _form(typed, waiting)
-    portal, shown = waiting.portal, devices.show(devices.normalise(typed))
+        return _sign_in(typed)
+    found = _find(session, typed)
+    return device_outcome.lead(session, found if isinstance(found, Outcome) else Outcome(typed))
+
+
+@blueprint.get("/device/ask")
+def ask() -> Response:
+    """The question, for the session that sent the code a moment ago; for any other there is only the form."""
+    session = current_session()
+    outcome = device_outcome.shown(session) if session else None
+    code = devices.normalise(outcome.user_code) if outcome else ""
+    waiting = services().devices.find_waiting(code) if outcome else None
+    if session is None or outcome is None or waiting is None:
+        return redirect("/device", 303)
+    portal, shown = waiting.portal, devices.show(code)
     if portal.consent:
         view = AskView(portal.name(language()), (), shown, _consent_view(session, waiting))
     else:
         items = tuple(text(SEEN[name]) for name in waiting.scope.split() if name in SEEN)
         view = AskView(portal.name(language()), items, shown)
-    frame = Frame(text("dev.ask"), portal=portal, form=FormView(), back="/device", place=_place(shown))
-    return page("oidc/device_ask.html", frame, view)
+    return page("oidc/device_ask.html", Frame(text("dev.ask"), portal=portal, form=FormView(), back="/device"), view)
 
 
 @blueprint.post("/device/answer")
 def answer() -> Response:
     session, typed = current_session(), line(request.form.get("user_code"))[:20]
     if session is None:
-        return redirect(f"/?{urlencode({'then': 'device', 'user_code': typed})}", 303)
+        return _sign_in(typed)
     allows = request.form.get("answer") == "allow"
     bundle = services()
     if bundle.devices.was_answered_by(devices.normalise(typed), session.account_id):
         return redirect("/device/done?answer=allow", 303)  # a second click sees what the first one reached
     waiting = _find(session, typed)
-    if isinstance(waiting, str):
-        return _form(typed, waiting)
+    if isinstance(waiting, Outcome):
+        return device_outcome.lead(session, waiting)
     if allows and not _saw_own_values(session, waiting):
-        return _form(typed)
+        return redirect(f"/device?{urlencode({'user_code': typed})}", 303)
     try:
         is_answered = _allow(session, waiting) if allows else bundle.devices.deny(waiting)
     except SessionEnded:
         db.session.rollback()
-        return redirect(f"/?{urlencode({'then': 'device', 'user_code': typed})}", 303)
+        return _sign_in(typed)
     if not is_answered:
         db.session.rollback()
-        return _form(typed, text("e.device.unknown"))
+        return device_outcome.lead(session, Outcome(typed, "e.device.unknown"))
     tag = AuditTag.DEVICE_ALLOWED if allows else AuditTag.DEVICE_REFUSED
     bundle.audit.record(tag, account=session.account_id, portal=waiting.portal.id)
     return redirect(f"/device/done?answer={'allow' if allows else 'deny'}", 303)
@@ -119,32 +133,37 @@ def done() -> Response:
     return page("oidc/device_done.html", Frame(text(f"{key}.title")), DoneView(text(f"{key}.text")))
 
 
-def _form(typed: str, error: str | None = None) -> Response:
-    ensure_browser()
-    form = FormView({"user_code": typed}, {"user_code": error} if error else {})
-    return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account", place=_place(typed)))
+def _sign_in(typed: str) -> Response:
+    """Through the choice of a portal and back here, with the code kept."""
+    kept = {"then": "device", **({"user_code": typed} if typed else {})}
+    return redirect(f"/?{urlencode(kept)}", 303)
 
 
-def _place(typed: str) -> str:
-    """Another language is chosen where the code stands in the field already."""
-    return f"/device?{urlencode({'user_code': typed})}&"
+def _form(outcome: Outcome) -> FormView:
+    named = {"phone": services().settings.support_phone}
+    if outcome.until is not None:
+        named["time"] = format_time(outcome.until)
+    if outcome.portal_id is not None:
+        named["portal"] = db.session.get_one(Portal, outcome.portal_id).name(language())
+    errors = {"user_code": text(outcome.key, **named)} if outcome.key else {}
+    return FormView({"user_code": outcome.user_code}, errors)
 
 
-def _find(session: Session, typed: str) -> Waiting | str:
+def _find(session: Session, typed: str) -> Waiting | Outcome:
     """The device that shows this code, or what to tell the person."""
     bundle, code = services(), devices.normalise(typed)
     if wrong := devices.problem(code):
-        return text(f"e.device.{wrong}")
+        return Outcome(typed, f"e.device.{wrong}")
     account = session.account_id
     if refused := bundle.attempts.spend(DEVICE_CODE, str(account)):
-        return text("e.wait", time=format_time(refused.until), phone=bundle.settings.support_phone)
+        return Outcome(typed, "e.wait", until=refused.until)
     waiting = bundle.devices.find_waiting(code)
     if waiting is None:
-        return text("e.device.unknown")
+        return Outcome(typed, "e.device.unknown")
     bundle.attempts.forgive(DEVICE_CODE, str(account))
     is_linked = bundle.accounts.record_of(account, waiting.portal.id) is not None
     if not is_linked or session.acr not in waiting.portal.allowed_acr:
-        return text("e.device.unlinked", portal=waiting.portal.name(language()))
+        return Outcome(typed, "e.device.unlinked", portal_id=waiting.portal.id)
     return waiting
 
 

@@ -23,10 +23,7 @@ from idp.web.theme import logo_address, theme_address
 
 @dataclass(frozen=True, repr=False)
 class Frame:
-    """What stands around the content of every page (ux.md §3.1).
-
-    `place` begins the address where another language is chosen for a page that answers a POST; a GET has its own.
-    """
+    """What stands around the content of every page (ux.md §3.1)."""
 
     title: str
     portal: Portal | None = None
@@ -35,7 +32,6 @@ class Frame:
     back: str | None = None
     status: str | None = None
     wide: bool = False
-    place: str = "/?"
     can_switch: bool = True  # False where no link to the same page could be followed
 
     @property
@@ -44,8 +40,8 @@ class Frame:
         if not self.can_switch:
             return []
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
-        address = f"{here()}?" if request.method == "GET" else self.place
-        return [(code, name, f"{address}{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
+        path = here() if request.method == "GET" else "/"  # what answers a POST has no address to come back to
+        return [(code, name, f"{path}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
 
 
 def origins(portal: Portal) -> tuple[str, ...]:

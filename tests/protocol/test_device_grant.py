@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -208,16 +210,42 @@ def test_at_a_third_partys_portal_the_person_chooses_what_the_device_gets(
     assert "person:consent:give" in set(db.session.scalars(select(AuditEvent.tag)))
 
 
+def in_language(person: Person, code: str) -> str:
+    """The link of the page to itself in another language."""
+    found = re.search(rf'href="([^"]*lang={code})"', person.text)
+    assert found
+    return html.unescape(found[1])
+
+
 def test_another_language_keeps_the_code(tv: PortalClient, owner: Person) -> None:
     begun = begin(tv)
     owner.open("/device")
     owner.submit(user_code="WDJB-MJHX")
-    assert "/device?user_code=WDJB-MJHX&amp;lang=de" in owner.text
+    owner.open(in_language(owner, "de"))
+    assert 'value="WDJB-MJHX"' in owner.text
+    assert "Ein Buchstabe stimmt nicht" in owner.text
     owner.submit(user_code=begun["user_code"])
-    owner.open(f"/device?user_code={begun['user_code']}&lang=de")
-    assert (f'value="{begun["user_code"]}"' in owner.text, 'lang="de"' in owner.text) == (True, True)
-    owner.submit()
-    assert f"/device?user_code={begun['user_code']}&amp;lang=fr" in owner.text
+    owner.open(in_language(owner, "fr"))
+    assert owner.title == "Autoriser cet appareil\u00a0?"
+    assert begun["user_code"] in owner.text
+
+
+def test_a_reload_asks_again_and_another_session_is_asked_nothing(
+    services: Services, tv: PortalClient, owner: Person
+) -> None:
+    owner.open("/device")
+    owner.submit(user_code=begin(tv)["user_code"])
+    asked = owner.address
+    owner.open(asked)
+    assert owner.title == "Autoriser cet appareil\u00a0?"
+    owner.open(asked[:-3])  # not what was sealed
+    assert owner.title == "Associer un appareil"
+    owner.client.delete_cookie("connect_session", domain="localhost")
+    assert owner.client.get(asked, base_url=ISSUER).headers["Location"] == "/device"
+    _, secret = sign_in(services, tv.portal)
+    owner.client.set_cookie("connect_session", secret, domain="localhost")
+    owner.open(asked)
+    assert owner.title == "Associer un appareil"
 
 
 def test_what_was_allowed_before_is_named_and_the_device_asks_all_the_same(
