@@ -13,12 +13,9 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.endpoints import device_outcome
-from idp.endpoints.device_outcome import Outcome
 from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.person import InsuredPerson
-from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.protocol import consent, consent_view
 from idp.protocol.authorization import AuthorizationRequest
@@ -30,13 +27,16 @@ from idp.services.bundle import services
 from idp.services.devices import Waiting
 from idp.services.sessions import SessionEnded
 from idp.texts import format_time
+from idp.web import kept
 from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
 from idp.web.i18n import language, text
+from idp.web.kept import Wrong
 from idp.web.render import Frame, page
 from idp.web.session import current_session
 
 blueprint = Blueprint("device", __name__)
+ASK = "/device/ask"
 SEEN = {
     "profile": "dev.profile", "email": "dev.email", "phone": "dev.phone", "insurance": "dev.insurance",
     "offline_access": "con.offline",
@@ -68,8 +68,7 @@ def enter() -> Response:
     if session is None:
         return _sign_in(typed)
     ensure_browser()
-    outcome = device_outcome.shown(session)
-    form = _form(outcome) if outcome else FormView({"user_code": typed})
+    form = kept.find(str(session.id)) or FormView({"user_code": typed})
     return page("oidc/device.html", Frame(text("dev.title"), form=form, back="/account"))
 
 
@@ -79,17 +78,17 @@ def compare() -> Response:
     if session is None:
         return _sign_in(typed)
     found = _find(session, typed)
-    return device_outcome.lead(session, found if isinstance(found, Outcome) else Outcome(typed))
+    return _again(session, typed, found) if isinstance(found, Wrong) else kept.lead(ASK, str(session.id), _code(typed))
 
 
-@blueprint.get("/device/ask")
+@blueprint.get(ASK)
 def ask() -> Response:
     """The question, for the session that sent the code a moment ago; for any other there is only the form."""
     session = current_session()
-    outcome = device_outcome.shown(session) if session else None
-    code = devices.normalise(outcome.user_code) if outcome else ""
-    waiting = services().devices.find_waiting(code) if outcome else None
-    if session is None or outcome is None or waiting is None:
+    form = kept.find(str(session.id)) if session else None
+    code = devices.normalise(form.values["user_code"]) if form else ""
+    waiting = services().devices.find_waiting(code) if form else None
+    if session is None or waiting is None:
         return redirect("/device", 303)
     portal, shown = waiting.portal, devices.show(code)
     if portal.consent:
@@ -110,10 +109,10 @@ def answer() -> Response:
     if bundle.devices.was_answered_by(devices.normalise(typed), session.account_id):
         return redirect("/device/done?answer=allow", 303)  # a second click sees what the first one reached
     waiting = _find(session, typed)
-    if isinstance(waiting, Outcome):
-        return device_outcome.lead(session, waiting)
+    if isinstance(waiting, Wrong):
+        return _again(session, typed, waiting)
     if allows and not _saw_own_values(session, waiting):
-        return redirect(f"/device?{urlencode({'user_code': typed})}", 303)
+        return kept.lead("/device", str(session.id), _code(typed))
     try:
         is_answered = _allow(session, waiting) if allows else bundle.devices.deny(waiting)
     except SessionEnded:
@@ -121,7 +120,7 @@ def answer() -> Response:
         return _sign_in(typed)
     if not is_answered:
         db.session.rollback()
-        return device_outcome.lead(session, Outcome(typed, "e.device.unknown"))
+        return _again(session, typed, Wrong("e.device.unknown"))
     tag = AuditTag.DEVICE_ALLOWED if allows else AuditTag.DEVICE_REFUSED
     bundle.audit.record(tag, account=session.account_id, portal=waiting.portal.id)
     return redirect(f"/device/done?answer={'allow' if allows else 'deny'}", 303)
@@ -139,31 +138,29 @@ def _sign_in(typed: str) -> Response:
     return redirect(f"/?{urlencode(kept)}", 303)
 
 
-def _form(outcome: Outcome) -> FormView:
-    named = {"phone": services().settings.support_phone}
-    if outcome.until is not None:
-        named["time"] = format_time(outcome.until)
-    if outcome.portal_id is not None:
-        named["portal"] = db.session.get_one(Portal, outcome.portal_id).name(language())
-    errors = {"user_code": text(outcome.key, **named)} if outcome.key else {}
-    return FormView({"user_code": outcome.user_code}, errors)
+def _code(typed: str) -> dict[str, str]:
+    return {"user_code": typed}
 
 
-def _find(session: Session, typed: str) -> Waiting | Outcome:
+def _again(session: Session, typed: str, wrong: Wrong) -> Response:
+    return kept.lead("/device", str(session.id), _code(typed), {"user_code": wrong})
+
+
+def _find(session: Session, typed: str) -> Waiting | Wrong:
     """The device that shows this code, or what to tell the person."""
     bundle, code = services(), devices.normalise(typed)
     if wrong := devices.problem(code):
-        return Outcome(typed, f"e.device.{wrong}")
+        return Wrong(f"e.device.{wrong}")
     account = session.account_id
     if refused := bundle.attempts.spend(DEVICE_CODE, str(account)):
-        return Outcome(typed, "e.wait", until=refused.until)
+        return Wrong("e.wait", {"time": format_time(refused.until), "phone": bundle.settings.support_phone})
     waiting = bundle.devices.find_waiting(code)
     if waiting is None:
-        return Outcome(typed, "e.device.unknown")
+        return Wrong("e.device.unknown")
     bundle.attempts.forgive(DEVICE_CODE, str(account))
     is_linked = bundle.accounts.record_of(account, waiting.portal.id) is not None
     if not is_linked or session.acr not in waiting.portal.allowed_acr:
-        return Outcome(typed, "e.device.unlinked", portal_id=waiting.portal.id)
+        return Wrong("e.device.unlinked", {"portal": waiting.portal.names})
     return waiting
 
 
