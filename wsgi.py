@@ -15,6 +15,11 @@ from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
 from idp.account.security import blueprint as security
 from idp.account.well_known import blueprint as well_known
+from idp.admin.audit import blueprint as admin_audit
+from idp.admin.home import blueprint as admin_home
+from idp.admin.invitation import blueprint as admin_invitation
+from idp.admin.operators import blueprint as admin_operators
+from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
 from idp.endpoints.device import blueprint as device
@@ -69,6 +74,11 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         device_authorization,
         device,
         self_test,
+        admin_sign_in,
+        admin_invitation,
+        admin_home,
+        admin_operators,
+        admin_audit,
         journeys,
     ):
         app.register_blueprint(blueprint)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
-
-import segno
-from markupsafe import Markup
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
@@ -16,15 +12,13 @@ from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_la
 from idp.services.attempts import APP_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.totp import Judged
+from idp.web.app_setup import AppSetup, app_setup
 from idp.web.forms import digits_only, otp_problem
 
 
 @dataclass(frozen=True, repr=False)
 class EnrolView:
-    uri: str
-    key: str  # in groups of four
-    raw_key: str
-    qr: Markup
+    setup: AppSetup
     allows_sms: bool
 
 
@@ -32,16 +26,6 @@ class EnrolView:
 class AppView:
     other_url: str
     lost_url: str
-
-
-def _qr(uri: str) -> Markup:
-    """Error level M, four modules of quiet zone, always black on white (ux.md §8.3). Made by us, so safe as markup."""
-    out = io.BytesIO()
-    segno.make(uri, error="m", micro=False).save(
-        out, kind="svg", border=4, dark="#000", light="#fff", xmldecl=False, svgns=True, omitsize=True, svgclass=None,
-        lineclass=None,
-    )  # fmt: skip
-    return Markup(out.getvalue().decode())  # noqa: S704 - the library's drawing of our own address
 
 
 def _wrong(judged: Judged) -> Message:
@@ -72,10 +56,7 @@ class EnrolAppStep(Step):
         )
 
     def view(self, ctx: Context, *, allows_sms: bool) -> EnrolView:
-        seed = self._seed(ctx)
-        uri = ctx.services.totp.uri(seed)
-        key = " ".join(seed[at : at + 4] for at in range(0, len(seed), 4))
-        return EnrolView(uri=uri, key=key, raw_key=seed, qr=_qr(uri), allows_sms=allows_sms)
+        return EnrolView(app_setup(self._seed(ctx)), allows_sms)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         code = digits_only(answer.get("otp", ""))

@@ -106,7 +106,7 @@ def demo() -> Response:
         [_said(message) for _, message in zip(range(SHOWN_MESSAGES), _messages(), strict=False)],
         list(portals.values()),
     )
-    return page("demo/demo.html", Frame(text("demo.title"), wide=True), view)
+    return page("demo/demo.html", Frame(text("demo.title"), look="wide"), view)
 
 
 def _view(letter: dict[str, str], portal: Portal) -> LetterView:

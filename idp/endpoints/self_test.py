@@ -76,7 +76,7 @@ def show(handle: str) -> Response:
             for row in bundle.self_tests.requests(portal)
         ],
     )
-    frame = Frame(f"Self-test: {portal.name('en')}", portal=portal, form=FormView(), wide=True)
+    frame = Frame(f"Self-test: {portal.name('en')}", portal=portal, form=FormView(), look="wide")
     response = page("oidc/self_test.html", frame, view)
     if until:
         response.headers["Refresh"] = str(READ_AGAIN_S)

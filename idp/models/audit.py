@@ -21,4 +21,5 @@ class AuditEvent(Base):
     insured_person_id: Mapped[UUID | None] = mapped_column(index=True)
     portal_id: Mapped[UUID | None]
     request_id: Mapped[str | None]
+    actor_id: Mapped[UUID | None] = mapped_column(index=True)  # the operator in the console; empty for everybody else
     detail: Mapped[dict[str, Any]]

@@ -26,6 +26,8 @@ from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.notices import Notices
+from idp.services.operator_sessions import OperatorSessions
+from idp.services.operators import Operators
 from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
@@ -68,6 +70,7 @@ def build_services(
     reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
     audit = Audit(clock, random)
+    operators = Operators(clock, random, audit)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
     tokens = Tokens(settings, clock, random, vault)
@@ -109,6 +112,8 @@ def build_services(
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
         letters=Letters(settings, clock, random, texts, codes, audit),
+        operators=operators,
+        operator_sessions=OperatorSessions(clock, random, operators),
     )
 
 

@@ -53,6 +53,14 @@ class AuditTag(StrEnum):
     REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"
+    OPERATOR_INVITED = "operator:operator:invite"
+    OPERATOR_JOINED = "operator:operator:join"
+    OPERATOR_CHANGED = "operator:operator:change"
+    OPERATOR_PAUSED = "person:operator:pause"
+    OPERATOR_RESUMED = "operator:operator:resume"
+    OPERATOR_SIGNED_IN = "operator:session:open"
+    OPERATOR_REFUSED = "operator:session:refuse"
+    OPERATOR_SIGNED_OUT = "operator:session:end"
 
 
 class Audit:
@@ -80,6 +88,7 @@ class Audit:
                 insured_person_id=person,
                 portal_id=portal,
                 request_id=g.get("request_id") if has_request_context() else None,
+                actor_id=g.get("actor_id") if has_request_context() else None,
                 detail=detail,
             )
         )

@@ -23,6 +23,8 @@ from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.notices import Notices
+from idp.services.operator_sessions import OperatorSessions
+from idp.services.operators import Operators
 from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
@@ -77,6 +79,8 @@ class Services:
     invites: Invites
     imports: Imports
     letters: Letters
+    operators: Operators
+    operator_sessions: OperatorSessions
 
 
 def services() -> Services:

@@ -31,6 +31,7 @@ from idp.models.authorization import (
 )
 from idp.models.base import db, write
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
+from idp.models.operator import OperatorInvitation, OperatorSession
 from idp.models.outbox import OutboxMessage
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
@@ -56,6 +57,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
+    (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),
     (AssertionID.id_hash, AssertionID.expires_at, AT_ONCE),
     (ObservedRequest.id, ObservedRequest.expires_at, AT_ONCE),
     (SelfTest.portal_id, SelfTest.watched_until, AT_ONCE),
@@ -129,6 +131,7 @@ def heaps(now: datetime) -> Iterator[Heap]:
         yield Heap(Grant.id, ended_at < now - DAY, OF_GRANT, GRANTS)
     is_granted = exists().where(Grant.session_id == Session.id)
     yield Heap(Session.id, and_(Session.created_at < now - KNOWN_FOR, ~is_granted), (PortalSession.session_id,))
+    yield Heap(OperatorSession.id, OperatorSession.created_at < now - KNOWN_FOR)
     yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - MESSAGES_FOR)
     yield Heap(AttemptCounter.subject, says_nothing(now))
 

@@ -77,7 +77,8 @@ class SMTPMailSender:
         message["From"] = Address(display_name=name, username=local, domain=domain)
         message["To"] = _one_line(content.to)
         message["Subject"] = _one_line(content.subject)
-        message["Reply-To"] = _one_line(content.reply_to)
+        if content.reply_to:
+            message["Reply-To"] = _one_line(content.reply_to)
         message["Date"] = format_datetime(SystemClock().now())
         message["Message-ID"] = make_msgid(domain=domain)
         message["Auto-Submitted"] = "auto-generated"

@@ -56,20 +56,21 @@ class Outbox:
         self._texts = texts
 
     def mail(
-        self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
+        self, kind: str, *, to: str, language: str, portal: Portal | None, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None, is_decoy: bool = False,
         added: tuple[str, ...] = (),
     ) -> OutboxMessage:  # fmt: skip
-        """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice.
+        """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice; or operator, of no portal.
 
         `added` are lines below it. A decoy costs the same and is never sent: whoever made us write it learns nothing
         (security.md F-10).
         """
-        values = {"portal": portal.name(language), "phone": portal.phone, **values}
+        name, phone, email = self._sender(portal, language)
+        values = {"portal": name, "phone": phone, **values}
         subject = self._texts.get(language, f"m.{kind}.subject", **values)
         lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
         footer = [
-            f"{portal.name(language)}, {portal.phone}, {portal.email}",
+            ", ".join(filter(None, (name, phone, email))),
             self._texts.get(language, "c.never"),
         ]
         text = "\n\n".join(BOLD.sub(r"\1", line) for line in lines) + "\n\n-- \n" + "\n".join(footer) + "\n"
@@ -78,8 +79,8 @@ class Outbox:
             text=text,
             subject=subject,
             html=_html(language, subject, lines, footer),
-            sender_name=f"{portal.name(language)} – Connect",
-            reply_to=portal.email,
+            sender_name=f"{name} – Connect" if portal else name,
+            reply_to=email,
             language=language,
         )
         row = self._add("mail", portal, content, expires_at, run_id)
@@ -126,8 +127,14 @@ class Outbox:
             .scalar_subquery()
         )
 
+    def _sender(self, portal: Portal | None, language: str) -> tuple[str, str, str]:
+        """Name, telephone and address of who writes: the portal, or the installation itself."""
+        if portal is None:
+            return "Connect", self._settings.support_phone, self._settings.support_email
+        return portal.name(language), portal.phone, portal.email
+
     def _add(
-        self, channel: str, portal: Portal, content: Content, expires_at: datetime | None, run_id: UUID | None
+        self, channel: str, portal: Portal | None, content: Content, expires_at: datetime | None, run_id: UUID | None
     ) -> OutboxMessage:
         now = self._clock.now()
         ident = new_id(self._random, now)
@@ -135,7 +142,7 @@ class Outbox:
         row = OutboxMessage(
             id=ident,
             channel=channel,
-            portal_id=portal.id,
+            portal_id=portal.id if portal else None,
             state="waiting",
             sealed_content=sealed,
             created_at=now,

@@ -60,7 +60,7 @@
 
   // The code of the letter's QR stands in the fragment, which no server ever sees.
   var code = document.querySelector("input[name=code][data-prefilled]");
-  if (code && /^#[0-9A-Za-z-]{12,20}$/.test(location.hash)) {
+  if (code && /^#[0-9A-Za-z_-]{12,60}$/.test(location.hash)) {
     code.value = location.hash.slice(1);
     status.textContent = code.dataset.prefilled;
     history.replaceState(null, "", location.pathname + location.search);

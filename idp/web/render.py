@@ -31,7 +31,7 @@ class Frame:
     step: tuple[int, int] | None = None
     back: str | None = None
     status: str | None = None
-    wide: bool = False
+    look: str = ""  # how much room the page takes: "wide", or "console"
     can_switch: bool = True  # False where no link to the same page could be followed
 
     @property

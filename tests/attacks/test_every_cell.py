@@ -27,7 +27,7 @@ UNDECLARED = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "X")
 GROWING = {"submission", "flow_run", "pending_request", "audit_event"}  # a new, empty walk may begin anywhere
 VALUES = {
     "slug": "cpx", "action": "resend", "handle": "A" * 43, "digest": "0123456789", "name": "help",
-    "filename": "connect.css",
+    "filename": "connect.css", "account_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 
 
@@ -37,7 +37,12 @@ def addresses(web: Flask) -> list[str]:
     for rule in web.url_map.iter_rules():
         address = str(rule.rule)
         for name in rule.arguments:
-            for kind in (f"<{name}>", f"<path:{name}>", "<any(help,terms,privacy,accessibility):name>"):
+            for kind in (
+                f"<{name}>",
+                f"<path:{name}>",
+                f"<uuid:{name}>",
+                "<any(help,terms,privacy,accessibility):name>",
+            ):
                 address = address.replace(kind, VALUES.get(name, "x"))
         assert "<" not in address, rule
         found.append(address)

@@ -30,7 +30,7 @@ STRUCTURE = """() => {
   if (twice.length) faults.push(`ids that stand twice: ${twice}`);
   if (all("h1").length !== 1) faults.push("not one h1");
   const parts = all("body > *").map(one => one.localName).filter(name => name !== "a");
-  if (parts.join() !== "header,main,footer") faults.push(`landmarks: ${parts}`);
+  if (!["header,main,footer", "header,nav,main,footer"].includes(parts.join())) faults.push(`landmarks: ${parts}`);
   const levels = all("h1,h2,h3,h4").map(one => +one.localName[1]);
   if (Math.max(...levels) > 3) faults.push("headings too deep");
   for (const link of all("[href^='#']")) {
@@ -61,7 +61,7 @@ SIZES = """() => {
     const height = one.getBoundingClientRect().height;
     if (seen(one) && Math.round(height * 10) / 10 < least) small.push(`${one.outerHTML.slice(0, 60)}: ${height}`);
   });
-  check("button:not(.quiet),.button,input:not([type=hidden]):not([type=radio]):not([type=checkbox])", 48);
+  check("button:not(.quiet),.button,select,input:not([type=hidden]):not([type=radio]):not([type=checkbox])", 48);
   check(".quiet,nav a,footer li a,.back,.go a,.links a,summary,.choice", 44);
   check("input[type=radio],input[type=checkbox]", 28);
   return small;

@@ -12,7 +12,7 @@ import click
 import pytest
 from flask import Flask
 
-from docs import configuration
+from docs import configuration, roles
 from idp.cli.main import main
 from idp.settings import PREFIX, Settings
 from tests.house.tree import ROOT, texts, tracked
@@ -109,6 +109,11 @@ def test_the_table_of_settings_is_fresh() -> None:
     for name, field in Settings.model_fields.items():
         assert f"| `{PREFIX}{name.upper()}` |" in text
         assert field.description, name
+
+
+def test_the_table_of_roles_is_the_one_that_is_checked() -> None:
+    text = roles.CONSOLE.read_text(encoding="utf-8")
+    assert text == roles.renewed(text), "renew it: .venv/bin/python -m docs.roles"
 
 
 def test_the_first_configuration_of_the_operations_guide_is_a_whole_one() -> None:

@@ -30,6 +30,10 @@ VALUES = {
         "event": "Mot de passe modifié", "date": "27.3.2026", "time": "14:30", "device": "Firefox", "place": "Bern",
         "phone": "058 123 45 67",
     },
+    "operator": {
+        "url": "https://connect.example.ch/admin/invitation#cc_oi_x", "host": "connect.example.ch",
+        "date": "27.3.2026", "time": "14:30",
+    },
 }  # fmt: skip
 TEXTS = Texts.load()
 KINDS = {kind for kind in VALUES if f"m.{kind}.body" in TEXTS.keys()}  # noqa: SIM118 - not a mapping

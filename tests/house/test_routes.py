@@ -42,7 +42,7 @@ BLIND_TO_COOKIES = {
 }
 SAMPLES = {
     "slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v",
-    "passkey_id": "p",
+    "passkey_id": "p", "account_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 AUTOMATIC = {"HEAD", "OPTIONS"}
 
@@ -54,7 +54,7 @@ def posts(web: Flask) -> Iterator[tuple[Rule, str, str]]:
             view = web.view_functions[rule.endpoint]
             address = rule.rule
             for name in rule.arguments - set(rule.defaults or {}):
-                for written in (f"<{name}>", f"<path:{name}>"):
+                for written in (f"<{name}>", f"<path:{name}>", f"<uuid:{name}>"):
                     address = address.replace(written, SAMPLES[name])
             yield rule, address, f"{view.__module__}.{view.__name__}"
 

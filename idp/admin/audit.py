@@ -1,0 +1,129 @@
+"""What happened: newest first, filtered, page by page; only the portals that one's role covers."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from flask import Blueprint, request
+from sqlalchemy import Select, select
+from werkzeug.wrappers import Response
+
+from idp.admin.entrance import console, requires, worker
+from idp.clock import SWISS_TIME, swiss
+from idp.models.account import Account
+from idp.models.audit import AuditEvent
+from idp.models.base import db
+from idp.models.portal import Portal, list_portals
+from idp.services.audit import AuditTag
+from idp.services.permissions import Permission
+from idp.texts import format_date, format_time
+from idp.web.forms import FormView, line
+from idp.web.i18n import language, text
+
+blueprint = Blueprint("admin_audit", __name__)
+SEE = Permission.SEE_AUDIT
+PAGE = 50
+FILTERS = ("tag", "portal", "on")
+
+
+@dataclass(frozen=True, repr=False)
+class EventView:
+    """`subject` ends the number of the account that it is about: a list shows no names of persons."""
+
+    at: str
+    tag: str
+    portal: str
+    actor: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, repr=False)
+class AuditView:
+    """`older` is the address of the next page, empty on the last one."""
+
+    events: tuple[EventView, ...]
+    tags: tuple[tuple[str, str], ...]
+    portals: tuple[tuple[str, str], ...]
+    older: str
+    is_filtered: bool
+
+
+@blueprint.get("/admin/audit")
+@requires(SEE)
+def audit() -> Response:
+    given = {name: line(request.args.get(name))[:100] for name in FILTERS}
+    asked = {name: value for name, value in given.items() if value}
+    portals = {portal.id: portal for portal in list_portals() if _is_visible(portal.id)}
+    rows = list(db.session.scalars(_page(_filtered(given, portals))))
+    shown, more = rows[:PAGE], len(rows) > PAGE
+    names = _names({row.actor_id for row in shown})
+    view = AuditView(
+        events=tuple(_view(row, portals, names) for row in shown),
+        tags=tuple((tag.value, tag.value) for tag in AuditTag),
+        portals=tuple((portal.slug, portal.name(language())) for portal in portals.values()),
+        older=f"?{urlencode({**asked, 'before': str(shown[-1].id)})}" if more else "",
+        is_filtered=bool(asked),
+    )
+    form = FormView(given, {"on": text("adm.e.day")} if given["on"] and _day(given["on"]) is None else {})
+    return console("admin/audit.html", text("adm.audit"), view, needs=SEE, form=form)
+
+
+def _filtered(given: dict[str, str], portals: dict[UUID, Portal]) -> Select[AuditEvent]:
+    found = select(AuditEvent)
+    covered = worker().rights.portals(SEE)
+    if covered is not None:
+        found = found.where(AuditEvent.portal_id.in_(covered))
+    if given["tag"]:
+        found = found.where(AuditEvent.tag == given["tag"])
+    if given["portal"]:
+        found = found.where(
+            AuditEvent.portal_id.in_([one.id for one in portals.values() if one.slug == given["portal"]])
+        )
+    if (day := _day(given["on"])) is not None:
+        begin = datetime(day.year, day.month, day.day, tzinfo=SWISS_TIME)
+        found = found.where(AuditEvent.at >= begin, AuditEvent.at < begin + timedelta(days=1))
+    return found
+
+
+def _page(found: Select[AuditEvent]) -> Select[AuditEvent]:
+    """Ids sort by time, so the page goes on where the last one ended, whatever was added since."""
+    with suppress(ValueError):
+        found = found.where(AuditEvent.id < UUID(request.args.get("before", "")))
+    return found.order_by(AuditEvent.id.desc()).limit(PAGE + 1)
+
+
+def _day(typed: str) -> date | None:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        return None
+
+
+def _is_visible(portal_id: UUID) -> bool:
+    return worker().rights.may(SEE, portal_id)
+
+
+def _names(ids: set[UUID | None]) -> dict[UUID, str]:
+    known = [one for one in ids if one]
+    rows = db.session.execute(
+        select(Account.id, Account.given_name, Account.family_name, Account.email).where(Account.id.in_(known))
+    )
+    return {row.id: f"{row.given_name} {row.family_name}".strip() or row.email for row in rows}
+
+
+def _view(row: AuditEvent, portals: dict[UUID, Portal], names: dict[UUID, str]) -> EventView:
+    portal = portals.get(row.portal_id) if row.portal_id else None
+    detail = ", ".join(f"{name}: {value}" for name, value in row.detail.items())
+    return EventView(
+        at=f"{format_date(swiss(row.at).date())}, {format_time(row.at)}",
+        tag=row.tag,
+        portal=portal.slug if portal else "",
+        actor=names.get(row.actor_id, "") if row.actor_id else "",
+        subject=str(row.account_id)[-8:] if row.account_id else "",
+        detail=detail,
+    )

@@ -1,0 +1,122 @@
+"""Before every page of the console: who works here, and whether their role allows it.
+
+`requires` is on every view of the console but the few that let somebody in; a house test walks the URL map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
+
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+from idp.services.operator_sessions import AtWork
+from idp.services.permissions import GRANTS, Permission, Role
+from idp.web.forms import FormView
+from idp.web.i18n import text
+from idp.web.operator import current_operator
+from idp.web.render import Frame, page
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Need:
+    permission: Permission
+    everywhere: bool
+
+
+NEEDS: dict[str, Need] = {}  # view → what it needs
+
+# The sections of the console in their order: address, message key, what one must be allowed to see.
+SECTIONS = (
+    ("/admin", "adm.home", Permission.SEE_CONSOLE),
+    ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
+    ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Console(Frame):
+    """The frame of a page of the console: whose it is, and where else one may go."""
+
+    who: str = ""
+    sections: tuple[tuple[str, str, bool], ...] = ()
+    may: str = ""  # in words, what the page's permission is and who holds it
+
+
+def requires(permission: Permission, *, everywhere: bool = False) -> Callable[[F], F]:
+    """Let a view run for operators who are allowed this at one portal at least; which ones the view asks by itself.
+    `everywhere`: only for whoever is allowed it at all portals, for what belongs to none.
+    """
+
+    def declare(view: F) -> F:
+        NEEDS[f"{view.__module__}.{view.__name__}"] = Need(permission, everywhere)
+
+        @wraps(view)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            at_work = current_operator()
+            if at_work is None:
+                return sign_in_first()
+            rights = at_work.rights
+            if not (rights.may(permission) if everywhere else rights.may_somewhere(permission)):
+                return refused(permission)
+            return view(*args, **kwargs)
+
+        return cast(F, checked)
+
+    return declare
+
+
+def worker() -> AtWork:
+    """The operator of this request, behind `requires`."""
+    return cast(AtWork, current_operator())
+
+
+def sign_in_first() -> Response:
+    """To the sign-in and, after it, back to where a GET led."""
+    then = request.path if request.method == "GET" else "/admin"
+    return redirect(f"/admin/login?{urlencode({'then': then})}", 303)
+
+
+def refused(permission: Permission) -> Response:
+    """The page of what one's role does not allow: it says which roles do, and whom to ask."""
+    return console("admin/refused.html", text("adm.refused"), needs=permission, status_code=403)
+
+
+def console(
+    template: str, title: str, view: object = None, *, needs: Permission, form: FormView | None = None,
+    back: str | None = None, status: str | None = None, status_code: int = 200,
+) -> Response:  # fmt: skip
+    """A page of the console in its frame."""
+    at_work = worker()
+    frame = Console(
+        title,
+        form=form or FormView(),
+        back=back,
+        status=status,
+        look="console",
+        who=_name(at_work),
+        sections=tuple(
+            (address, text(key), request.path == address)
+            for address, key, permission in SECTIONS
+            if at_work.rights.may_somewhere(permission)
+        ),
+        may=may_words(needs),
+    )
+    return page(template, frame, view, status=status_code)
+
+
+def may_words(permission: Permission) -> str:
+    """Which roles may do this, in words; every page of the console says so (ux.md §9.1)."""
+    roles = ", ".join(text(f"role.{role}") for role in Role if role in GRANTS[permission])
+    return text("adm.may", what=text(f"may.{permission}"), roles=roles)
+
+
+def _name(at_work: AtWork) -> str:
+    account = at_work.account
+    return f"{account.given_name} {account.family_name}".strip() or account.email

@@ -1,0 +1,64 @@
+"""Which role may do what: one table, from which the checks, the pages' words, the documentation and the tests are made.
+
+Roles as in ux.md §9.1. A role is held at one portal or at all; what belongs to no portal needs it at all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+
+class Role(StrEnum):
+    READER = "reader"
+    SUPPORT = "support"
+    PORTAL_ADMIN = "portal_admin"
+    LETTERS = "letters"
+    SECURITY = "security"
+    SUPERUSER = "superuser"
+
+
+class Permission(StrEnum):
+    SEE_CONSOLE = "see_console"
+    SEE_AUDIT = "see_audit"
+    SEE_OPERATORS = "see_operators"
+    CHANGE_OPERATORS = "change_operators"
+
+
+EVERYBODY = frozenset(Role)
+GRANTS: Mapping[Permission, frozenset[Role]] = {
+    Permission.SEE_CONSOLE: EVERYBODY,
+    Permission.SEE_AUDIT: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
+    Permission.SEE_OPERATORS: frozenset({Role.SECURITY, Role.SUPERUSER}),
+    Permission.CHANGE_OPERATORS: frozenset({Role.SUPERUSER}),
+}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What one operator holds now: the roles at all portals, and those at single ones."""
+
+    everywhere: frozenset[Role] = frozenset()
+    at: Mapping[UUID, frozenset[Role]] = field(default_factory=dict)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a role at all."""
+        return bool(self.everywhere or self.at)
+
+    def may(self, permission: Permission, portal_id: UUID | None = None) -> bool:
+        """Whether this is allowed at this portal; without one, whether it is allowed at all of them."""
+        held = self.everywhere | (self.at.get(portal_id, frozenset()) if portal_id else frozenset())
+        return bool(held & GRANTS[permission])
+
+    def may_somewhere(self, permission: Permission) -> bool:
+        """Whether there is anything to see: all portals, or one at least."""
+        return self.may(permission) or bool(self.portals(permission))
+
+    def portals(self, permission: Permission) -> frozenset[UUID] | None:
+        """The portals at which this is allowed; None stands for all of them."""
+        if self.may(permission):
+            return None
+        return frozenset(portal_id for portal_id in self.at if self.may(permission, portal_id))

@@ -1,0 +1,87 @@
+"""Every screen of the console in every state: an operator is invited, comes in, and looks at everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyotp
+
+from idp.models.base import db
+from tests.actions import PASSWORD
+from tests.browser.walk import Walk
+from tests.browser.world import World
+from tests.support.operators import add_operator
+
+EMAIL = "olga@fund.example.ch"
+
+
+def console_states(walk: Walk, world: World) -> Iterator[str]:
+    yield from invitation(walk, world)
+    yield from operators(walk, world)
+    yield from audit(walk)
+    yield from door(walk, world)
+
+
+def invitation(walk: Walk, world: World) -> Iterator[str]:
+    secret, _ = world.services.operators.invite(EMAIL, ["superuser"], None)
+    db.session.commit()
+    walk.open("/admin/invitation")
+    yield "invitation"
+    walk.press()
+    yield "invitation, empty"
+    walk.open(f"/admin/invitation#{secret}")
+    yield "invitation, filled in by the link"
+    walk.press()
+    yield "invitation, who are you"
+    walk.press()
+    yield "invitation, wrong"
+    seed = walk.page.locator("[data-copy]").first.get_attribute("data-copy") or ""
+    walk.fill("given_name", "Olga")
+    walk.fill("family_name", "Meier")
+    walk.fill("password", PASSWORD)
+    walk.fill("otp", world.app_code(pyotp.TOTP(seed)))
+    walk.press()
+    yield "console"
+
+
+def operators(walk: Walk, world: World) -> Iterator[str]:
+    peter = add_operator(world.services, "peter@fund.example.ch", ["support@cpx", "reader"])
+    world.services.operators.pause(peter)
+    db.session.commit()
+    walk.open("/admin/operators/invite")
+    yield "invite"
+    walk.press(walk.text("adm.invite.send"))
+    yield "invite, empty"
+    walk.fill("email", "claire@fund.example.ch")
+    walk.page.locator("[name=role]").select_option("reader")
+    walk.press(walk.text("adm.invite.send"))
+    yield "operators, invited"
+    walk.open(f"/admin/operators/{peter}")
+    yield "operator, paused"
+    walk.press(walk.text("adm.role.add"))
+    yield "operator, no role chosen"
+    walk.press(walk.text("adm.resume"))
+    yield "operators, resumed"
+
+
+def audit(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/audit")
+    yield "audit"
+    walk.open("/admin/audit?on=yesterday")
+    yield "audit, wrong day"
+    walk.open("/admin/audit?on=1999-01-01")
+    yield "audit, nothing"
+
+
+def door(walk: Walk, world: World) -> Iterator[str]:
+    olga = world.services.accounts.find(EMAIL)
+    assert olga is not None
+    world.services.operators.change_roles(olga.id, ["support@cpx"], None)
+    db.session.commit()
+    walk.open("/admin/operators")
+    yield "refused"
+    walk.page.get_by_role("button", name=walk.text("adm.logout"), exact=True).click()
+    yield "console, door"
+    walk.fill("email", EMAIL)
+    walk.press()
+    yield "console, door, wrong"
