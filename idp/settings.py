@@ -140,6 +140,9 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe line of our own that is logged; libraries are heard from `warning` on"
     )
+    audit_anchors: Path | None = Field(
+        None, description="file, best on another machine, to which the worker adds an anchor of the audit chain hourly"
+    )
     demo_folder: Path | None = Field(None, description="set by `dev.py demo` alone: shows /demo; never in production")
 
     @classmethod

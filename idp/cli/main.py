@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from idp.cli.admin import admin
+from idp.cli.audit import audit
 from idp.cli.check import check
 from idp.cli.code import code
 from idp.cli.database import database
@@ -33,5 +34,5 @@ def main() -> None:
     """
 
 
-for command in (admin, check, code, database, key, outbox, person, portal, worker):
+for command in (admin, audit, check, code, database, key, outbox, person, portal, worker):
     main.add_command(command)

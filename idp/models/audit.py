@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import BigInteger, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.models.base import Base
+from idp.models.base import Base, db
 
 
 class AuditEvent(Base):
@@ -23,3 +24,26 @@ class AuditEvent(Base):
     request_id: Mapped[str | None]
     actor_id: Mapped[UUID | None] = mapped_column(index=True)  # the operator in the console; empty for everybody else
     detail: Mapped[dict[str, Any]]
+    mac: Mapped[str | None]  # over the whole row (services/audit_chain.py); empty for what is older than the chain
+
+
+class AuditLink(Base):
+    """One link of the chain: its number, the event it holds, and a MAC over both and the link before."""
+
+    __tablename__ = "audit_link"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    event_id: Mapped[UUID] = mapped_column(unique=True)
+    at: Mapped[datetime]  # of the event: where to look for those that are not linked yet
+    mac: Mapped[str]
+
+
+def newest_link() -> AuditLink | None:
+    return db.session.scalar(select(AuditLink).order_by(AuditLink.number.desc()).limit(1))
+
+
+def unlinked_events(since: datetime, most: int) -> list[AuditEvent]:
+    """Events after `since` that no link holds yet, in the order of their making."""
+    held = select(AuditLink.event_id).where(AuditLink.event_id == AuditEvent.id)
+    found = select(AuditEvent).where(AuditEvent.at >= since, AuditEvent.mac.is_not(None), ~held.exists())
+    return list(db.session.scalars(found.order_by(AuditEvent.at, AuditEvent.id).limit(most)))

@@ -69,7 +69,7 @@ def build_services(
     )
     reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
-    audit = Audit(clock, random)
+    audit = Audit(clock, random, vault)
     operators = Operators(clock, random, audit)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)

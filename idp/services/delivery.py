@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.base import db
 from idp.models.outbox import Attempt, OutboxMessage, take_message
+from idp.services.audit_chain import Linker
 from idp.services.bundle import Services, services
 from idp.services.housekeeping import Housekeeper
 from idp.services.logout_delivery import LogoutCourier
@@ -42,7 +43,11 @@ class Worker:
             threading.Thread(target=self._repeat, args=(channel, stop), name=f"worker-{channel}", daemon=True)
             for channel in CHANNELS
         ]
-        for name, duty in (("logout", LogoutCourier(self._app)), ("house", Housekeeper(self._app))):
+        for name, duty in (
+            ("logout", LogoutCourier(self._app)),
+            ("house", Housekeeper(self._app)),
+            ("audit", Linker(self._app)),
+        ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:
             thread.start()

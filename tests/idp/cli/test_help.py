@@ -26,10 +26,10 @@ ALL = dict(commands())
 
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
-        "admin bootstrap", "admin change", "admin list", "check", "code issue", "code list", "code revoke",
-        "db upgrade", "key list", "key new-master", "key rotate", "outbox list", "outbox retry", "person import",
-        "portal add", "portal disable", "portal enable", "portal invite", "portal list", "portal secret",
-        "portal show", "portal test", "portal update", "worker",
+        "admin bootstrap", "admin change", "admin list", "audit anchor", "audit verify", "check", "code issue",
+        "code list", "code revoke", "db upgrade", "key list", "key new-master", "key rotate", "outbox list",
+        "outbox retry", "person import", "portal add", "portal disable", "portal enable", "portal invite",
+        "portal list", "portal secret", "portal show", "portal test", "portal update", "worker",
     ]  # fmt: skip
 
 
@@ -57,7 +57,8 @@ def test_the_example_can_be_typed(path: tuple[str, ...], tmp_path: Path, monkeyp
     words = shlex.split(typed)
     assert tuple(words[: len(path) + 1]) == ("connect", *path)
     monkeypatch.chdir(tmp_path)
-    Path("persons.csv").touch()
+    for name in ("persons.csv", "anchors.jsonl"):
+        Path(name).touch()
     command.make_context(" ".join(path), words[len(path) + 1 :])
 
 

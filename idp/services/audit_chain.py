@@ -1,0 +1,184 @@
+"""The record of events as a chain: what was changed, removed, added, moved or cut off is found, and the first named.
+
+Each event bears a MAC from its making. The worker links events in order; a link's MAC holds the one before. Both are
+made with a key that no database holds. Anchors, written elsewhere, tell a chain that was cut short or put back.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from idp.errors import BadInput
+from idp.models.audit import AuditEvent, AuditLink, newest_link, unlinked_events
+from idp.models.base import db
+from idp.services.audit import event_mac
+from idp.services.bundle import Services, services
+from keys import Vault
+
+EVERY_S = 5.0
+BATCH = 500
+LATE = timedelta(minutes=10)  # longer than any transaction lives: what commits late is still linked
+ANCHOR_EVERY = timedelta(hours=1)
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A link as it was at a moment, kept where the database cannot reach it."""
+
+    number: int
+    mac: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first thing that is wrong: the number of the link, the event, and what happened, in one sentence."""
+
+    number: int | None
+    event_id: str | None
+    what: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    links: int
+    broken: Broken | None
+
+
+class Linker:
+    """The duty of a worker: link what is new, and write an anchor every hour."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._anchored_at = BEGINNING
+
+    def run_forever(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                is_busy = self.run_once() == BATCH
+            except SQLAlchemyError as error:
+                log.error("worker_database", error=type(error).__name__)
+                is_busy = False
+            if not is_busy:
+                stop.wait(EVERY_S)
+
+    def run_once(self) -> int:
+        """How many events were linked."""
+        with self._app.app_context():
+            bundle = services()
+            linked = link_events(bundle.vault)
+            if bundle.settings.audit_anchors and bundle.clock.now() - self._anchored_at >= ANCHOR_EVERY:
+                self._anchored_at = bundle.clock.now()
+                write_anchor(bundle)
+            return linked
+
+
+def link_events(vault: Vault) -> int:
+    """Link a batch of new events. Another worker may do so at once: one of both wins, the other begins again."""
+    last = newest_link()
+    before, number = (last.mac, last.number) if last else ("", 0)
+    events = unlinked_events(last.at - LATE if last else BEGINNING, BATCH)
+    for event in events:
+        number += 1
+        before = _link_mac(vault, before, number, event)
+        at = (
+            max(event.at, last.at) if last else event.at
+        )  # never back: what is late does not make the worker look again
+        db.session.add(AuditLink(number=number, event_id=event.id, at=at, mac=before))
+    try:
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+        return 0
+    return len(events)
+
+
+def verify(vault: Vault, anchors: Iterable[Anchor] = ()) -> Verified:
+    """Walk the whole chain and everything beside it; stops at the first thing that is wrong."""
+    expected = {anchor.number: anchor.mac for anchor in anchors}
+    before, number = "", 0
+    for link, event in _chain():
+        number += 1
+        if link.number != number:
+            return Verified(number - 1, Broken(number, None, f"link {number} is missing"))
+        if event is None:
+            return Verified(number - 1, Broken(number, str(link.event_id), "the event was removed"))
+        if event.mac != event_mac(vault, event):
+            return Verified(number - 1, Broken(number, str(event.id), "the event was changed"))
+        before = _link_mac(vault, before, number, event)
+        if link.mac != before:
+            return Verified(number - 1, Broken(number, str(event.id), "the link was changed, or is not in its place"))
+        if expected.pop(number, before) != before:
+            return Verified(number - 1, Broken(number, str(event.id), "an older state of the chain was put back"))
+    if expected:
+        first = min(expected)
+        return Verified(number, Broken(first, None, f"the chain ends at {number}, but an anchor knows link {first}"))
+    return Verified(number, _unlinked(vault))
+
+
+def write_anchor(bundle: Services) -> None:
+    """Append the newest link to the file of anchors, one JSON object a line."""
+    last = newest_link()
+    if last is None or bundle.settings.audit_anchors is None:
+        return
+    line = json.dumps({"at": bundle.clock.now().isoformat(), "number": last.number, "mac": last.mac})
+    with bundle.settings.audit_anchors.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def read_anchors(path: Path) -> list[Anchor]:
+    """The anchors of a file. Raises `BadInput`."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return [Anchor(int(line["number"]), str(line["mac"])) for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path.name} holds no anchors: {type(error).__name__}") from None
+
+
+def _chain() -> Iterator[tuple[AuditLink, AuditEvent | None]]:
+    """Every link with its event, in order; a batch at a time, so that memory stays bounded and nothing is held open."""
+    found = select(AuditLink, AuditEvent).outerjoin(AuditEvent, AuditEvent.id == AuditLink.event_id)
+    number = 0
+    found = found.order_by(AuditLink.number).limit(BATCH)
+    while rows := db.session.execute(found.where(AuditLink.number > number)).all():
+        for row in rows:
+            yield row[0], row[1]
+        number = rows[-1][0].number
+
+
+def _unlinked(vault: Vault) -> Broken | None:
+    """Events without a link: new ones are genuine all the same, and old ones are none that the worker ever saw."""
+    first, last = db.session.get(AuditLink, 1), newest_link()
+    for event in _without_link():
+        if event.mac is None and first is not None and event.at <= first.at:
+            continue  # from before there was a chain
+        if event.mac != event_mac(vault, event):
+            return Broken(None, str(event.id), "the event was added or changed")
+        if last is not None and event.at < last.at - LATE:
+            return Broken(None, str(event.id), "the event was cut out of the chain")
+    return None
+
+
+def _without_link() -> Iterator[AuditEvent]:
+    held = select(AuditLink.event_id).where(AuditLink.event_id == AuditEvent.id)
+    found, after = select(AuditEvent).where(~held.exists()).order_by(AuditEvent.id).limit(BATCH), UUID(int=0)
+    while events := db.session.scalars(found.where(AuditEvent.id > after)).all():
+        yield from events
+        after = events[-1].id
+
+
+def _link_mac(vault: Vault, before: str, number: int, event: AuditEvent) -> str:
+    return vault.mac("audit-link", f"{before}|{number}|{event.id}|{event.mac}")

@@ -1,0 +1,200 @@
+"""F-44: whoever has the database and not the master key changes the record of events; every manipulation is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from random import Random as Seeded
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, func, insert, select, update
+
+from idp.clock import FrozenClock
+from idp.models.audit import AuditEvent, AuditLink
+from idp.models.base import db
+from idp.services.audit import AuditTag
+from idp.services.audit_chain import Anchor, link_events, newest_link, read_anchors, verify, write_anchor
+from idp.services.bundle import Services
+
+EVENTS = 40
+
+
+@pytest.fixture
+def chain(app: Flask, services: Services, clock: FrozenClock) -> None:
+    record(services, clock, EVENTS)
+    assert link_events(services.vault) == EVENTS
+    assert verify(services.vault).broken is None
+
+
+def record(services: Services, clock: FrozenClock, count: int) -> None:
+    for number in range(count):
+        clock.advance(timedelta(seconds=30))
+        services.audit.record(AuditTag.SIGNED_IN, account=uuid4(), number=str(number))
+    db.session.commit()
+
+
+def broken(services: Services, anchors: tuple[Anchor, ...] = ()) -> tuple[int | None, str]:
+    """Where it breaks and how; and everything is put back."""
+    db.session.flush()
+    db.session.expire_all()
+    found = verify(services.vault, anchors).broken
+    assert found is not None
+    return found.number, found.what
+
+
+def event_of(number: int) -> AuditEvent:
+    link = db.session.get_one(AuditLink, number)
+    return db.session.get_one(AuditEvent, link.event_id)
+
+
+def test_a_chain_that_nobody_touched_is_good_also_across_batches(
+    app: Flask, services: Services, clock: FrozenClock, chain: None
+) -> None:
+    record(services, clock, 3)
+    assert verify(services.vault).broken is None  # not linked yet, and genuine
+    assert link_events(services.vault) == 3
+    assert verify(services.vault).links == EVENTS + 3
+    assert link_events(services.vault) == 0
+
+
+def test_the_first_event_that_was_changed_is_named(services: Services, chain: None) -> None:
+    for number in (7, 12):
+        db.session.execute(update(AuditEvent).where(AuditEvent.id == event_of(number).id).values(tag="person:x:y"))
+    assert broken(services) == (7, "the event was changed")
+
+
+def test_what_was_removed_is_missed(services: Services, chain: None) -> None:
+    event = event_of(5)
+    db.session.execute(delete(AuditEvent).where(AuditEvent.id == event.id))
+    assert broken(services) == (5, "the event was removed")
+    db.session.execute(delete(AuditLink).where(AuditLink.number == 5))
+    assert broken(services) == (5, "link 5 is missing")
+
+
+def test_two_that_changed_places_are_found(services: Services, chain: None) -> None:
+    first, second = event_of(3).id, event_of(4).id
+    nowhere = uuid4()
+    for number, event_id in ((3, nowhere), (4, first), (3, second)):
+        db.session.execute(update(AuditLink).where(AuditLink.number == number).values(event_id=event_id))
+    assert broken(services)[0] == 3
+
+
+def test_an_event_that_was_smuggled_in_is_found(services: Services, clock: FrozenClock, chain: None) -> None:
+    forged = {
+        "id": uuid4(), "at": clock.now(), "tag": "operator:key:rotate", "detail": {}, "mac": event_of(1).mac,
+    }  # fmt: skip
+    db.session.execute(insert(AuditEvent).values(forged))
+    assert broken(services) == (None, "the event was added or changed")
+    db.session.execute(update(AuditEvent).where(AuditEvent.id == forged["id"]).values(mac=None))
+    assert broken(services) == (None, "the event was added or changed")
+
+
+def test_an_event_that_was_cut_out_of_the_chain_is_found(services: Services, clock: FrozenClock, chain: None) -> None:
+    """Its link and all later ones are gone and what followed was linked anew, as a worker of an attacker could."""
+    lost = event_of(20)
+    db.session.execute(delete(AuditLink).where(AuditLink.number >= 20))
+    db.session.commit()
+    assert db.session.scalar(select(func.count()).select_from(AuditLink)) == 19
+    db.session.execute(update(AuditEvent).where(AuditEvent.id == lost.id).values(at=lost.at - timedelta(days=1)))
+    db.session.commit()
+    link_events(services.vault)
+    assert broken(services)[1] == "the event was added or changed"
+
+
+def test_a_chain_that_was_cut_short_or_put_back_is_told_from_the_anchors(
+    services: Services, clock: FrozenClock, chain: None
+) -> None:
+    last = newest_link()
+    assert last is not None
+    anchor = Anchor(last.number, last.mac)
+    assert verify(services.vault, [anchor]).broken is None
+    ids = select(AuditLink.event_id).where(AuditLink.number > 30)
+    db.session.execute(delete(AuditEvent).where(AuditEvent.id.in_(ids)))
+    db.session.execute(delete(AuditLink).where(AuditLink.number > 30))
+    db.session.commit()
+    db.session.expire_all()
+    assert verify(services.vault).broken is None  # without an anchor nobody can know
+    assert broken(services, (anchor,)) == (EVENTS, f"the chain ends at 30, but an anchor knows link {EVENTS}")
+    record(services, clock, 20)  # the work goes on over the backup
+    link_events(services.vault)
+    assert broken(services, (anchor,)) == (EVENTS, "an older state of the chain was put back")
+
+
+def test_anchors_are_kept_outside_of_the_database(services: Services, chain: None, tmp_path: Path) -> None:
+    settings = services.settings.model_copy(update={"audit_anchors": tmp_path / "anchors.jsonl"})
+    object.__setattr__(services, "settings", settings)
+    write_anchor(services)
+    write_anchor(services)
+    anchors = read_anchors(tmp_path / "anchors.jsonl")
+    assert [anchor.number for anchor in anchors] == [EVENTS, EVENTS]
+    assert verify(services.vault, anchors).broken is None
+
+
+def test_an_event_that_commits_late_is_linked_all_the_same(
+    app: Flask, services: Services, clock: FrozenClock, chain: None
+) -> None:
+    late = clock.now() - timedelta(minutes=5)
+    services.audit.record(AuditTag.SIGNED_IN)
+    db.session.flush()
+    clock.at = late
+    services.audit.record(AuditTag.SIGNED_OUT)
+    db.session.commit()
+    assert link_events(services.vault) == 2
+    assert verify(services.vault).broken is None
+
+
+@pytest.mark.parametrize("edits", [60, pytest.param(1000, marks=pytest.mark.long)])
+def test_every_random_edit_is_found(app: Flask, services: Services, chain: None, edits: int) -> None:
+    choice, chosen = Seeded(20261126), set[str]()
+    for _ in range(edits):
+        number = choice.randrange(1, EVENTS + 1)
+        name = choice.choice(sorted(EDITS))
+        chosen.add(name)
+        EDITS[name](number, choice)
+        assert broken(services), (name, number)
+        db.session.rollback()
+        db.session.expire_all()
+    assert verify(services.vault).broken is None
+    assert chosen == set(EDITS)
+
+
+def _change(column: str) -> Callable[[int, Seeded], None]:
+    def edit(number: int, choice: Seeded) -> None:
+        values = {
+            "tag": f"person:x:{choice.random()}", "account_id": uuid4(), "portal_id": uuid4(), "actor_id": uuid4(),
+            "insured_person_id": uuid4(), "request_id": str(choice.random()), "detail": {"x": str(choice.random())},
+            "at": event_of(number).at + timedelta(microseconds=choice.randrange(1, 10**9)), "mac": str(choice.random()),
+        }  # fmt: skip
+        db.session.execute(
+            update(AuditEvent).where(AuditEvent.id == event_of(number).id).values({column: values[column]})
+        )
+
+    return edit
+
+
+def _remove(number: int, _: Seeded) -> None:
+    db.session.execute(delete(AuditEvent).where(AuditEvent.id == event_of(number).id))
+
+
+def _unlink(number: int, _: Seeded) -> None:
+    db.session.execute(delete(AuditLink).where(AuditLink.number == min(number, EVENTS - 25)))
+
+
+def _relink(number: int, choice: Seeded) -> None:
+    db.session.execute(update(AuditLink).where(AuditLink.number == number).values(mac=str(choice.random())))
+
+
+EDITS: dict[str, Callable[[int, Seeded], None]] = {
+    **{
+        f"change {column}": _change(column)
+        for column in (
+            "tag", "account_id", "portal_id", "actor_id", "insured_person_id", "request_id", "detail", "at", "mac",
+        )
+    },
+    "remove": _remove,
+    "unlink": _unlink,
+    "relink": _relink,
+}  # fmt: skip
