@@ -26,6 +26,8 @@ from idp.models.portal import Portal
 from idp.services import schema
 from idp.services.assembly import bare_app, build_services
 from idp.services.bundle import Services
+from idp.services.operator_mail import mail_invitation
+from idp.services.permissions import Role
 from idp.settings import Settings
 from keys.master import new_master_key
 
@@ -104,6 +106,7 @@ def fill(folder: Path, ports: Ports, bundle: Services) -> None:
     """The first start: schema, keys, portals, persons, codes and letters. Nothing is left half-made."""
     schema.upgrade()
     bundle.keyring.ensure()
+    invite_operator(bundle)
     if bundle.portals.all():
         return
     kept: list[dict[str, str]] = []
@@ -122,6 +125,13 @@ def fill(folder: Path, ports: Ports, bundle: Services) -> None:
         kept += print_letters(folder, bundle, portal, ROOT / "examples" / sample["persons"])
     (folder / "letters.json").write_text(json.dumps(kept))
     db.session.commit()
+
+
+def invite_operator(bundle: Services) -> None:
+    """The mail that opens the console waits in the inbox until somebody took it up."""
+    if not bundle.operators.everybody() and not bundle.operators.open_invitations():
+        mail_invitation(bundle, "operator@example.ch", [Role.SUPERUSER], None, "en")
+        db.session.commit()
 
 
 def print_letters(folder: Path, bundle: Services, portal: Portal, persons: Path) -> list[dict[str, str]]:
@@ -225,14 +235,15 @@ def main() -> None:
 
 
 def say(ports: Ports, folder: Path) -> None:
-    """What to open and try, in five lines."""
+    """What to open and try, in six lines."""
     issuer = f"http://localhost:{ports.connect}"
     print(f"1. Open {issuer}/demo : sample letters with their codes, and the inbox for mail and SMS.")
     print(f"2. Open {issuer}/ , choose a portal, then “J'ai un code d'inscription” (or your language’s words).")
     print("3. Take a code and its birth date from a letter; read the mailed and texted codes in the inbox.")
     print(f"4. You land in a portal: http://localhost:{ports.portals[0]}/ or http://localhost:{ports.portals[1]}/ .")
+    print(f"5. The console for operators is {issuer}/admin ; the invitation to it waits in the inbox.")
     print(
-        f"5. Ctrl-C ends it; data stays in {folder.relative_to(ROOT)}/ (delete the folder to begin anew).", flush=True
+        f"6. Ctrl-C ends it; data stays in {folder.relative_to(ROOT)}/ (delete the folder to begin anew).", flush=True
     )
 
 

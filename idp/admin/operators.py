@@ -18,6 +18,7 @@ from idp.models.operator import Operator, OperatorInvitation
 from idp.models.portal import list_portals
 from idp.services.bundle import services
 from idp.services.emails import email_problem, normalise_email
+from idp.services.operator_mail import mail_invitation
 from idp.services.operators import LastSuperuser, roles_words
 from idp.services.permissions import Permission, Role
 from idp.texts import format_date, format_time
@@ -92,7 +93,7 @@ def invite() -> Response:
 @requires(CHANGE, everywhere=True)
 def send_invitation() -> Response:
     """The link goes to the address and to nobody else, so that it proves the address."""
-    bundle, typed, role = services(), line(request.form.get("email")), _role()
+    typed, role = line(request.form.get("email")), _role()
     errors: dict[str, Wrong] = {}
     if normalise_email(typed) is None:
         errors["email"] = Wrong(email_problem(typed))
@@ -100,15 +101,7 @@ def send_invitation() -> Response:
         errors["role"] = Wrong("adm.e.role")
     if errors or role is None:
         return kept.lead(INVITE, _whose(), {"email": typed, **_chosen()}, errors)
-    secret, invitation = bundle.operators.invite(typed, [role], worker().account.id)
-    bundle.outbox.mail(
-        "operator", to=invitation.email, language=language(), portal=None,
-        values={
-            "url": f"{bundle.settings.issuer}/admin/invitation#{secret}", "host": bundle.settings.host,
-            "date": format_date(swiss(invitation.expires_at).date()), "time": format_time(invitation.expires_at),
-        },
-        expires_at=invitation.expires_at,
-    )  # fmt: skip
+    mail_invitation(services(), typed, [role], worker().account.id, language())
     return redirect(f"{LIST}?done=invited", 303)
 
 
