@@ -38,10 +38,10 @@ class Walk:
         for step in itinerary.steps:
             if not step.applies(ctx.state):
                 continue
-            ctx = _proved_by_itself(journey, ctx, step)
+            before, ctx = ctx, _proved_by_itself(journey, ctx, step)
             if not itinerary.is_proved(step, ctx.state):
                 break
-            if lost := step.recheck(ctx):
+            if ctx is before and (lost := step.recheck(ctx)):  # what was proved this very moment holds
                 owner = itinerary.find(lost.step)
                 ctx = _proved_by_itself(journey, replace(ctx, state=itinerary.back(ctx.state, owner)), owner)
                 break

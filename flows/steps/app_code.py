@@ -101,7 +101,7 @@ class LoginAppStep(Step):
         account_id, subject = ctx.state.account(), str(ctx.state.account_id)
         paid = ctx.services.attempts.pay(APP_CODE, subject)
         if isinstance(paid, Refused):
-            return factor_lock(ctx, self._place, "app") or retry(otp=ctx.wait(paid))
+            return factor_lock(ctx, "app") or retry(otp=ctx.wait(paid))
         judged = ctx.services.totp.verify(account_id, code)
         if judged.step is not None:
             ctx.services.attempts.forgive(APP_CODE, subject)
@@ -109,4 +109,4 @@ class LoginAppStep(Step):
         if paid.begins_lock:
             lock_begins(ctx, account_id)
         ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account_id, kind="app")
-        return factor_lock(ctx, self._place, "app") or retry(otp=_wrong(judged))
+        return factor_lock(ctx, "app") or retry(otp=_wrong(judged))

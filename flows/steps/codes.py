@@ -207,4 +207,4 @@ class LoginSMSStep(SentCodeStep):
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         account_id = ctx.state.account()
         wrong = self.judge_code(ctx, answer, SMS_CODE, str(account_id), account_id)
-        return (factor_lock(ctx, self._place, "sms") or wrong) if wrong else Proved({"factor_proved": True})
+        return (factor_lock(ctx, "sms") or wrong) if wrong else Proved({"factor_proved": True})

@@ -9,7 +9,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, locks, proved_lately
 from flows.steps.passkey import judge_passkey, question
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
@@ -36,7 +36,11 @@ class CredentialsView:
 
 @dataclass(frozen=True)
 class MethodsView:
+    """`methods` can be chosen; `locked` are closed for now, each with the words that say until when."""
+
     methods: tuple[str, ...]
+    locked: tuple[tuple[str, str], ...]
+    help_url: str
 
 
 def _subject(ctx: Context, email: str, account_id: UUID | None) -> str:
@@ -129,19 +133,25 @@ class ChooseMethodStep(Step):
         return self._names(ctx) + (("recovery",) if has_codes else ())
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
-        """The best method is taken without a question; L3 offers the others."""
+        """The best method is taken without a question; L3 offers the others. While one is locked, one chooses."""
         names = self._names(ctx)
-        return {"method": names[0]} if names else None
+        is_open = bool(names) and (proved_lately(ctx, self._place) is not None or not locks(ctx, names))
+        return {"method": names[0]} if is_open else None
 
     def recheck(self, ctx: Context) -> Restart | None:
-        """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
+        """A method that was removed is no choice, nor is one that was guessed at too often."""
         if ctx.state.method != "recovery" and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
-        return None if proved_lately(ctx, self._place) else factor_lock(ctx, self._place, ctx.state.method)
+        return None if proved_lately(ctx, self._place) else factor_lock(ctx, ctx.state.method)
 
     def show(self, ctx: Context) -> Screen:
-        values = {"method": ctx.state.method or ""}
-        view = MethodsView(self._choices(ctx))
+        values, choices = {"method": ctx.state.method or ""}, self._choices(ctx)
+        locked = locks(ctx, choices)
+        view = MethodsView(
+            methods=tuple(method for method in choices if method not in locked),
+            locked=tuple((method, self._until(ctx, refused)) for method, refused in locked.items()),
+            help_url=ctx.link(self._place.help) if self._place.help else "",
+        )
         return Screen(
             "flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link(self._place.first), values=values
         )
@@ -150,4 +160,10 @@ class ChooseMethodStep(Step):
         method = answer.get("method", "")
         if method not in self._choices(ctx):
             return retry(method=Message("e.method.empty"))
+        if locked := locks(ctx, (method,)):
+            return retry(method=ctx.wait(locked[method]))
         return Proved({"method": method})
+
+    def _until(self, ctx: Context, refused: Refused) -> str:
+        message = ctx.wait(refused)
+        return ctx.text("l3.locked", **message.values) if message.values else ctx.text(message.key)

@@ -1,4 +1,7 @@
-"""What a lock does: too many wrong guesses end the sign-ins that are going on, and the owner is told, once."""
+"""What a lock does: a method that was guessed at too often is closed for a while, and the owner is told, once.
+
+The other methods, each with a counter of its own, and the ways of somebody who lost the telephone stay open.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from uuid import UUID
 
 from flows.context import Context
 from flows.engine import Restart
-from idp.services.attempts import APP_CODE, RECOVERY_CODE, SMS_CODE, Budget
+from idp.services.attempts import APP_CODE, RECOVERY_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 
 FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE}
@@ -16,11 +19,10 @@ FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE, "recovery
 
 @dataclass(frozen=True)
 class Place:
-    """A journey that asks for a second factor: its first step and address, where it offers the other methods, and the
-    step that is shown once the factor is proved.
+    """A journey that asks for a second factor: the address of its first step, where it offers the other methods and
+    help, and the step that is shown once the factor is proved.
     """
 
-    step: str
     first: str
     methods: str
     after: str = ""
@@ -28,9 +30,9 @@ class Place:
     is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
 
 
-SIGN_IN = Place("credentials", "login", "login/methods", help="login/help")
-RESET = Place("reset_email", "reset", "reset/methods", "new_password", help="reset/help")
-CHANGE = Place("confirm", "account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
+SIGN_IN = Place("login", "login/methods", help="login/help")
+RESET = Place("reset", "reset/methods", "new_password", help="reset/help")
+CHANGE = Place("account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
 
 
 def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
@@ -48,7 +50,16 @@ def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
     )
 
 
-def factor_lock(ctx: Context, place: Place, method: str) -> Restart | None:
-    """Back to the beginning while the second factor is locked (security.md C-23); a pause of a minute is waited out."""
-    refused = ctx.services.attempts.refusal(FACTOR_BUDGETS[method], str(ctx.state.account_id))
-    return Restart(place.step, "email", ctx.wait(refused)) if refused and refused.is_lock else None
+def locks(ctx: Context, methods: tuple[str, ...]) -> dict[str, Refused]:
+    """Which of these methods are locked, and until when; a pause of a minute is none."""
+    budgets = [FACTOR_BUDGETS[method] for method in methods]
+    refused = ctx.services.attempts.refusals(budgets, str(ctx.state.account_id))
+    return {method: refused[FACTOR_BUDGETS[method]] for method in methods if FACTOR_BUDGETS[method] in refused}
+
+
+def factor_lock(ctx: Context, method: str) -> Restart | None:
+    """Back to the choice among the methods while this one is locked (security.md C-23): whoever proved the password
+    may take another way, and no guess at this one is judged.
+    """
+    locked = locks(ctx, (method,))
+    return Restart("choose_method", "method", ctx.wait(locked[method])) if locked else None

@@ -44,12 +44,12 @@ class RecoveryCodeStep(Step):
             return retry(recovery_code=Message(wrong))
         paid = ctx.services.attempts.pay(RECOVERY_CODE, str(account_id))
         if isinstance(paid, Refused):
-            return factor_lock(ctx, self._place, "recovery") or retry(recovery_code=ctx.wait(paid))
+            return factor_lock(ctx, "recovery") or retry(recovery_code=ctx.wait(paid))
         if not ctx.services.recovery_codes.use(account_id, typed):
             if paid.begins_lock:
                 lock_begins(ctx, account_id)
             ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account_id, kind="recovery")
-            return factor_lock(ctx, self._place, "recovery") or retry(recovery_code=Message("e.rec.wrong"))
+            return factor_lock(ctx, "recovery") or retry(recovery_code=Message("e.rec.wrong"))
         ctx.services.attempts.forgive(RECOVERY_CODE, str(account_id))
         ctx.services.audit.record(AuditTag.RECOVERY_CODE_USED, account=account_id, portal=ctx.portal.id)
         account = ctx.services.accounts.active(account_id)

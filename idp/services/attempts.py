@@ -6,10 +6,11 @@ so a fresh session, another browser or another process never resets them, and 50
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, delete, or_, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 
 from idp.clock import Clock
 from idp.models.base import db, insert_if_absent, write
@@ -96,6 +97,17 @@ class Attempts:
         if row is None or row.blocked_until is None or row.blocked_until <= self._clock.now():
             return None
         return Refused(row.blocked_until, row.blocked_until - row.last_at >= LOCK)
+
+    def refusals(self, budgets: Iterable[Budget], subject: str) -> dict[Budget, Refused]:
+        """Which of these budgets are locked now, in one look; a pause is no lock. Spends nothing."""
+        keys = {self._key(budget, subject): budget for budget in budgets}
+        until = AttemptCounter.blocked_until
+        rows = db.session.execute(
+            select(AttemptCounter.subject, AttemptCounter.last_at, until).where(
+                AttemptCounter.subject.in_(keys), until > self._clock.now()
+            )
+        )
+        return {keys[key]: Refused(at, is_lock=True) for key, last_at, at in rows if at and at - last_at >= LOCK}
 
     def queue(self, subject: str) -> None:
         """Wait for one's turn: until this transaction ends, nobody else passes here for this subject."""

@@ -1,14 +1,17 @@
-"""F-13, F-14, C-18 to C-26: guesses are counted where the guesser cannot reset them, and a lock stops every path."""
+"""F-13, F-14, C-18 to C-26: guesses are counted where the guesser cannot reset them, and a lock closes every path."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from flows.steps.lock import FACTOR_BUDGETS
 from idp.clock import FrozenClock
+from idp.models.account import Account
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.flow import AttemptCounter
@@ -104,7 +107,7 @@ def test_strangers_cannot_lock_a_person_out_of_a_browser_they_signed_in_with(
 
 
 @pytest.mark.parametrize(("factor", "evaluated"), [("sms", 5), ("app", 8)])
-def test_wrong_codes_end_the_sign_in_and_are_counted_over_every_session(
+def test_wrong_codes_close_the_method_and_are_counted_over_every_session(
     web: Flask, services: Services, portal: Portal, clock: FrozenClock, factor: str, evaluated: int
 ) -> None:
     add_account(services, portal, OWNER, factor)
@@ -118,15 +121,82 @@ def test_wrong_codes_end_the_sign_in_and_are_counted_over_every_session(
     assert happened(AuditTag.FACTOR_REFUSED) == evaluated
     for person in people:
         person.open(person.address)
-        assert "Connexion à" in person.title
+        assert person.title == "Choisissez une méthode"
         assert "Trop d’essais. Réessayez à partir de" in person.text
         assert "réinitialisez" not in person.text
     texts = sent()
     fresh = begin(web)
     fresh.submit(email=OWNER, password=PASSWORD)
-    assert "Trop d’essais" in fresh.text
+    assert fresh.title == "Choisissez une méthode"
+    assert "trop d’essais, fermé jusqu’à" in fresh.text
+    for address in (fresh.address.replace("methods", "code"), people[0].address.replace("methods", "code")):
+        fresh.open(address)
+        assert 'name="otp"' not in fresh.text
     assert sent() == texts  # nothing is texted to somebody who may not enter it
     assert sessions() == 0
+
+
+def lock_factor(services: Services, account: Account, factor: str, clock: FrozenClock) -> None:
+    for _ in range(8):
+        services.attempts.pay(FACTOR_BUDGETS[factor], str(account.id))
+        clock.advance(timedelta(seconds=61))
+
+
+@pytest.mark.parametrize(("locked", "other"), [("sms", "app"), ("app", "sms")])
+def test_while_one_method_is_locked_the_other_serves_and_the_locked_one_says_until_when(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock, locked: str, other: str
+) -> None:
+    account = add_account(services, portal, OWNER, "both")
+    lock_factor(services, account, locked, clock)
+    person = begin(web)
+    person.submit(email=OWNER, password=PASSWORD)
+    assert person.title == "Choisissez une méthode"
+    assert re.findall(r'name="method" value="(\w+)"', person.text) == [other]
+    words = {"sms": "SMS", "app": "Authenticator (OTP)"}[locked]
+    until = {"sms": "14:49", "app": "14:52"}[locked]
+    assert f"<strong>{words}</strong>: trop d’essais, fermé jusqu’à {until}" in person.text
+    address, form = person.filled(method=locked)
+    person._arrive(*person.post((address, form)))
+    assert person.errors() == ["method"]
+    person.submit(method=other)
+    person.submit(otp=app_code(clock) if other == "app" else newest_code("sms"))
+    assert person.address == portal.home_url
+
+
+def test_a_method_that_is_locked_on_the_way_gives_way_to_the_other(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    add_account(services, portal, OWNER, "both")
+    person = past_the_password(web)
+    for guess in range(8):
+        person.submit(otp=f"{guess:06}")
+        clock.advance(timedelta(seconds=61) if guess == 4 else timedelta(0))
+    assert person.title == "Choisissez une méthode"
+    assert "Trop d’essais. Réessayez à partir de" in person.text
+    person.submit(method="sms")
+    person.submit(otp=newest_code("sms"))
+    assert person.address == portal.home_url
+
+
+def test_help_is_open_to_somebody_whose_only_method_is_locked(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    account = add_account(services, portal, OWNER)
+    lock_factor(services, account, "sms", clock)
+    person = begin(web)
+    person.submit(email=OWNER, password=PASSWORD)
+    assert 'name="method"' not in person.text
+    person.open(person.text.split('class="go"><a href="')[1].split('"')[0])
+    assert person.title == "Retrouver l’accès à votre compte"
+    assert "058 123 45 67" in person.text
+
+
+def test_the_owner_who_signed_in_a_moment_ago_is_not_stopped_by_a_lock(
+    services: Services, person: Person, clock: FrozenClock
+) -> None:
+    lock_factor(services, db.session.scalars(select(Account)).one(), "sms", clock)
+    person.open("/cpx/account/factor")
+    assert person.title == "Choisissez votre nouvelle méthode"
 
 
 def test_the_owner_is_told_of_guesses_at_the_second_factor_once(
@@ -173,6 +243,7 @@ def test_fifty_wrong_codes_in_a_row_close_the_factor_until_somebody_calls(
         clock.advance(timedelta(hours=25))
     person = begin(web)
     person.submit(email=OWNER, password=PASSWORD)
+    assert person.title == "Choisissez une méthode"
     assert "Appelez-nous pour débloquer votre accès: 058 123 45 67" in person.text.replace("\u00a0", "")
     assert happened(AuditTag.FACTOR_REFUSED) == 50
 

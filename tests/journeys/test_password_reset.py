@@ -165,8 +165,10 @@ def test_the_second_factor_is_asked_and_its_lock_holds(web: Flask, person: Perso
     assert forgetful.title == "Saisissez le code SMS"
     for guess in range(5):
         forgetful.submit(otp=f"00000{guess}")
-    assert forgetful.title == "Réinitialisez votre mot de passe"
+    assert forgetful.title == "Choisissez une méthode"
     assert "Trop d’essais" in forgetful.text
+    forgetful.open(forgetful.address.replace("/methods", "/password"))
+    assert forgetful.title == "Choisissez une méthode"
 
 
 @pytest.mark.parametrize(

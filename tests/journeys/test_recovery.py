@@ -133,8 +133,10 @@ def test_a_code_serves_once_and_guesses_are_counted(web: Flask, person: Person) 
             assert lost.errors() == ["recovery_code"]
     lost = stuck(web)
     lost.submit()
-    assert "Connexion à" in lost.title
+    assert lost.title == "Choisissez une méthode"
     assert "Trop d’essais" in lost.text
+    assert "<strong>Code de récupération</strong>: trop d’essais, fermé jusqu’à" in lost.text
+    assert 'value="sms"' in lost.text
 
 
 def test_empty_and_short_codes_cost_nothing(web: Flask, person: Person) -> None:
