@@ -9,7 +9,9 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flows.views import blueprint as journeys
+from flows.way_back import blueprint as way_back
 from idp.account.apps import blueprint as apps
+from idp.account.letter import blueprint as letter
 from idp.account.overview import blueprint as account
 from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
@@ -59,6 +61,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         account,
         security,
         own_data,
+        letter,
         apps,
         passkeys,
         well_known,
@@ -80,6 +83,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_operators,
         admin_audit,
         journeys,
+        way_back,
     ):
         app.register_blueprint(blueprint)
     if settings.demo_folder is not None:

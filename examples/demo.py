@@ -21,6 +21,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from idp.demo.pages import in_clear
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services import schema
@@ -143,14 +144,7 @@ def print_letters(folder: Path, bundle: Services, portal: Portal, persons: Path)
     letters = bundle.letters.compose(portal, bundle.letters.uninvited(portal))
     (folder / f"letters-{portal.slug}.pdf").write_bytes(bundle.letters.render(letters))
     bundle.letters.issue(letters)
-    return [
-        {
-            "portal": portal.slug, "code": letter.code, "given_name": letter.person.given_name,
-            "family_name": letter.person.family_name, "birth_date": letter.person.birth_date.isoformat(),
-            "language": letter.person.language,
-        }
-        for letter in letters
-    ]  # fmt: skip
+    return [in_clear(letter) for letter in letters]
 
 
 def check_ports(ports: Ports) -> None:

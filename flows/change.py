@@ -21,6 +21,7 @@ def finish_password(ctx: Context) -> Ending:
     account, bundle = load_account(ctx.state.account()), ctx.services
     bundle.passwords.store(account.id, ctx.state.password_hash)
     bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.recovery_letters.void(account.id)
     bundle.audit.record(AuditTag.PASSWORD_CHANGED, account=account.id)
     _tell(ctx, "password", account)
     return SECURITY
@@ -33,6 +34,7 @@ def finish_factor(ctx: Context) -> Ending:
     if not _begin(ctx):
         return None
     kept = rebind_factor(ctx, account)
+    ctx.services.recovery_letters.void(account.id)
     ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
     _tell(ctx, "mobile" if kept == "sms" else "factor", account)
     if kept == "sms" and before.phone and before.phone != ctx.state.mobile:

@@ -13,7 +13,7 @@ from flows.engine import Handover, Message, Restart
 from flows.refusal import refuse_request
 from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
-from flows.steps.lock import FACTOR_BUDGETS
+from flows.steps.lock import FACTOR_BUDGETS, WAYS_BACK
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
@@ -27,7 +27,6 @@ from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.web.session import current_session, set_session
 
-RECOVERY = "recovery"  # the method of somebody who lost the second factor
 # acr, and amr of RFC 8176; no attestation tells more of a passkey than whether its provider copies it.
 METHODS = {
     "sms": ("mfa", ["pwd", "sms", "mfa"]),
@@ -107,6 +106,18 @@ def rebind_factor(ctx: Context, account: Account) -> str:
     return kept
 
 
+def redeem_letter(ctx: Context, account: Account) -> Restart | None:
+    """Use up the code of the recovery letter that brought the person here; why it is not good, where it is not."""
+    code_id = ctx.state.letter_code_id
+    if code_id is None:
+        return None
+    if not ctx.services.registration_codes.redeem(UUID(code_id), ctx.run_id, None):
+        db.session.rollback()
+        return Restart("letter_code", "letter_code", Message("e.code.used"))
+    ctx.services.audit.record(AuditTag.RECOVERY_LETTER_USED, account=account.id, portal=ctx.portal.id)
+    return None
+
+
 def replace_factor(ctx: Context, account: Account) -> str:
     """Whoever lost the telephone gives up what was on it, and every session that may be open there."""
     bundle, kept = ctx.services, rebind_factor(ctx, account)
@@ -126,8 +137,11 @@ def finish_login(ctx: Context) -> Ending:
     if not consume(ctx):
         db.session.rollback()
         return None
-    if method == RECOVERY:
+    if unusable := redeem_letter(ctx, account):
+        return unusable
+    if method in WAYS_BACK:
         method = replace_factor(ctx, account)
+        ctx.services.recovery_letters.void(account.id)
     elif not was_seen_on(account.id, ctx.browser_hash):
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
@@ -186,8 +200,11 @@ def finish_reset(ctx: Context) -> Ending:
         db.session.rollback()
         return None
     account = load_account(state.account())
+    if unusable := redeem_letter(ctx, account):
+        return unusable
     bundle.passwords.store(account.id, state.password_hash)
-    method = replace_factor(ctx, account) if state.method == RECOVERY else state.method
+    bundle.recovery_letters.void(account.id)  # security.md F-41
+    method = replace_factor(ctx, account) if state.method in WAYS_BACK else state.method
     for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):
         bundle.attempts.forgive(PASSWORD, subject)
     bundle.sign_out.account(account.id)

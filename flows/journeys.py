@@ -20,6 +20,7 @@ from flows.steps.consent import ConsentStep
 from flows.steps.credentials import ChooseMethodStep, CredentialsStep
 from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
+from flows.steps.letter_code import LetterCodeStep
 from flows.steps.link import AccountStep, SecondItemStep
 from flows.steps.lock import CHANGE, SIGN_IN
 from flows.steps.lock import RESET as RESET_PLACE
@@ -56,6 +57,7 @@ class Owned:
     mobile: str | None = None
     new_factor_proved: bool | None = None
     app_step: int | None = None
+    letter_code_id: str | None = None  # of a recovery letter
 
     def account(self) -> UUID:
         """The account, once it is proved."""
@@ -154,6 +156,7 @@ LOGIN = Journey(
             CredentialsStep(),
             ChooseMethodStep(),
             RecoveryCodeStep(SIGN_IN),
+            LetterCodeStep(SIGN_IN),
             LoginSMSStep(),
             LoginAppStep(),
             NewFactorStep("login/factor", after_recovery=True),
@@ -165,6 +168,7 @@ LOGIN = Journey(
         "credentials": "login",
         "choose_method": "login/methods",
         "recovery_code": "login/recovery",
+        "letter_code": "login/letter-code",
         "sms_code": "login/code",
         "totp": "login/code",
         "new_factor": "login/factor",
@@ -184,6 +188,7 @@ RESET = Journey(
             ResetCodeStep(),
             ChooseMethodStep(RESET_PLACE),
             RecoveryCodeStep(RESET_PLACE),
+            LetterCodeStep(RESET_PLACE),
             LoginSMSStep(RESET_PLACE),
             LoginAppStep(RESET_PLACE),
             NewFactorStep("reset/new-factor", after_recovery=True),
@@ -197,6 +202,7 @@ RESET = Journey(
         "email_code": "reset/code",
         "choose_method": "reset/methods",
         "recovery_code": "reset/recovery",
+        "letter_code": "reset/letter-code",
         "sms_code": "reset/factor",
         "totp": "reset/factor",
         "new_factor": "reset/new-factor",

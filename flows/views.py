@@ -1,4 +1,4 @@
-"""The only routes of the journeys: show a step, judge an answer, act on a second button, and the page at the end.
+"""The routes of the journeys' steps: show a step, judge an answer, act on a second button, and the page at the end.
 
 Every POST is answered by 303 to a GET; entries and errors wait in the run. A GET consumes and sends nothing.
 """
@@ -16,7 +16,7 @@ from flows import run as runs
 from flows.arrival import see
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
+from flows.journeys import CODES, CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -26,7 +26,6 @@ from idp.services.bundle import services
 from idp.web import after_sign_in
 from idp.web.browser import browser_hash
 from idp.web.forms import FormView
-from idp.web.i18n import language, text
 from idp.web.render import Frame, page
 
 blueprint = Blueprint("journeys", __name__)
@@ -44,17 +43,6 @@ class DoneView:
     codes_url: str = ""
     offer_url: str = ""
     check_url: str = ""
-
-
-@dataclass(frozen=True)
-class HelpView:
-    """`code_url` is where a recovery code may be chosen, `other_url` where another method, each where there is one."""
-
-    call: str
-    number: str
-    hours: str
-    code_url: str = ""
-    other_url: str = ""
 
 
 def _portal(slug: str) -> Portal:
@@ -187,39 +175,6 @@ def _finished(journey: Journey, portal: Portal) -> Context | None:
     if run.browser_hash != browser_hash() or run.consumed_at is None:
         return None
     return arrival.context(journey, run, portal, handle)
-
-
-@blueprint.get("/<slug>/login/help")
-def login_help(slug: str) -> Response:
-    """H1: the ways back in when the telephone is lost."""
-    return _help(LOGIN, _portal(slug))
-
-
-@blueprint.get("/<slug>/reset/help")
-def reset_help(slug: str) -> Response:
-    """H1 on the way to a new password."""
-    return _help(RESET, _portal(slug))
-
-
-def _help(journey: Journey, portal: Portal) -> Response:
-    """What this person has, and whom to call. The way back keeps the walk one comes from."""
-    handle = request.args.get("f", "")
-    first = f"/{portal.slug}/{journey.first_path}"
-    back = first + (f"?f={handle}" if arrival.HANDLE.fullmatch(handle) else "")
-    hours = portal.opening_hours(language())
-    found = arrival.enter(journey, portal) if handle else None
-    ctx = Walk.stand(journey, found).ctx if isinstance(found, Context) else None
-    account = ctx.state.account() if ctx and ctx.state.account_id else None
-    methods = ctx.link(journey.paths["choose_method"]) if ctx else ""
-    view = HelpView(
-        call=text("rec.call", phone=portal.phone),
-        number="".join(portal.phone.split()),
-        hours=text("rec.hours", hours=hours) if hours else "",
-        code_url=methods if account and services().recovery_codes.left(account) else "",
-        other_url=methods if account and len(services().accounts.factors(account).names) > 1 else "",
-    )
-    form = FormView(nonce=token(services().random)[:22])
-    return page("flows/login_help.html", Frame(text("rec.title"), portal=portal, form=form, back=back), view)
 
 
 def _mount() -> None:

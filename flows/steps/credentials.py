@@ -9,7 +9,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, locks, proved_lately
+from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, factor_lock, lock_begins, locks, proved_lately
 from flows.steps.passkey import judge_passkey, question
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
@@ -128,9 +128,11 @@ class ChooseMethodStep(Step):
         return ctx.services.accounts.factors(ctx.state.account()).names
 
     def _choices(self, ctx: Context) -> tuple[str, ...]:
-        """A recovery code is never taken without being asked for."""
-        has_codes = ctx.services.recovery_codes.left(ctx.state.account()) > 0
-        return self._names(ctx) + (("recovery",) if has_codes else ())
+        """A recovery code is never taken without being asked for, nor is the letter's; each where there is one."""
+        account_id = ctx.state.account()
+        has_codes = ctx.services.recovery_codes.left(account_id) > 0
+        has_letter = self._place.help and ctx.services.recovery_letters.open_at(account_id, ctx.portal)
+        return self._names(ctx) + (("recovery",) if has_codes else ()) + (("letter",) if has_letter else ())
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """The best method is taken without a question; L3 offers the others. While one is locked, one chooses."""
@@ -140,7 +142,7 @@ class ChooseMethodStep(Step):
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A method that was removed is no choice, nor is one that was guessed at too often."""
-        if ctx.state.method != "recovery" and ctx.state.method not in self._names(ctx):
+        if ctx.state.method not in WAYS_BACK and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
         return None if proved_lately(ctx, self._place) else factor_lock(ctx, ctx.state.method)
 

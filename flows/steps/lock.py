@@ -11,10 +11,13 @@ from uuid import UUID
 
 from flows.context import Context
 from flows.engine import Restart
-from idp.services.attempts import APP_CODE, RECOVERY_CODE, SMS_CODE, Budget, Refused
+from idp.services.attempts import APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 
-FACTOR_BUDGETS: dict[str, Budget] = {"sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE}
+FACTOR_BUDGETS: dict[str, Budget] = {
+    "sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE, "letter": RECOVERY_LETTER,
+}  # fmt: skip
+WAYS_BACK = ("recovery", "letter")  # the methods of somebody who lost the second factor
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A second factor is set up anew: after a recovery code, or by the owner in the account (ux.md §4.3, §4.5)."""
+"""A second factor is set up anew: after a recovery code or letter, or by the owner in the account (ux.md §4.3)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from flows.steps.app_code import EnrolAppStep
 from flows.steps.codes import SentCodeStep, SentView
-from flows.steps.lock import Place, factor_lock, lock_begins
+from flows.steps.lock import WAYS_BACK, Place, factor_lock, lock_begins
 from idp.services.attempts import RECOVERY_CODE, SMS_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.challenges import Errand, Kind
@@ -69,7 +69,7 @@ class NewFactorStep(Step):
         self._path, self._after_recovery = path, after_recovery
 
     def applies(self, state: Any) -> bool:
-        return not self._after_recovery or bool(state.method == "recovery")
+        return not self._after_recovery or state.method in WAYS_BACK
 
     def show(self, ctx: Context) -> Screen:
         view = ChoiceView(tuple(ctx.portal.factors))

@@ -36,6 +36,7 @@ class SecurityView:
     password: str
     factors: tuple[str, ...]
     codes: str
+    letters: tuple[tuple[UUID, str], ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,9 +75,12 @@ def security() -> Response:
         password=text("acc.pw.since", date=since),
         factors=factor_words(load_account(account_id)),
         codes=_left(account_id),
+        letters=_letters(account_id),
     )
     status = text("c.saved") if request.args.get("done") else None
-    return page("account/security.html", Frame(text("acc.security"), back="/account", status=status), view)
+    return page(
+        "account/security.html", Frame(text("acc.security"), back="/account", form=FormView(), status=status), view
+    )
 
 
 @blueprint.get("/account/security/codes")
@@ -146,6 +150,12 @@ def factor_words(account: Account) -> tuple[str, ...]:
 def _left(account_id: UUID) -> str:
     left = services().recovery_codes.left(account_id)
     return text("rec.left", n=left) if left else text("rec.none")
+
+
+def _letters(account_id: UUID) -> tuple[tuple[UUID, str], ...]:
+    """The recovery letters that may still be used, each with the words that say when it was asked for."""
+    letters = services().recovery_letters.open_of(account_id)
+    return tuple((one.id, text("lt.on", date=format_date(swiss(one.requested_at).date()))) for one in letters)
 
 
 def _session(session: Session, *, is_here: bool) -> SessionView:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
 from sqlalchemy import select
 
 from idp.cli.context import at_work, fail
+from idp.cli.letter_files import check_free, file_names, write
 from idp.clock import swiss
 from idp.errors import BadInput
 from idp.models.base import db
-from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.person import REGISTER, InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
-from idp.services.bundle import Services
-from idp.services.letters import Letter
-
-LETTERS_PER_FILE = 1000
 
 
 @click.group()
@@ -47,66 +42,13 @@ def issue(slug: str, external_ids: tuple[str, ...], is_all: bool, out: Path) -> 
         persons = bundle.letters.uninvited(portal) if is_all else _persons(portal, external_ids)
         if not persons:
             fail("nobody is without a letter; nothing was written")
-        files = _file_names(out, len(persons))
-        _check_free(files)
+        files = file_names(out, len(persons))
+        check_free(files)
         letters = bundle.letters.compose(portal, persons)
         db.session.expunge_all()
         db.session.rollback()  # nothing is held while the letters are set
-        _write(bundle, letters, files)
+        write(letters, files, bundle.letters.render, bundle.letters.issue)
         click.echo(f"{len(persons)} letters in {', '.join(str(file) for file in files)}")
-
-
-def _file_names(out: Path, count: int) -> list[Path]:
-    number = -(-count // LETTERS_PER_FILE)
-    return [out] if number == 1 else [out.with_stem(f"{out.stem}-{at:02}") for at in range(1, number + 1)]
-
-
-def _half(file: Path) -> Path:
-    return file.with_name(f".{file.name}.part")
-
-
-def _check_free(files: list[Path]) -> None:
-    if not files[0].parent.is_dir():
-        fail(f"there is no folder {files[0].parent}")
-    for file in files:
-        if file.exists():
-            fail(f"{file} exists already; letters are never written over")
-        if _half(file).exists():
-            fail(
-                f"{_half(file)} is left from a run that was stopped at its very end;",
-                f"if `connect code list` shows that its codes were issued, rename it to {file.name}, else delete it",
-            )
-
-
-def _write(bundle: Services, letters: list[Letter], files: list[Path]) -> None:
-    """The PDFs first, then the codes, then the PDFs' names: whatever fails, no valid code is without its letter."""
-    lots = [letters[at : at + LETTERS_PER_FILE] for at in range(0, len(letters), LETTERS_PER_FILE)]
-    pdfs = []
-    with click.progressbar(length=len(letters), label="Setting letters", file=sys.stderr) as bar:
-        for lot in lots:
-            pdfs.append(bundle.letters.render(lot))
-            bar.update(len(lot))
-    bundle.letters.issue(letters)
-    try:
-        for file, pdf in zip(files, pdfs, strict=True):
-            _write_privately(_half(file), pdf)
-    except BaseException as error:
-        for file in files:
-            _half(file).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise BadInput(f"the letters could not be written: {error.strerror}") from None
-        raise
-    db.session.commit()  # from here on the letters are good, and only their names are missing
-    for file in files:
-        _half(file).replace(file)
-
-
-def _write_privately(path: Path, content: bytes) -> None:
-    """A new file that only we can read, on the disk when this returns."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _persons(portal: Portal, external_ids: tuple[str, ...]) -> list[InsuredPerson]:
@@ -156,7 +98,7 @@ def show(slug: str, state: str | None) -> None:
         rows = db.session.execute(
             select(RegistrationCode, InsuredPerson.external_id)
             .join(InsuredPerson, InsuredPerson.id == RegistrationCode.insured_person_id)
-            .where(InsuredPerson.portal_id == portal.id)
+            .where(InsuredPerson.portal_id == portal.id, RegistrationCode.purpose == REGISTER)
             .order_by(InsuredPerson.external_id, RegistrationCode.issued_at)
         )
         for row, external_id in rows:

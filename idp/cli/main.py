@@ -12,6 +12,7 @@ from idp.cli.check import check
 from idp.cli.code import code
 from idp.cli.database import database
 from idp.cli.key import key
+from idp.cli.letter import letter
 from idp.cli.outbox import outbox
 from idp.cli.person import person
 from idp.cli.portal import portal
@@ -34,5 +35,5 @@ def main() -> None:
     """
 
 
-for command in (admin, audit, check, code, database, key, outbox, person, portal, worker):
+for command in (admin, audit, check, code, database, key, letter, outbox, person, portal, worker):
     main.add_command(command)

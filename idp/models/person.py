@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from idp.models.base import Base, db, write
 from idp.models.portal import Portal
 
+REGISTER, RECOVER = "register", "recover"  # the purposes of a code
+
 
 class InsuredPerson(Base):
     """A record imported by a fund for one portal; `account_id` is empty until a code is redeemed."""
@@ -49,14 +51,17 @@ class InsuredPerson(Base):
 
 
 class RegistrationCode(Base):
-    """A code issued for one insured person: issued, reserved, redeemed; or revoked, or expired. Only a keyed hash."""
+    """A code issued for one insured person: issued, reserved, redeemed; or revoked, or expired. Only a keyed hash.
+
+    One of the purpose `register` ties the record to an account; one of `recover` lets its owner set up a new factor.
+    """
 
     __tablename__ = "registration_code"
     __table_args__ = (Index("ix_registration_code_person", "insured_person_id", "issued_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
-    purpose: Mapped[str] = mapped_column(default="register")
+    purpose: Mapped[str] = mapped_column(default=REGISTER)
     code_hash: Mapped[str] = mapped_column(unique=True)
     issued_at: Mapped[datetime]
     expires_at: Mapped[datetime]
@@ -117,18 +122,37 @@ def find_redeemed_code(insured_person_id: UUID) -> RegistrationCode | None:
     """The code by which an account was last tied to this record."""
     return db.session.scalar(
         select(RegistrationCode)
-        .where(RegistrationCode.insured_person_id == insured_person_id, RegistrationCode.redeemed_at.is_not(None))
+        .where(
+            RegistrationCode.insured_person_id == insured_person_id,
+            RegistrationCode.purpose == REGISTER,
+            RegistrationCode.redeemed_at.is_not(None),
+        )
         .order_by(RegistrationCode.redeemed_at.desc())
         .limit(1)
     )
 
 
-def revoke_codes(insured_person_ids: Sequence[UUID], now: datetime) -> int:
-    """Void every open code of these persons (a new one voids the old); returns how many."""
+def revoke_code(code_id: UUID, now: datetime) -> bool:
+    """Void one code; False when it was used or voided before."""
+    done = write(
+        update(RegistrationCode)
+        .where(
+            RegistrationCode.id == code_id,
+            RegistrationCode.redeemed_at.is_(None),
+            RegistrationCode.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+    return done == 1
+
+
+def revoke_codes(insured_person_ids: Sequence[UUID], now: datetime, purpose: str = REGISTER) -> int:
+    """Void every open code of this purpose of these persons (a new one voids the old); returns how many."""
     return write(
         update(RegistrationCode)
         .where(
             RegistrationCode.insured_person_id.in_(insured_person_ids),
+            RegistrationCode.purpose == purpose,
             RegistrationCode.redeemed_at.is_(None),
             RegistrationCode.revoked_at.is_(None),
         )
@@ -137,9 +161,12 @@ def revoke_codes(insured_person_ids: Sequence[UUID], now: datetime) -> int:
 
 
 def count_codes(insured_person_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many codes each of these persons was ever issued, whatever became of them; who has none is left out."""
-    owner = RegistrationCode.insured_person_id
-    rows = db.session.execute(select(owner, func.count()).where(owner.in_(insured_person_ids)).group_by(owner))
+    """How many codes each of these persons was ever issued to register, whatever became of them; who has none is left
+    out.
+    """
+    owner, is_counted = RegistrationCode.insured_person_id, RegistrationCode.purpose == REGISTER
+    mine = owner.in_(insured_person_ids)
+    rows = db.session.execute(select(owner, func.count()).where(mine, is_counted).group_by(owner))
     return {row[0]: row[1] for row in rows}
 
 

@@ -34,6 +34,7 @@ from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
+from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
@@ -75,6 +76,7 @@ def build_services(
     codes = RegistrationCodes(clock, random, vault)
     tokens = Tokens(settings, clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
+    accounts, notices = Accounts(clock, random), Notices(clock, texts, outbox)
     keyring = Keyring(clock, vault, settings.key_active_for)
     sessions = Sessions(settings, clock, random)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
@@ -91,13 +93,13 @@ def build_services(
         mail=mail or SMTPMailSender(settings),
         sms=sms or sms_sender(settings),
         outbox=outbox,
-        notices=Notices(clock, texts, outbox),
+        notices=notices,
         challenges=Challenges(settings, clock, random, vault, outbox, attempts, audit),
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
         passkeys=Passkeys(settings, clock, random, vault),
-        accounts=Accounts(clock, random),
+        accounts=accounts,
         sessions=sessions,
         registration_codes=codes,
         tokens=tokens,
@@ -114,6 +116,9 @@ def build_services(
         letters=Letters(settings, clock, random, texts, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),
+        recovery_letters=RecoveryLetters(
+            settings, clock, random, texts, attempts, accounts, codes, outbox, notices, audit
+        ),
     )
 
 

@@ -40,6 +40,7 @@ MAIL_CODE = Budget("mail_code", ((5, timedelta(minutes=15)),))
 PASSWORD = Budget("password", ((5, timedelta(minutes=1)), (8, timedelta(minutes=15))), hard_limit=100)
 SMS_CODE = Budget("sms_code", ((5, timedelta(minutes=15)),), hard_limit=50)
 RECOVERY_CODE = Budget("recovery_code", ((5, timedelta(minutes=15)),), hard_limit=50)
+RECOVERY_LETTER = Budget("recovery_letter", ((5, timedelta(minutes=15)),), hard_limit=50)
 DEVICE_CODE = Budget("device_code", ((5, timedelta(minutes=15)),))
 APP_CODE = Budget("app_code", ((5, timedelta(minutes=1)), (8, timedelta(minutes=15))), hard_limit=50)
 

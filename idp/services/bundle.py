@@ -31,6 +31,7 @@ from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
+from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
@@ -81,6 +82,7 @@ class Services:
     letters: Letters
     operators: Operators
     operator_sessions: OperatorSessions
+    recovery_letters: RecoveryLetters
 
 
 def services() -> Services:

@@ -33,6 +33,7 @@ from idp.models.base import db, write
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
 from idp.models.operator import OperatorInvitation, OperatorSession
 from idp.models.outbox import OutboxMessage
+from idp.models.recovery_letter import RecoveryLetter
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
 from idp.services.attempts import says_nothing
@@ -56,6 +57,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (AccessToken.id, AccessToken.expires_at, AT_ONCE),
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
+    (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
     (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),
     (AssertionID.id_hash, AssertionID.expires_at, AT_ONCE),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
+from uuid import UUID
 
 import segno
 from sqlalchemy import select
@@ -45,7 +46,8 @@ class Letter:
     portal: Portal
     code: str = field(repr=False)
     last_day: date
-    earlier: int  # codes the person was issued before
+    earlier: int = 0  # codes the person was issued before
+    recovery_id: UUID | None = None  # the request it answers, where its reader lost the second factor
 
 
 class Letters:
@@ -118,6 +120,10 @@ class Letters:
         """What the QR says: the code stands in the fragment, which no server ever sees."""
         return f"{self._settings.issuer}/{portal.slug}/r?lang={language}#{code}"
 
+    def recovery_address(self, portal: Portal, language: str) -> str:
+        """What the QR of a recovery letter says: its code is asked for after the password, so it leads there."""
+        return f"{self._settings.issuer}/{portal.slug}/login?lang={language}"
+
     def _page(self, letter: Letter) -> dict[str, object]:
         person, portal, language = letter.person, letter.portal, letter.person.language
         name = f"{person.given_name} {person.family_name}".strip()
@@ -126,8 +132,14 @@ class Letters:
             "date": format_date(letter.last_day),
         }  # fmt: skip
 
-        def text(key: str) -> str:
-            return self._texts.get(language, f"letter.{key}", **values)
+        is_recovery = letter.recovery_id is not None
+        kind = "recover" if is_recovery else "letter"
+        address = (
+            self.recovery_address(portal, language) if is_recovery else self.address(portal, language, letter.code)
+        )
+
+        def text(key: str, kind: str = kind) -> str:
+            return self._texts.get(language, f"{kind}.{key}", **values)
 
         place = f"{portal.place}, " if portal.place else ""
         phone, hours = portal.phone.replace(" ", NO_BREAK), portal.opening_hours(language)
@@ -138,18 +150,18 @@ class Letters:
             "address": _address_lines(person),
             "date": f"{place}{format_date(swiss(self._clock.now()).date())}",
             "subject": text("subject")[:1].upper() + text("subject")[1:],
-            "salutation": text("salutation") if name else text("salutation.unnamed"),
+            "salutation": text("salutation" if name else "salutation.unnamed", "letter"),
             "intro": text("intro"),
             "label": text("code"),
             "code": show(letter.code),
-            "valid": text("valid"),
+            "valid": text("valid", "letter"),
             "steps": [text("s1"), text("s2"), text("s3")],
-            "never": text("never"),
-            "help": text("help"),
+            "never": text("never", "letter"),
+            "help": text("help", "letter"),
             "contact": ", ".join(part for part in (phone, portal.email, hours) if part),
             "optional": text("optional"),
-            "qr": _qr(self.address(portal, language, letter.code)),
-            "qr_alt": self.address(portal, language, "")[:-1],
+            "qr": _qr(address),
+            "qr_alt": address.partition("#")[0],
             "brand": portal.brand_color,
         }
 

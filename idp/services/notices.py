@@ -17,11 +17,12 @@ class Notices:
 
     def tell(
         self, event: str, account: Account | None, *, portal: Portal, device: str, place: str, typed: str = "",
-        language: str = "fr", left: int | None = None, to: str = "",
+        language: str = "fr", left: int | None = None, to: str = "", added: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`.
 
-        `left` is how many recovery codes remain; `to` is the address that the account had until now.
+        `left` is how many recovery codes remain; `to` is the address that the account had until now; `added` are lines
+        below.
         """
         now = self._clock.now()
         spoken = account.language if account else language
@@ -38,6 +39,6 @@ class Notices:
                 "place": place,
                 "phone": portal.phone,
             },
-            added=() if left is None else (self._texts.get(spoken, "rec.left", n=left),),
+            added=added if left is None else (self._texts.get(spoken, "rec.left", n=left),),
             is_decoy=account is None,
         )

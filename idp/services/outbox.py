@@ -92,7 +92,7 @@ class Outbox:
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None,
     ) -> OutboxMessage:  # fmt: skip
-        """Queue one of the SMS of ux.md §7.1: code or changed. Raises ValueError when it would not fit one segment."""
+        """Queue one of the SMS of ux.md §7.1: code, changed, letter. Raises ValueError when it is too long."""
         host = self._settings.host
         text = self._texts.get(language, f"s.{kind}", pname=portal.short_name, host=host, phone=portal.phone, **values)
         if not fits_one_sms(text):

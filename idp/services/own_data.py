@@ -18,13 +18,17 @@ from idp.models.base import db
 from idp.models.passkey import passkeys_of
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.recovery_letter import RecoveryLetter
 from idp.models.session import Session
 
 Plain = dict[str, Any]
 
 
 def collect(account: Account) -> dict[str, list[Plain]]:
-    """By subject: account, records, methods, passkeys, recovery_codes, sessions, consents, events. Times in UTC."""
+    """By subject: account, records, methods, passkeys, recovery_codes, recovery_letters, sessions, consents, events.
+
+    Times stand in UTC.
+    """
     return {
         "account": [_plain(account, "email", "given_name", "family_name", "language", "status", "created_at",
                            "email_verified_at", "terms_accepted_at")],
@@ -32,6 +36,7 @@ def collect(account: Account) -> dict[str, list[Plain]]:
         "methods": _methods(account.id),
         "passkeys": [_plain(one, "name", "created_at", "last_used_at") for one in passkeys_of(account.id)],
         "recovery_codes": [_plain(one, "created_at", "used_at") for one in _rows(RecoveryCode, account.id)],
+        "recovery_letters": _recovery_letters(account.id),
         "sessions": [_plain(one, "user_agent", "auth_time", "seen_at", "ended_at", "acr", "amr")
                      for one in _rows(Session, account.id)],
         "consents": _consents(account.id),
@@ -52,6 +57,12 @@ def _methods(account_id: UUID) -> list[Plain]:
     phone, app = db.session.get(Phone, account_id), db.session.get(TOTPSecret, account_id)
     found = [{"method": "sms", **_plain(phone, "number", "verified_at")}] if phone else []
     return found + ([{"method": "app", **_plain(app, "enrolled_at")}] if app else [])
+
+
+def _recovery_letters(account_id: UUID) -> list[Plain]:
+    """To the address among the records of the same portal."""
+    names = ("requested_at", "printed_at", "cancelled_at")
+    return [{"portal": one.person.portal.slug, **_plain(one, *names)} for one in _rows(RecoveryLetter, account_id)]
 
 
 def _consents(account_id: UUID) -> list[Plain]:

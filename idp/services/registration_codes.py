@@ -15,6 +15,8 @@ from idp.chance import Random, new_id, pick
 from idp.clock import SWISS_TIME, Clock, swiss
 from idp.models.base import db
 from idp.models.person import (
+    RECOVER,
+    REGISTER,
     InsuredPerson,
     RegistrationCode,
     find_code,
@@ -88,7 +90,9 @@ class Used:
 
 
 class Unknown:
-    """No such code at this portal; a revoked one and one of another portal are as unknown as a guess."""
+    """No such code at this portal; a revoked one, one of another portal and one of another purpose are as unknown as a
+    guess.
+    """
 
 
 class RegistrationCodes:
@@ -104,19 +108,21 @@ class RegistrationCodes:
         self.store(code, person, self.last_day(portal))
         return code
 
-    def store(self, code: str, person: InsuredPerson, last_day: date) -> None:
-        """Make a code valid until the end of a day on a Swiss clock."""
+    def store(self, code: str, person: InsuredPerson, last_day: date, purpose: str = REGISTER) -> UUID:
+        """Make a code valid until the end of a day on a Swiss clock; returns its id."""
         now = self._clock.now()
+        ident = new_id(self._random, now)
         db.session.add(
             RegistrationCode(
-                id=new_id(self._random, now),
+                id=ident,
                 insured_person_id=person.id,
-                purpose="register",
+                purpose=purpose,
                 code_hash=self._hash(code),
                 issued_at=now,
                 expires_at=datetime.combine(last_day, LAST_MOMENT, SWISS_TIME),
             )
         )
+        return ident
 
     def last_day(self, portal: Portal) -> date:
         """The day printed on a letter of today."""
@@ -125,7 +131,19 @@ class RegistrationCodes:
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
         row = find_code(self._hash(code))
-        return self.judge(row) if row is not None and row.person.portal_id == portal.id else Unknown()
+        is_here = row is not None and row.purpose == REGISTER and row.person.portal_id == portal.id
+        return self.judge(row) if row is not None and is_here else Unknown()
+
+    def look_up_recovery(self, portal: Portal, account_id: UUID, code: str) -> Found | Expired | Used | Unknown:
+        """The same for the code of a recovery letter, which is good for the owner of this record alone."""
+        row = find_code(self._hash(code))
+        if row is None or row.purpose != RECOVER or row.revoked_at is not None:
+            return Unknown()
+        if row.person.portal_id != portal.id or row.person.account_id != account_id:
+            return Unknown()
+        if row.redeemed_at is not None:
+            return Used()
+        return Found(row) if row.expires_at > self._clock.now() else Expired(row.expires_at)
 
     def judge(self, row: RegistrationCode) -> Found | Expired | Used | Unknown:
         """What a code is now."""

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import select, update
 
-from idp.cli import code as command
+from idp.cli import letter_files as command
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.person import InsuredPerson, RegistrationCode
