@@ -137,8 +137,8 @@ class ChooseMethodStep(Step):
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """The best method is taken without a question; L3 offers the others. While one is locked, one chooses."""
         names = self._names(ctx)
-        is_open = bool(names) and (proved_lately(ctx, self._place) is not None or not locks(ctx, names))
-        return {"method": names[0]} if is_open else None
+        is_fresh = proved_lately(ctx, self._place) is not None
+        return {"method": names[0]} if names and (is_fresh or not locks(ctx, names + WAYS_BACK)) else None
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A method that was removed is no choice, nor is one that was guessed at too often."""

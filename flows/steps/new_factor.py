@@ -65,15 +65,15 @@ class NewFactorStep(Step):
     proves = frozenset({"factor", "mobile"})
     keeps = ("factor", "mobile")
 
-    def __init__(self, path: str, *, after_recovery: bool) -> None:
-        self._path, self._after_recovery = path, after_recovery
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def applies(self, state: Any) -> bool:
-        return not self._after_recovery or state.method in WAYS_BACK
+        return self._place.is_own or state.method in WAYS_BACK
 
     def show(self, ctx: Context) -> Screen:
         view = ChoiceView(tuple(ctx.portal.factors))
-        back = None if self._after_recovery else "/account/security"
+        back = "/account/security" if self._place.is_own else ctx.link(self._place.methods)
         return Screen("flows/new_factor.html", ctx.text("rec.factor"), view, back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:

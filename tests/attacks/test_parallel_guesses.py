@@ -25,6 +25,7 @@ from idp.services.challenges import Kind
 from idp.services.registration_codes import generate
 from tests.actions import PASSWORD, letter
 from tests.support.instances import Instances
+from tests.support.letters import ask, printed
 from tests.support.prepared import Stand, send_codes, stand
 from tests.support.walks import add_account, app_code
 
@@ -123,6 +124,20 @@ class AtRecoveryCodes(Attack):
         return {"recovery_code": self.code}
 
 
+class AtRecoveryLetters(Attack):
+    def prepare(self, count: int) -> list[Stand]:
+        account = add_account(self.services, self.portal, EMAIL)
+        ask(self.services, account, self.portal)
+        (self.code,) = printed(self.services, self.portal)
+        return [self.sign_in("letter_code", account, "letter") for _ in range(count)]
+
+    def wrong(self, number: int) -> Answer:
+        return {"letter_code": generate(self.services.random)}
+
+    def right(self) -> Answer:
+        return {"letter_code": self.code}
+
+
 class AtMailedCodes(Attack):
     fact = "email_proved"
 
@@ -171,7 +186,8 @@ class AtBirthDates(Attack):
 
 
 ATTACKS: list[Callable[[Services, Portal, int], Attack]] = [
-    AtPasswords, AtTextedCodes, AtAppCodes, AtRecoveryCodes, AtMailedCodes, AtLetterCodes, AtBirthDates,
+    AtPasswords, AtTextedCodes, AtAppCodes, AtRecoveryCodes, AtRecoveryLetters, AtMailedCodes, AtLetterCodes,
+    AtBirthDates,
 ]  # fmt: skip
 
 

@@ -9,20 +9,22 @@ from typing import Any
 
 import pyotp
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from flows import run as runs
 from flows.context import Step
-from flows.journeys import JOURNEYS, Journey
+from flows.journeys import JOURNEYS, LOGIN, RESET, Journey
+from flows.steps.lock import FACTOR_BUDGETS
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.base import db
-from idp.models.flow import FlowRun
+from idp.models.flow import AttemptCounter, FlowRun
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.actions import PASSWORD, letter
 from tests.support.builders import add_person
+from tests.support.letters import ask, printed
 from tests.support.person import Person, newest_code
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -56,26 +58,31 @@ def app_code(clock: FrozenClock, seed: str = SEED) -> str:
 
 @dataclass(frozen=True)
 class Variant:
-    """One journey with one second factor."""
+    """One journey with one second factor, or with what takes the place of a lost one."""
 
     journey: Journey
     factor: str
+    way_back: str = ""
 
     def __str__(self) -> str:
-        return f"{self.journey.name} by {self.factor}"
+        return f"{self.journey.name} by {self.way_back or self.factor}"
 
     def stops(self) -> list[Step]:
         """The steps that stop a person of this variant, in order: those that apply and have a question."""
         itinerary, state = self.journey.itinerary, self.journey.itinerary.initial
         found: list[Step] = []
         while (step := itinerary.current(state)) is not None:
-            if step.has_screen and step.name not in AUTOMATIC and not self._is_known(step):
+            if step.has_screen and not self._is_automatic(step) and not self._is_known(step):
                 found.append(step)
             facts: dict[str, Any] = dict.fromkeys(step.proves, True)
-            chosen = {"factor": self.factor, "method": self.factor, "passkey_id": ""}
+            chosen = {"factor": self.factor, "method": self.way_back or self.factor, "passkey_id": ""}
             facts |= {name: value for name, value in chosen.items() if name in facts}
             state = itinerary.prove(state, step, facts)
         return found
+
+    def _is_automatic(self, step: Step) -> bool:
+        """Whoever lost the telephone chooses another way."""
+        return step.name in AUTOMATIC and not (self.way_back and step.name == "choose_method")
 
     def _is_known(self, step: Step) -> bool:
         """An owner who just signed in is not asked for the factor again."""
@@ -87,13 +94,14 @@ AUTOMATIC = {"choose_method", "confirm"}  # proved without a question: one metho
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
 FACTORS = dict.fromkeys(("link", "password", "codes", "email"), ("sms",))  # these ask for no factor of their own
 VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in FACTORS.get(journey.name, ("sms", "app"))]
+VARIANTS += [Variant(journey, factor, "letter") for journey, factor in ((LOGIN, "sms"), (RESET, "app"))]
 
 
 def walked() -> list[Variant]:
     """Every variant on SQLite. What a walk promises does not hang on the engine: PostgreSQL walks each journey once."""
     if db.engine.dialect.name == "sqlite":
         return VARIANTS
-    return list({variant.journey.name: variant for variant in VARIANTS}.values())
+    return list({(variant.journey.name, variant.way_back): variant for variant in VARIANTS}.values())
 
 
 @dataclass
@@ -111,7 +119,9 @@ class World:
     def __post_init__(self) -> None:
         self.person = Person(self.web)
         if self.variant.journey.name != "registration":
-            add_account(self.services, self.home, self.email, self.variant.factor, self.mobile)
+            account = add_account(self.services, self.home, self.email, self.variant.factor, self.mobile)
+            if self.variant.way_back:
+                self.code = lost(self.services, self.portal, account, self.variant.factor)
         if self.has_letter:
             self.code = letter(self.services, self.portal, f"W-{self.number}")
         if self.needs_session:
@@ -204,6 +214,17 @@ class World:
         return found
 
 
+def lost(services: Services, portal: Portal, account: Account, factor: str) -> str:
+    """Somebody tried with what was on the lost telephone until it was locked, and has the letter; its code."""
+    locked = {"blocked_until": services.clock.now() + timedelta(days=1), "spent": 50, "streak": 50}
+    budget = FACTOR_BUDGETS[factor]
+    services.attempts.pay(budget, str(account.id))
+    mine = AttemptCounter.subject == services.attempts._key(budget, str(account.id))
+    db.session.execute(update(AttemptCounter).where(mine).values(locked))
+    ask(services, account, portal)
+    return printed(services, portal)[0]
+
+
 def sign_in(world: World) -> None:
     person = world.person
     person.open(f"/{world.home.slug}/login")
@@ -238,6 +259,8 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "totp": lambda world: {"otp": app_code(world.clock)},
     "second_item": lambda world: {"birth_date": BORN},
     "reset_email": lambda world: {"email": world.email},
+    "choose_method": lambda world: {"method": world.variant.way_back},
+    "letter_code": lambda world: {"letter_code": world.code},
     "new_factor": lambda world: {"factor": world.variant.factor, "mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
     "new_mobile": lambda world: {"otp": newest_code("sms")},
     "make_codes": lambda world: {},
