@@ -75,18 +75,24 @@ class SentCodeStep(Step):
         return ctx.text(message.key, **(message.values or {})), ""
 
     def judge_code(
-        self, ctx: Context, answer: dict[str, str], budget: Budget, subject: str, account: UUID | None = None
-    ) -> Outcome | None:
-        """None when the code is right. The guess is paid for first; an expired code is replaced at once (ux.md §4)."""
+        self, ctx: Context, answer: dict[str, str], budget: Budget, subject: str, account: UUID | None = None,
+        ceiling: tuple[Budget, str] | None = None,
+    ) -> Outcome | None:  # fmt: skip
+        """None when the code is right. The guess is paid for first, also below a ceiling where there is one; an expired
+        code is replaced at once (ux.md §4).
+        """
         code, errand = digits_only(answer.get("otp", "")), self.errand(ctx)
         if wrong := otp_problem(code):
             return retry(otp=Message(wrong))
         paid = ctx.services.attempts.pay(budget, subject)
         if isinstance(paid, Refused):
             return retry(otp=ctx.wait(paid))
+        if ceiling and (over := ctx.services.attempts.spend(*ceiling)):
+            return retry(otp=ctx.wait(over))
         verdict = ctx.services.challenges.judge(errand.kind, run_id=ctx.run_id, recipient=errand.recipient, code=code)
         if verdict is Verdict.RIGHT:
-            ctx.services.attempts.forgive(budget, subject)
+            for forgiven in ((budget, subject), *([ceiling] if ceiling else [])):
+                ctx.services.attempts.forgive(*forgiven)
             return None
         if verdict is Verdict.EXPIRED:
             refused = _send(ctx, errand)

@@ -9,17 +9,14 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
-from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, factor_lock, lock_begins, locks, proved_lately
+from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, browser_subject, factor_lock, lock_begins, locks, proved_lately
 from flows.steps.passkey import judge_passkey, question
 from idp.models.passkey import Passkey
-from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 from idp.services.emails import email_problem, normalise_email
 from idp.services.throttle import Volume
 from idp.web.network import limit
-
-NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,6 @@ class MethodsView:
     help_url: str
 
 
-def _subject(ctx: Context, email: str, account_id: UUID | None) -> str:
-    """A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out."""
-    is_known = was_seen_on(account_id or NOBODY, ctx.browser_hash)
-    return f"{email}|{ctx.browser_hash}" if is_known else email
-
-
 class CredentialsStep(Step):
     """A passkey that verified its person is two factors at once, so nothing else is asked (NIST SP 800-63B-4 §2.2.2).
 
@@ -69,7 +60,7 @@ class CredentialsStep(Step):
         if passkey_id := ctx.state.passkey_id:
             is_kept = ctx.services.passkeys.find(account_id, UUID(passkey_id)) is not None
             return None if is_kept else Restart(self.name, "passkey", Message("e.passkey"))
-        refused = ctx.services.attempts.refusal(PASSWORD, _subject(ctx, standing.email, account_id))
+        refused = ctx.services.attempts.refusal(PASSWORD, browser_subject(ctx, standing.email, account_id))
         return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
 
     def show(self, ctx: Context) -> Screen:
@@ -98,7 +89,7 @@ class CredentialsStep(Step):
         limit(Volume.SIGN_INS)
         account = ctx.services.accounts.find(email)
         account_id = account.id if account else None
-        subject = _subject(ctx, email, account_id)
+        subject = browser_subject(ctx, email, account_id)
         paid = ctx.services.attempts.pay(PASSWORD, subject)
         if isinstance(paid, Refused):
             return retry(email=ctx.wait(paid, "e.login.wait"))

@@ -11,12 +11,14 @@ from uuid import UUID
 
 from flows.context import Context
 from flows.engine import Restart
+from idp.models.session import was_seen_on
 from idp.services.attempts import APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 
 FACTOR_BUDGETS: dict[str, Budget] = {
     "sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE, "letter": RECOVERY_LETTER,
 }  # fmt: skip
+NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 WAYS_BACK = ("recovery", "letter")  # the methods of somebody who lost the second factor
 
 
@@ -42,6 +44,12 @@ def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
     """The owner who signed in a moment ago is not asked for the second factor again."""
     is_fresh = place.is_own and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
     return {"factor_proved": True} if is_fresh else None
+
+
+def browser_subject(ctx: Context, email: str, account_id: UUID | None) -> str:
+    """A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out."""
+    is_known = was_seen_on(account_id or NOBODY, ctx.browser_hash)
+    return f"{email}|{ctx.browser_hash}" if is_known else email
 
 
 def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:

@@ -11,8 +11,9 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Restart
 from flows.steps.codes import SentCodeStep, SentView
+from flows.steps.lock import browser_subject
 from idp.models.account import load_account
-from idp.services.attempts import MAIL_CODE
+from idp.services.attempts import MAIL_CODE, MAIL_CODES
 from idp.services.challenges import Errand, Kind, Purpose
 from idp.services.emails import email_problem, normalise_email
 
@@ -62,7 +63,10 @@ class ResetCodeStep(SentCodeStep):
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         email = ctx.state.email
-        if wrong := self.judge_code(ctx, answer, MAIL_CODE, email):
+        account = ctx.services.accounts.find(email)
+        # Wrong guesses stop their own walk; only very many stop others', and never a browser the account knows.
+        ceiling = MAIL_CODES, browser_subject(ctx, email, account.id if account else None)
+        if wrong := self.judge_code(ctx, answer, MAIL_CODE, f"{email}|{ctx.run_id}", ceiling=ceiling):
             return wrong
         account = ctx.services.accounts.find(email)
         if account is None:  # disabled since the code was sent

@@ -37,6 +37,7 @@ class Budget:
 LETTER_CODE = Budget("letter_code", ((5, timedelta(minutes=15)),))
 SECOND_ITEM = Budget("second_item", ((5, timedelta(minutes=15)),))
 MAIL_CODE = Budget("mail_code", ((5, timedelta(minutes=15)),))
+MAIL_CODES = Budget("mail_codes", ((20, timedelta(minutes=30)),))  # at one address in all walks, 68 in a day at most
 PASSWORD = Budget("password", ((5, timedelta(minutes=1)), (8, timedelta(minutes=15))), hard_limit=100)
 SMS_CODE = Budget("sms_code", ((5, timedelta(minutes=15)),), hard_limit=50)
 RECOVERY_CODE = Budget("recovery_code", ((5, timedelta(minutes=15)),), hard_limit=50)

@@ -319,6 +319,52 @@ def test_typing_errors_are_no_guesses(web: Flask, services: Services, portal: Po
     assert person.title == "Saisissez votre adresse e-mail privée"
 
 
+def resetting(web: Flask, email: str = OWNER) -> Person:
+    person = Person(web)
+    person.open("/cpx/reset")
+    person.submit(email=email)
+    assert person.title == "Consultez votre boîte e-mail"
+    return person
+
+
+def test_a_strangers_wrong_mail_codes_do_not_delay_the_owners_reset(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    add_account(services, portal, OWNER)
+    stranger = resetting(web)
+    for guess in range(7):
+        stranger.submit(otp=f"{guess:06}")
+    assert "Trop d’essais" in stranger.text
+    assert happened(AuditTag.FACTOR_REFUSED) == 5
+    owner = resetting(web)
+    owner.submit(otp=newest_code("mail"))
+    assert owner.title == "Saisissez le code SMS"
+
+
+@pytest.mark.parametrize("email", [OWNER, "nobody@example.ch"])
+def test_mail_codes_are_guessed_at_one_address_twenty_times_and_then_every_half_hour(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock, email: str
+) -> None:
+    add_account(services, portal, OWNER, "app")
+    known = past_the_password(web)
+    known.submit(otp=app_code(clock))
+    clock.advance(timedelta(minutes=1))
+    for _ in range(4):
+        stranger = resetting(web, email)
+        for guess in range(6):
+            stranger.submit(otp=f"{guess:06}")
+        clock.advance(timedelta(minutes=15))
+    assert happened(AuditTag.FACTOR_REFUSED) == 20
+    stranger = resetting(web, email)
+    stranger.submit(otp="000000")
+    assert "Trop d’essais. Réessayez à partir de" in stranger.text
+    if email == OWNER:
+        known.open("/cpx/reset")
+        known.submit(email=OWNER)
+        known.submit(otp=newest_code("mail"))
+        assert known.title == "Saisissez le code de votre application"
+
+
 def registrant(web: Flask, services: Services, portal: Portal, email: str = "new@example.ch") -> Person:
     person = Person(web)
     person.open("/cpx/register/code")
