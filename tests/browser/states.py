@@ -215,6 +215,9 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     """What owners change in their account."""
     walk.open("/account/security")
     yield "security"
+    world.ask_for_letter(EMAIL)
+    walk.page.reload()
+    yield "security, a letter on its way"
     walk.press(walk.text("acc.pw.change"))
     yield "security, who are you"
     walk.fill("password", "not the password")
@@ -294,6 +297,46 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     yield "new app after a recovery code"
 
 
+def recovery_letter(walk: Walk, world: World) -> Iterator[str]:
+    """H1, H2 and the code of the letter; a locked method; ends on the page of a cancelled letter."""
+    world.later(hours=25)  # past the letter of the account
+    world.printed_letter()
+    walk.open("/cpx/login")
+    walk.sign_in(EMAIL)
+    walk.press(walk.text("l2.lost"))
+    yield "H1, with a letter and recovery codes"
+    walk.press(walk.text("rec.letter"))
+    yield "H2, another letter"
+    walk.press()
+    yield "H2, asked"
+    walk.press(walk.text("lt.code"))
+    yield "letter code"
+    code = world.printed_letter()
+    walk.press()
+    yield "letter code, empty"
+    walk.fill("letter_code", world.letter().code)
+    walk.press()
+    yield "letter code, of another purpose"
+    walk.fill("letter_code", code)
+    walk.press()
+    yield "new method after a letter"
+    walk.press(walk.text("c.back"))
+    yield "L3, after a letter"
+    walk.press(walk.text("l2.lost"))
+    walk.press(walk.text("rec.letter"))
+    yield "H2, too soon for another"
+    world.lock(EMAIL, "app")
+    walk.open("/cpx/login")
+    walk.sign_in(EMAIL)
+    yield "L3, one method locked"
+    world.later(hours=25)
+    world.ask_for_letter(EMAIL)
+    walk.open(world.link_of_mail())
+    yield "cancel the letter"
+    walk.press()
+    yield "the letter is cancelled"
+
+
 def forgotten_password(walk: Walk, world: World) -> Iterator[str]:
     """W1 to W4, by app; ends signed in."""
     app = world.add_app(EMAIL)
@@ -322,4 +365,4 @@ def forgotten_password(walk: Walk, world: World) -> Iterator[str]:
     yield "W4, done"
 
 
-EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, forgotten_password)
+EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, recovery_letter, forgotten_password)

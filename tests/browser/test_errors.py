@@ -131,6 +131,12 @@ def test_a_page_one_may_not_see_and_a_rush(walk: Walk) -> None:
     leave(walk, walk.text("l.title", portal="Caisse CPX"))
 
 
+def test_a_letter_that_can_no_longer_be_cancelled(walk: Walk) -> None:
+    walk.open(f"/account/letter/cancel?letter=cc_lt_{'A' * 43}")
+    expect(walk, "x.letter", "acc.title")
+    leave(walk, walk.text("p.title"))
+
+
 def test_a_fault_of_ours(walk: Walk) -> None:
     walk.open("/cpx/refused/500")
     expect(walk, "x.500")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -9,6 +10,7 @@ import pyotp
 from flask import Flask
 from sqlalchemy import func, select, update
 
+from flows.steps.lock import FACTOR_BUDGETS
 from idp.clock import FrozenClock
 from idp.models.account import RecoveryCode, load_account
 from idp.models.base import db
@@ -21,7 +23,8 @@ from idp.services.devices import show
 from tests.browser.walk import Letter
 from tests.support.authenticator import Authenticator
 from tests.support.builders import add_person
-from tests.support.person import newest_code
+from tests.support.letters import ask, printed
+from tests.support.person import newest_code, newest_message
 
 BORN = date(1958, 3, 27)
 
@@ -96,6 +99,31 @@ class World:
         row = db.session.scalars(select(RecoveryCode).where(RecoveryCode.account_id == account.id)).first()
         assert row is not None
         return self.services.vault.open(row.sealed_code or "", f"recovery_code.sealed_code.{row.id}").decode()
+
+    def ask_for_letter(self, email: str) -> None:
+        """As H2 does at the first portal."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        ask(self.services, account, self.portals[0])
+
+    def printed_letter(self) -> str:
+        """The code of the recovery letter that waits at the first portal."""
+        (code,) = printed(self.services, self.portals[0])
+        return code
+
+    def lock(self, email: str, factor: str) -> None:
+        """Somebody guesses at a second factor until it is locked."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        for _ in range(8):
+            self.services.attempts.pay(FACTOR_BUDGETS[factor], str(account.id))
+            self.later(seconds=61)
+
+    def link_of_mail(self) -> str:
+        """The address that the newest mail names."""
+        found = re.search(r"https?://\S+", newest_message("mail"))
+        assert found
+        return found[0]
 
     def add_passkey(self, email: str) -> None:
         """Give an account a passkey of another device."""
