@@ -16,7 +16,8 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.passwords import Passwords
 from tests.actions import PASSWORD, finish_registration, letter, sign_in
-from tests.support.person import ISSUER, Person
+from tests.support.letters import printed
+from tests.support.person import ISSUER, Person, newest_message
 from tests.support.relying_party import RelyingParty, answer_of
 
 EMAIL = "helene@example.ch"
@@ -37,9 +38,19 @@ BUDGET = {  # statements and commits
     "GET /authorize": 8,
     "GET /authorize/resume/<handle>": 11,
     "GET /<slug>/login": 5,
-    "POST /<slug>/login": 33,
+    "POST /<slug>/login": 32,
     "GET /<slug>/login/code": 11,
     "POST /<slug>/login/code": 32,
+    "GET /<slug>/login/help": 12,
+    "GET /<slug>/login/letter": 11,
+    "POST /<slug>/login/letter": 20,
+    "GET /<slug>/login/letter-code": 7,
+    "POST /<slug>/login/letter-code": 26,
+    "GET /<slug>/login/methods": 12,
+    "POST /<slug>/login/methods": 21,
+    "GET /<slug>/login/factor": 9,
+    "GET /account/security": 9,
+    "GET /account/letter/cancel": 5,
     "POST /token": 7,
     "GET /userinfo": 5,
     "GET /jwks": 0,
@@ -115,10 +126,28 @@ def test_every_request_keeps_to_its_budget(
     person.open("/account")
     for path in ("/jwks", "/.well-known/openid-configuration"):
         web.test_client().get(path, base_url=ISSUER)
+    person.open("/account/security")
+    lose_the_telephone(web, services, portal)
     person.open(f"/logout?id_token_hint={tokens['id_token']}")
     assert set(counter.most) == set(BUDGET)
     over = {kind: (count, BUDGET[kind]) for kind, count in counter.most.items() if count > BUDGET[kind]}
     assert over == {}
+
+
+def lose_the_telephone(web: Flask, services: Services, portal: Portal) -> None:
+    """Somebody asks for a letter, enters its code, and looks at the link that cancels it."""
+    lost = Person(web)
+    lost.open(f"/{portal.slug}/login")
+    lost.submit(email=EMAIL, password=PASSWORD)
+    lost.open(lost.address.replace("/code", "/help"))
+    lost.open(lost.address.replace("/help", "/letter"))
+    lost.submit()
+    (code,) = printed(services, portal)
+    lost.open(lost.address.replace("/letter", "/methods"))
+    lost.submit(method="letter")
+    lost.submit(letter_code=code)
+    link = newest_message("mail").split("?letter=")[1].split()[0]
+    lost.open(f"/account/letter/cancel?letter={link}")
 
 
 @pytest.mark.parametrize("second_item", ["birth_date", "none"])
