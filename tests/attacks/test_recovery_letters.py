@@ -73,6 +73,7 @@ def test_the_code_of_one_person_is_nothing_in_the_account_of_another(
     for account in (anna, bruno):
         ask(services, account, portal)
     code_of_anna, code_of_bruno = printed(services, portal)
+    assert type(services.registration_codes.look_up_recovery(portal, bruno.id, code_of_anna)).__name__ == "Unknown"
     thief = before_the_code(web, BRUNO)
     thief.submit(letter_code=code_of_anna)
     assert UNKNOWN in thief.text
@@ -105,9 +106,14 @@ def test_a_code_to_register_and_a_code_to_recover_are_nothing_in_each_others_pla
     to_register = letter(services, portal)
     ask(services, anna, portal)
     (to_recover,) = printed(services, portal)
+    record = services.accounts.record_of(anna.id, portal.id)
+    assert record is not None
+    her_own = services.registration_codes.issue(record, portal)
+    db.session.commit()
     person = before_the_code(web, ANNA)
-    person.submit(letter_code=to_register)
-    assert UNKNOWN in person.text
+    for code in (to_register, her_own):
+        person.submit(letter_code=code)
+        assert UNKNOWN in person.text
     newcomer = Person(web)
     newcomer.open("/cpx/register/code")
     newcomer.submit(code=to_recover)

@@ -307,7 +307,7 @@ def recovery_letter(walk: Walk, world: World) -> Iterator[str]:
     yield "H1, with a letter and recovery codes"
     walk.press(walk.text("rec.letter"))
     yield "H2, another letter"
-    walk.press()
+    walk.press(walk.text("lt.again"))
     yield "H2, asked"
     walk.press(walk.text("lt.code"))
     yield "letter code"

@@ -167,6 +167,6 @@ def test_a_port_in_use_is_said(demo: Demo) -> None:
 
 
 def test_outside_the_demonstration_there_is_no_such_page(web: Flask) -> None:
-    for path in ("/demo", "/demo/inbox.json", "/demo/letters.json", "/demo/letters-cpx.pdf"):
+    for path in ("/demo", "/demo/inbox.json", "/demo/letters.json", "/demo/letters-cpx.pdf", "/demo/recovery-cpx.pdf"):
         assert web.test_client().get(path, base_url=ISSUER).status_code == 404
     assert "CONNECT_DEMO_FOLDER" not in os.environ
