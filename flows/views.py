@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from flows import arrival
 from flows import run as runs
 from flows.arrival import see
+from flows.busy import busy_page, hashing_step
 from flows.context import Context, Step
 from flows.finish import onward
 from flows.journeys import CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
@@ -23,10 +24,12 @@ from idp.models.base import db
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal, find_portal
 from idp.services.bundle import services
+from idp.services.hash_queue import TooBusy
 from idp.web import after_sign_in
 from idp.web.browser import browser_hash
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
+from idp.web.network import client_network
 from idp.web.render import Frame, page
 
 blueprint = Blueprint("journeys", __name__)
@@ -109,6 +112,18 @@ def _errors(walk: Walk, step: Step) -> dict[str, str]:
 
 
 def _submit(journey: Journey, slug: str, path: str, action: str | None = None) -> Response:
+    hashing = hashing_step(journey, path, action)
+    if hashing is None:
+        return _take(journey, slug, path, action)
+    try:
+        with services().passwords.queue.place(client_network()):
+            return _take(journey, slug, path, action)
+    except TooBusy as busy:
+        return busy_page(slug, hashing, busy)
+
+
+def _take(journey: Journey, slug: str, path: str, action: str | None) -> Response:
+    """Judge the form, the first time it is sent."""
     portal = _portal(slug)
     found = arrival.enter(journey, portal)
     if isinstance(found, Response):

@@ -108,6 +108,14 @@ class Settings(BaseModel):
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
+    hashes_at_once: int = Field(
+        1, ge=1, description="passwords that one process hashes at once; over all processes, as many as there are cores"
+    )
+    hashes_waiting: int = Field(
+        5,
+        ge=1,
+        description="requests that may wait for that in one process; both together at least two fewer than its threads",
+    )
 
     email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
     reset_code_for: timedelta = Field(timedelta(minutes=10), description="life of a mailed code for a new password")

@@ -26,6 +26,7 @@ class ConfirmView:
 class ConfirmStep(Step):
     name = "confirm"
     proves = frozenset({"account_id", "proved_at"})
+    hashes = True
 
     def __init__(self, then: str) -> None:
         self.once_proved = then

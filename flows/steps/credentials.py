@@ -54,6 +54,7 @@ class CredentialsStep(Step):
     name = "credentials"
     proves = frozenset({"account_id", "proved_at", "passkey_id"})
     keeps = ("email",)
+    hashes = True
 
     def recheck(self, ctx: Context) -> Restart | None:
         """An account that was disabled, locked, or given another password meanwhile is asked again (security.md C-23,

@@ -73,6 +73,7 @@ class ResetCodeStep(SentCodeStep):
 class NewPasswordStep(Step):
     name = "new_password"
     proves = frozenset({"password_hash"})
+    hashes = True
 
     def __init__(self, back: str = "reset") -> None:
         self._back = back

@@ -5,7 +5,6 @@ NIST SP 800-63B-4 §3.1.1.2: length only, no composition, a blocklist, compariso
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,11 +17,11 @@ from zxcvbn_rs_py import zxcvbn
 from idp.clock import Clock
 from idp.models.account import Password
 from idp.models.base import db, write
+from idp.services.hash_queue import HashQueue
 from idp.settings import Settings
 from keys import Vault
 
 SHORTEST, LONGEST = 12, 256
-PARALLEL_HASHES = 2  # argon2 releases the interpreter lock; more than one per core only makes everybody slow
 WEAKEST_SCORE = 2
 INSTALLATION_WORDS = (
     "connect",
@@ -51,8 +50,8 @@ class Passwords:
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
         )
-        self._slots = threading.BoundedSemaphore(PARALLEL_HASHES)
-        self._decoy = self.hash("the account that does not exist")
+        self.queue = HashQueue(settings.hashes_at_once, settings.hashes_waiting)
+        self._decoy = self._hasher.hash(self._keyed("the account that does not exist"))
 
     def problem(self, password: str, own_words: tuple[str, ...] = ()) -> BadPassword | None:
         """Why this password cannot be taken, or None. `own_words`: the person's names, e-mail, code, portal."""
@@ -75,8 +74,8 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """The stored form: argon2id over an HMAC under a key that no database dump holds."""
-        with self._slots:
-            return self._hasher.hash(self._keyed(password))
+        keyed = self._keyed(password)
+        return self.queue.run(lambda: self._hasher.hash(keyed))
 
     def store(self, account_id: UUID, hashed: str) -> None:
         db.session.merge(Password(account_id=account_id, hash=hashed, changed_at=self._clock.now()))
@@ -88,12 +87,12 @@ class Passwords:
         row = db.session.get(Password, account_id) if account_id else None
         stored = row.hash if row is not None else self._decoy
         db.session.rollback()  # no connection is held while the processor hashes
-        with self._slots:
-            try:
-                right: bool = self._hasher.verify(stored, self._keyed(password))
-            except (VerificationError, InvalidHashError):
-                right = False
-        if row is None or not right:
+        keyed = self._keyed(password)
+        try:
+            self.queue.run(lambda: self._hasher.verify(stored, keyed))
+        except (VerificationError, InvalidHashError):
+            return False
+        if row is None:
             return False
         if self._hasher.check_needs_rehash(stored):
             renewed = self.hash(password)
