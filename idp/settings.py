@@ -25,6 +25,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
 LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
 LONGEST_CODE_LIFE = timedelta(seconds=60)
+LARGEST_BLOCKLIST = 32 * 2**20  # bytes
 
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
@@ -108,6 +109,13 @@ class Settings(BaseModel):
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
+    installation_words: Words = Field(
+        ("connect", "pension", "pensionskasse", "vorsorge", "caisse", "prevoyance", "cassa", "versicherung"),
+        description="words that everybody here knows and that make no password strong, comma separated",
+    )
+    blocklist_file: Path | None = Field(
+        None, description="passwords and words that nobody may choose, beside those we know: UTF-8, one a line"
+    )
     hashes_at_once: int = Field(
         1, ge=1, description="passwords that one process hashes at once; over all processes, as many as there are cores"
     )
@@ -176,7 +184,7 @@ class Settings(BaseModel):
     def _split_countries(cls, value: object) -> object:
         return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
 
-    @field_validator("portals_inside", mode="before")
+    @field_validator("portals_inside", "installation_words", mode="before")
     @classmethod
     def _split_places(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -208,7 +216,12 @@ class Settings(BaseModel):
             *_delivery_faults(self),
             *_protocol_faults(self),
             *_place_faults(self.portals_inside),
+            *_blocklist_faults(self.blocklist_file),
         ]
+
+    def blocked_passwords(self) -> list[str]:
+        """The operator's own list; empty where there is none."""
+        return self.blocklist_file.read_text(encoding="utf-8").splitlines() if self.blocklist_file else []
 
     @property
     def host(self) -> str:
@@ -300,6 +313,20 @@ def _is_network(place: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _blocklist_faults(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        if file.stat().st_size > LARGEST_BLOCKLIST:
+            return [f"{PREFIX}BLOCKLIST_FILE: has more than {LARGEST_BLOCKLIST // 2**20} MB"]
+        is_empty = not file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return [f"{PREFIX}BLOCKLIST_FILE: cannot be read"]
+    except UnicodeDecodeError:
+        return [f"{PREFIX}BLOCKLIST_FILE: is not UTF-8"]
+    return [f"{PREFIX}BLOCKLIST_FILE: is empty"] if is_empty else []
 
 
 def _delivery_faults(settings: Settings) -> list[str]:

@@ -17,22 +17,14 @@ from zxcvbn_rs_py import zxcvbn
 from idp.clock import Clock
 from idp.models.account import Password
 from idp.models.base import db, write
+from idp.services.common_passwords import CommonPasswords
 from idp.services.hash_queue import HashQueue
 from idp.settings import Settings
 from keys import Vault
 
 SHORTEST, LONGEST = 12, 256
 WEAKEST_SCORE = 2
-INSTALLATION_WORDS = (
-    "connect",
-    "pension",
-    "pensionskasse",
-    "vorsorge",
-    "caisse",
-    "prevoyance",
-    "cassa",
-    "versicherung",
-)
+FEWEST_OTHER_LETTERS = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,8 @@ class Passwords:
     def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
         self._clock = clock
         self._vault = vault
+        self._common = CommonPasswords(settings.blocked_passwords())
+        self._installation_words = [word.casefold() for word in settings.installation_words]
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
         )
@@ -62,13 +56,13 @@ class Passwords:
             return BadPassword("e.pw.short", len(text))
         if len(text) > LONGEST:
             return BadPassword("e.pw.long", len(text))
-        folded = text.casefold()
-        words = [word.casefold() for word in own_words if len(word) >= 4]
-        if any((word in folded and len(word) * 2 >= len(folded)) or folded in word for word in words):
+        words = [_bare(word) for word in own_words if len(word) >= 4]
+        if _is_made_of(_bare(text), words):
             return BadPassword("e.pw.self", len(text))
-        inputs = [*words, *INSTALLATION_WORDS]
-        if int(zxcvbn(text[:100], inputs).score) < WEAKEST_SCORE:
-            blames_own_words = int(zxcvbn(text[:100], list(INSTALLATION_WORDS)).score) >= WEAKEST_SCORE
+        if self._common.has(text):
+            return BadPassword("e.pw.common", len(text))
+        if int(zxcvbn(text[:100], [*words, *own_words, *self._installation_words]).score) < WEAKEST_SCORE:
+            blames_own_words = int(zxcvbn(text[:100], self._installation_words).score) >= WEAKEST_SCORE
             return BadPassword("e.pw.self" if blames_own_words else "e.pw.common", len(text))
         return None
 
@@ -103,3 +97,19 @@ class Passwords:
 
     def _keyed(self, password: str) -> str:
         return self._vault.mac("password-pepper", unicodedata.normalize("NFC", password))
+
+
+def _bare(text: str) -> str:
+    """Letters as one types them on any keyboard: no capitals, no accents."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+
+
+def _is_made_of(text: str, words: list[str]) -> bool:
+    """Whether these words are half of the text, or all of its letters but a few; or the text a part of one."""
+    if any((word in text and len(word) * 2 >= len(text)) or text in word for word in words):
+        return True
+    rest = text
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return rest != text and sum(map(str.isalpha, rest)) < FEWEST_OTHER_LETTERS
