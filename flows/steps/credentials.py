@@ -11,6 +11,7 @@ from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waits
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
 from flows.steps.passkey import judge_passkey, question
+from idp.models.account import NOBODY
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
 from idp.services.attempts import PASSWORD, Refused
@@ -18,8 +19,6 @@ from idp.services.audit import AuditTag
 from idp.services.emails import email_problem, normalise_email
 from idp.services.throttle import Volume
 from idp.web.network import limit
-
-NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db, write
 
+NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
+
 
 class Account(Base):
     """One person's account. `email` is the normalised form (services/emails.py) and unique."""

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from zxcvbn_rs_py import zxcvbn
 
 from idp.clock import Clock
-from idp.models.account import Password
+from idp.models.account import NOBODY, Password
 from idp.models.base import db, write
 from idp.services.common_passwords import CommonPasswords
 from idp.services.hash_queue import HashQueue
@@ -78,7 +78,7 @@ class Passwords:
         """Whether this is the account's password. No account costs the same as a wrong password; a right one that was
         hashed with other settings is hashed anew.
         """
-        row = db.session.get(Password, account_id) if account_id else None
+        row = db.session.get(Password, account_id or NOBODY)
         stored = row.hash if row is not None else self._decoy
         db.session.rollback()  # no connection is held while the processor hashes
         keyed = self._keyed(password)

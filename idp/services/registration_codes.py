@@ -124,8 +124,8 @@ class RegistrationCodes:
 
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
-        row = find_code(self._hash(code))
-        return self.judge(row) if row is not None and row.person.portal_id == portal.id else Unknown()
+        row = find_code(self._hash(code), portal.id)
+        return self.judge(row) if row is not None else Unknown()
 
     def judge(self, row: RegistrationCode) -> Found | Expired | Used | Unknown:
         """What a code is now."""
