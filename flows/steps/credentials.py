@@ -92,8 +92,7 @@ class CredentialsStep(Step):
         if errors or email is None:
             return retry(**errors)
         limit(Volume.SIGN_INS)
-        account = ctx.services.accounts.find(email)
-        account_id = account.id if account else None
+        account_id = ctx.services.accounts.find_id(email)
         subject = _subject(ctx, email, account_id)
         paid = ctx.services.attempts.pay(PASSWORD, subject)
         if isinstance(paid, Refused):

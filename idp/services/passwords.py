@@ -11,7 +11,7 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import update
+from sqlalchemy import select, update
 from zxcvbn_rs_py import zxcvbn
 
 from idp.clock import Clock
@@ -78,15 +78,15 @@ class Passwords:
         """Whether this is the account's password. No account costs the same as a wrong password; a right one that was
         hashed with other settings is hashed anew.
         """
-        row = db.session.get(Password, account_id or NOBODY)
-        stored = row.hash if row is not None else self._decoy
+        known = db.session.scalar(select(Password.hash).where(Password.account_id == (account_id or NOBODY)))
+        stored = known or self._decoy
         db.session.rollback()  # no connection is held while the processor hashes
         keyed = self._keyed(password)
         try:
             self.queue.run(lambda: self._hasher.verify(stored, keyed))
         except (VerificationError, InvalidHashError):
             return False
-        if row is None:
+        if known is None:
             return False
         if self._hasher.check_needs_rehash(stored):
             renewed = self.hash(password)
