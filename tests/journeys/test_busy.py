@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from threading import Event
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from idp.models.portal import Portal
 from idp.services import hash_queue
@@ -15,7 +15,7 @@ from idp.services.bundle import Services
 from idp.texts import LANGUAGES
 from tests.actions import PASSWORD, letter
 from tests.support.fingerprint import changes, fingerprint
-from tests.support.person import Person, newest_code
+from tests.support.person import ISSUER, Person, newest_code
 from tests.support.walks import BORN, NEW_PASSWORD, add_account
 
 OWNER = "owner@example.ch"
@@ -104,6 +104,27 @@ def test_a_network_that_floods_is_told_so_while_others_come_in(owner: Person, se
         neighbour.open("/cpx/login")
         neighbour.submit(email=OWNER, password=PASSWORD)
         assert neighbour.title == "Saisissez le code SMS"
+
+
+def test_the_door_of_the_console_answers_too(owner: Person, services: Services) -> None:
+    owner.open("/admin/login")
+    refuse(owner, services, email=OWNER, password=PASSWORD, otp="000000")
+    assert '<a class="button" href="/admin/login">' in owner.text
+    with full(services, by="127.0.0.1"):
+        owner.open("/admin/login")
+        owner.submit(email=OWNER, password=PASSWORD, otp="000000")
+        assert owner.page.status_code == 429
+
+
+def test_a_machine_reads_json(web: Flask, services: Services, portal: Portal) -> None:
+    @web.before_request
+    def refuse_all() -> None:
+        if request.path == "/token":
+            raise hash_queue.TooBusy
+
+    answer = web.test_client().post("/token", base_url=ISSUER)
+    assert (answer.status_code, answer.get_json()) == (503, {"error": "temporarily_unavailable"})
+    assert answer.headers["Retry-After"] == "3"
 
 
 def test_what_hashes_nothing_needs_no_place(owner: Person, services: Services) -> None:
