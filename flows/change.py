@@ -33,6 +33,7 @@ def finish_factor(ctx: Context) -> Ending:
     if not _begin(ctx):
         return None
     kept = rebind_factor(ctx, account)
+    ctx.services.trusted_devices.end_all(account.id)
     ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
     _tell(ctx, "mobile" if kept == "sms" else "factor", account)
     if kept == "sms" and before.phone and before.phone != ctx.state.mobile:

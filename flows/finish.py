@@ -14,12 +14,13 @@ from flows.refusal import refuse_request
 from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
 from flows.steps.lock import FACTOR_BUDGETS
+from flows.trust import TRUSTED, trust, use_trust
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
-from idp.models.session import was_seen_on
+from idp.models.session import TRUSTED_DEVICE, was_seen_on
 from idp.protocol import consent
 from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
@@ -32,6 +33,7 @@ RECOVERY = "recovery"  # the method of somebody who lost the second factor
 METHODS = {
     "sms": ("mfa", ["pwd", "sms", "mfa"]),
     "app": ("mfa", ["pwd", "otp", "mfa"]),
+    TRUSTED: (TRUSTED_DEVICE, ["pwd"]),  # a cookie is no factor that RFC 8176 has a name for
     "passkey": ("phr", ["hwk", "user", "mfa"]),
     "synced_passkey": ("phr", ["swk", "user", "mfa"]),
 }
@@ -126,8 +128,13 @@ def finish_login(ctx: Context) -> Ending:
     if not consume(ctx):
         db.session.rollback()
         return None
+    if method == TRUSTED and not use_trust(ctx):
+        db.session.rollback()  # used in another tab or ended, this very moment: then by the second factor
+        return Restart("choose_method")
     if method == RECOVERY:
         method = replace_factor(ctx, account)
+    elif ctx.state.is_trusted and ctx.portal.trusted_devices:
+        trust(ctx, account)
     elif not was_seen_on(account.id, ctx.browser_hash):
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)

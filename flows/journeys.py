@@ -65,6 +65,7 @@ class Owned:
 @dataclass(frozen=True, repr=False)
 class Login(Owned):
     passkey_id: str | None = None  # empty where it was the password
+    is_trusted: bool | None = None  # the person wants to be asked for no code in this browser
 
 
 @dataclass(frozen=True, repr=False)

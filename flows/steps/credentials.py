@@ -8,9 +8,10 @@ from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
-from flows.refusal import refuse_request, waits
+from flows.refusal import refuse_request, waiting_for
 from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
 from flows.steps.passkey import judge_passkey, question
+from flows.trust import TRUSTED, trusted_here
 from idp.models.account import NOBODY
 from idp.models.passkey import Passkey
 from idp.models.session import was_seen_on
@@ -24,13 +25,14 @@ from idp.web.network import limit
 @dataclass(frozen=True)
 class CredentialsView:
     """`passkey_options` is what the browser hands to its authenticator; `may_cancel`: whether there is a portal that
-    can be told so.
+    can be told so; `only_passkey`: that it takes nothing else, in words.
     """
 
     passkey_options: str
     register_url: str
     reset_url: str
     may_cancel: bool
+    only_passkey: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class CredentialsStep(Step):
 
     def show(self, ctx: Context) -> Screen:
         register_url, reset_url = ctx.entrance("register/code"), ctx.entrance("reset")
-        view = CredentialsView(question(ctx), register_url, reset_url, may_cancel=waits(ctx))
+        asked = waiting_for(ctx)
+        only_passkey = ctx.text("l.phr") if asked and asked.request.accepted_acr == ("phr",) else ""
+        view = CredentialsView(question(ctx), register_url, reset_url, asked is not None, only_passkey)
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
@@ -128,12 +132,16 @@ class ChooseMethodStep(Step):
         return self._names(ctx) + (("recovery",) if has_codes else ())
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
-        """The best method is taken without a question; L3 offers the others."""
+        """The best method is taken without a question; L3 offers the others. A trusted browser needs none."""
+        if self._place.may_trust and trusted_here(ctx):
+            return {"method": TRUSTED}
         names = self._names(ctx)
         return {"method": names[0]} if names else None
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A method that was removed is no choice, and one that was guessed at too often ends the sign-in."""
+        if ctx.state.method == TRUSTED:
+            return None if trusted_here(ctx) else Restart(self.name)
         if ctx.state.method != "recovery" and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
         return None if proved_lately(ctx, self._place) else factor_lock(ctx, self._place, ctx.state.method)

@@ -26,9 +26,10 @@ class Place:
     after: str = ""
     help: str = ""
     is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
+    may_trust: bool = False  # the browser may stand in for the second factor from then on
 
 
-SIGN_IN = Place("credentials", "login", "login/methods", help="login/help")
+SIGN_IN = Place("credentials", "login", "login/methods", help="login/help", may_trust=True)
 RESET = Place("reset_email", "reset", "reset/methods", "new_password", help="reset/help")
 CHANGE = Place("confirm", "account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
 
@@ -37,6 +38,12 @@ def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
     """The owner who signed in a moment ago is not asked for the second factor again."""
     is_fresh = place.is_own and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
     return {"factor_proved": True} if is_fresh else None
+
+
+def proved_factor(place: Place, answer: dict[str, str]) -> dict[str, Any]:
+    """What a right code proves, and whether the person wants to be asked for none in this browser from now on."""
+    wish = {"is_trusted": answer.get("trust") == "yes"} if place.may_trust else {}
+    return {"factor_proved": True, **wish}
 
 
 def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:

@@ -15,6 +15,11 @@ def sign_in_first(then: str = "account") -> Response:
     return redirect(f"/?then={then}", 303)
 
 
+def prove_first(session: Session | None, then: str) -> Response:
+    """To the sign-in and back, for a newer or a stronger proof; who is signed in has a portal to do it at."""
+    return redirect(f"/{home(session).slug}/login?then={then}", 303) if session else sign_in_first(then)
+
+
 def home(session: Session) -> Portal:
     """The portal whose customer service helps this person: the first of the person's own that is open."""
     own = services().accounts.portals_of(session.account_id)

@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, sign_in_first
+from idp.account.entrance import home, prove_first, sign_in_first
 from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.base import db
@@ -71,7 +71,7 @@ def passkeys() -> Response:
 def new_passkey() -> Response:
     session = current_session()
     if session is None or not services().sessions.is_confirmed(session, with_factor=True):
-        return _prove_first(session, "new_passkey")
+        return prove_first(session, "new_passkey")
     account = load_account(session.account_id)
     view = NewView(
         services().passkeys.creation_options(account, _bound_to(session)), text("pk.whose", email=account.email)
@@ -128,19 +128,23 @@ def rename(passkey_id: str) -> Response:
 def remove(passkey_id: str) -> Response:
     session = current_session()
     if session is None or not services().sessions.is_confirmed(session, with_factor=True):
-        return _prove_first(session, "passkeys")
+        return prove_first(session, "passkeys")
     found = _own(session, passkey_id)
     db.session.delete(found)
     services().audit.record(AuditTag.PASSKEY_REMOVED, account=session.account_id, passkey=str(found.id))
+    _end_what_passkeys_opened(session)
     _tell("passkeyRemoved", session)
     return redirect(f"{LIST}?done=removed", 303)
 
 
-def _prove_first(session: Session | None, then: str) -> Response:
-    """To the sign-in and back; who is signed in has a portal to do it at."""
-    if session is None:
-        return sign_in_first(then)
-    return redirect(f"/{home(session).slug}/login?then={then}", 303)
+def _end_what_passkeys_opened(session: Session) -> None:
+    """Whoever removes a passkey may have lost the device that holds it: what is open there ends (ASVS 5.0 §7.4.3)."""
+    bundle = services()
+    for other in bundle.sessions.live(load_account(session.account_id)):
+        if other.id != session.id and other.acr == "phr":
+            bundle.sign_out.session(other)
+            bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id, session=str(other.id))
+    bundle.trusted_devices.end_all(session.account_id)
 
 
 def _own(session: Session, passkey_id: str) -> Passkey:

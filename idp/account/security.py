@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, make_response, redirect, request
@@ -14,6 +15,7 @@ from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
 from idp.models.session import Session
+from idp.models.trusted_device import TrustedDevice
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.recovery_codes import SHOWN_FOR
@@ -25,6 +27,7 @@ from idp.web.render import Frame, page
 from idp.web.session import current_session
 
 blueprint = Blueprint("security", __name__)
+DONE = {"yes": "acc.ended", "untrusted": "acc.trusted.done"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,9 +58,19 @@ class SessionView:
 
 
 @dataclass(frozen=True, repr=False)
+class TrustedView:
+    id: UUID
+    device: str
+    since: str
+    used: str
+    until: str
+
+
+@dataclass(frozen=True, repr=False)
 class SessionsView:
     sessions: tuple[SessionView, ...]
     has_others: bool
+    trusted: tuple[TrustedView, ...]
 
 
 @blueprint.get("/account/security")
@@ -116,14 +129,15 @@ def sessions() -> Response:
         return sign_in_first()
     live = services().sessions.live(load_account(session.account_id))
     shown = tuple(_session(one, is_here=one.id == session.id) for one in live)
-    status = text("acc.ended") if request.args.get("done") else None
-    frame = Frame(text("acc.sessions"), back="/account", form=FormView(), status=status)
-    return page("account/sessions.html", frame, SessionsView(shown, has_others=len(shown) > 1))
+    trusted = tuple(map(_trusted, services().trusted_devices.of(session.account_id)))
+    done = DONE.get(request.args.get("done", ""))
+    frame = Frame(text("acc.sessions"), back="/account", form=FormView(), status=text(done) if done else None)
+    return page("account/sessions.html", frame, SessionsView(shown, len(shown) > 1, trusted))
 
 
 @blueprint.post("/account/sessions/end")
 def end_session() -> Response:
-    """End one other session of one's own, or all others."""
+    """End one other session of one's own, or all others; its browser is not trusted any more either."""
     session = current_session()
     if session is None:
         return sign_in_first()
@@ -132,8 +146,27 @@ def end_session() -> Response:
         if other.id != session.id and wanted in {str(other.id), "all"}:
             bundle.sign_out.session(other)
             bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id, session=str(other.id))
+            if other.browser_hash != session.browser_hash:
+                bundle.trusted_devices.end_at(session.account_id, other.browser_hash)
+    if wanted == "all":
+        bundle.trusted_devices.end_all(session.account_id, but_at=session.browser_hash)
     db.session.commit()
     return redirect("/account/sessions?done=yes", 303)
+
+
+@blueprint.post("/account/sessions/untrust")
+def untrust() -> Response:
+    """Trust one device no more, or none."""
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    bundle, wanted = services(), request.form.get("device", "")
+    if wanted == "all":
+        bundle.trusted_devices.end_all(session.account_id)
+    for device in bundle.trusted_devices.of(session.account_id):
+        if str(device.id) == wanted:
+            bundle.trusted_devices.end(session.account_id, device.id)
+    return redirect("/account/sessions?done=untrusted", 303)
 
 
 def factor_words(account: Account) -> tuple[str, ...]:
@@ -149,6 +182,21 @@ def _left(account_id: UUID) -> str:
 
 
 def _session(session: Session, *, is_here: bool) -> SessionView:
-    at = [f"{format_date(swiss(when).date())}, {format_time(when)}" for when in (session.auth_time, session.seen_at)]
     device = device_name(session.user_agent) or text("device.unknown")
-    return SessionView(session.id, device, text("acc.used", since=at[0], seen=at[1]), is_here)
+    used = text("acc.used", since=_moment(session.auth_time), seen=_moment(session.seen_at))
+    return SessionView(session.id, device, used, is_here)
+
+
+def _trusted(row: TrustedDevice) -> TrustedView:
+    used = text("acc.trusted.used", at=_moment(row.last_used_at)) if row.last_used_at else text("acc.trusted.unused")
+    return TrustedView(
+        row.id,
+        device_name(row.user_agent) or text("device.unknown"),
+        text("acc.trusted.since", at=_moment(row.created_at)),
+        used,
+        text("acc.trusted.until", at=_moment(row.expires_at)),
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{format_date(swiss(at).date())}, {format_time(at)}"

@@ -42,6 +42,7 @@ from idp.services.sms import SMSSender, sms_sender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
+from idp.services.trusted_devices import TrustedDevices
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -77,6 +78,7 @@ def build_services(
     outbox = Outbox(settings, clock, random, vault, texts)
     keyring = Keyring(clock, vault, settings.key_active_for)
     sessions = Sessions(settings, clock, random)
+    trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     return Services(
         settings=settings,
@@ -97,6 +99,7 @@ def build_services(
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
         passkeys=Passkeys(settings, clock, random, vault),
+        trusted_devices=trusted_devices,
         accounts=Accounts(clock, random),
         sessions=sessions,
         registration_codes=codes,
@@ -105,7 +108,7 @@ def build_services(
         devices=Devices(settings, clock, random, vault, tokens),
         portals=Portals(clock, random, vault, audit, reach),
         logout_notices=logout_notices,
-        sign_out=SignOut(sessions, tokens, logout_notices),
+        sign_out=SignOut(sessions, tokens, logout_notices, trusted_devices),
         self_tests=SelfTests(clock, random, vault),
         reach=reach,
         portal_keys=PortalKeys(clock, reach),

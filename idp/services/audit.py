@@ -47,6 +47,8 @@ class AuditTag(StrEnum):
     CODE_REPLAYED = "portal:authorization_code:replay"
     REFRESH_REPLAYED = "portal:refresh_token:replay"
     DEVICE_ALLOWED = "person:device:allow"
+    DEVICE_TRUSTED = "person:trusted_device:add"
+    TRUST_ENDED = "person:trusted_device:remove"
     DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
     PORTAL_INVITED = "operator:portal:invite"

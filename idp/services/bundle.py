@@ -39,6 +39,7 @@ from idp.services.sms import SMSSender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
+from idp.services.trusted_devices import TrustedDevices
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -64,6 +65,7 @@ class Services:
     totp: TOTP
     recovery_codes: RecoveryCodes
     passkeys: Passkeys
+    trusted_devices: TrustedDevices
     accounts: Accounts
     sessions: Sessions
     registration_codes: RegistrationCodes

@@ -19,12 +19,14 @@ from idp.models.passkey import passkeys_of
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.session import Session
+from idp.models.trusted_device import TrustedDevice
 
 Plain = dict[str, Any]
 
 
 def collect(account: Account) -> dict[str, list[Plain]]:
-    """By subject: account, records, methods, passkeys, recovery_codes, sessions, consents, events. Times in UTC."""
+    """By subject: account, records, methods, passkeys, recovery_codes, sessions, trusted_devices,
+    consents, events. Times in UTC."""
     return {
         "account": [_plain(account, "email", "given_name", "family_name", "language", "status", "created_at",
                            "email_verified_at", "terms_accepted_at")],
@@ -34,6 +36,8 @@ def collect(account: Account) -> dict[str, list[Plain]]:
         "recovery_codes": [_plain(one, "created_at", "used_at") for one in _rows(RecoveryCode, account.id)],
         "sessions": [_plain(one, "user_agent", "auth_time", "seen_at", "ended_at", "acr", "amr")
                      for one in _rows(Session, account.id)],
+        "trusted_devices": [_plain(one, "user_agent", "created_at", "last_used_at", "expires_at")
+                            for one in _rows(TrustedDevice, account.id)],
         "consents": _consents(account.id),
         "events": [_plain(one, "at", "tag") for one in _rows(AuditEvent, account.id)],
     }  # fmt: skip

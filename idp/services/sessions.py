@@ -91,6 +91,8 @@ class Sessions:
 
     def is_confirmed(self, session: Session, *, with_factor: bool = False) -> bool:
         """Whether the person proved who they are so recently that a change of the account needs no new proof."""
+        if with_factor and not session.has_factors:
+            return False
         proved_at = session.auth_time
         if session.confirmed_at is not None and not with_factor:
             proved_at = max(proved_at, session.confirmed_at)

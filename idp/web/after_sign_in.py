@@ -7,6 +7,8 @@ PAGES = {
     "security": "/account/security",
     "passkeys": "/account/security/passkeys",
     "new_passkey": "/account/security/passkeys/new",
+    "data": "/account/data",
 }
+ANY_SESSION = {"account", "security"}  # the others are not for whoever was trusted without a second factor
 # For whoever proved both factors a moment ago: what is changed there opens the account (NIST SP 800-63B-4 §4.1.2).
 ONLY_CONFIRMED = {"passkeys", "new_passkey"}

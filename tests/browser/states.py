@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from idp.models.base import db
 from tests.browser.walk import PASSWORD, Walk, international
 from tests.browser.world import World
 
@@ -244,8 +245,25 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield "new address, code"
     walk.open("/account/sessions")
     yield "sessions"
+    yield from trusted(walk, world)
     walk.open("/account/data")
     yield "all data"
+
+
+def trusted(walk: Walk, world: World) -> Iterator[str]:
+    """A device that its person trusts; ends signed in as before."""
+    portal = world.portals[0]
+    portal.trusted_devices = True
+    db.session.commit()
+    account = world.services.accounts.find(EMAIL)
+    assert account is not None
+    for browser in ("one", "another"):
+        world.services.trusted_devices.trust(account.id, browser, "Firefox on Windows")
+    db.session.commit()
+    walk.open("/account/sessions")
+    yield "sessions, trusted devices"
+    walk.press(walk.text("acc.trusted.endAll"))
+    yield "sessions, no trusted devices"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:

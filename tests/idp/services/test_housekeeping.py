@@ -30,10 +30,12 @@ from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
+from idp.models.trusted_device import TrustedDevice
 from idp.services import housekeeping
 from idp.services.attempts import PASSWORD
 from idp.services.bundle import Services
 from idp.services.housekeeping import Cleaned, clean, heaps
+from idp.services.trusted_devices import TRUSTED_FOR
 from tests.support.engines import POSTGRESQL
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -139,6 +141,14 @@ def test_each_row_goes_when_nobody_asks_for_it_any_more(household: Household) ->
     goes_after(FlowRun, at, DAY)
     assert (count(Challenge), count(Submission)) == (0, 0)
     goes_after(PortalInvite, at, 30 * DAY)
+
+
+def test_a_trusted_device_goes_with_its_last_day(
+    app: Flask, services: Services, account: Account, clock: FrozenClock
+) -> None:
+    services.trusted_devices.trust(account.id, "b", "")
+    db.session.commit()
+    goes_after(TrustedDevice, clock.now(), TRUSTED_FOR)
 
 
 def test_codes_and_tokens_go_while_their_grant_lives(household: Household, clock: FrozenClock) -> None:
