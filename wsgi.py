@@ -10,10 +10,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from flows.views import blueprint as journeys
 from idp.account.apps import blueprint as apps
+from idp.account.kept import blueprint as kept
 from idp.account.overview import blueprint as account
 from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
 from idp.account.security import blueprint as security
+from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
 from idp.admin.audit import blueprint as admin_audit
 from idp.admin.home import blueprint as admin_home
@@ -60,6 +62,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         security,
         own_data,
         apps,
+        kept,
+        session,
         passkeys,
         well_known,
         authorize,

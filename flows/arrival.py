@@ -17,6 +17,7 @@ from flows import run as runs
 from flows.context import Context
 from flows.finish import entry, onward
 from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
+from flows.kept import over_sign_in
 from flows.trust import is_enough
 from idp.clock import swiss
 from idp.models.account import load_account
@@ -130,6 +131,8 @@ def enter(journey: Journey, portal: Portal) -> Context | Response:
     ctx = context(journey, run, portal, handle)
     if run.consumed_at is not None:
         return _finished(journey, ctx)
+    if journey.is_own and (again := over_sign_in(journey, ctx)):
+        return see(again)
     if run.expires_at <= ctx.now:
         return _expired(journey, ctx)
     if journey.is_own and not (ctx.session and ctx.session.has_factors):

@@ -97,6 +97,7 @@ def _render(walk: Walk, step: Step) -> Response:
         form=form,
         step=screen.step,
         back=screen.back,
+        is_own=walk.journey.is_own,
         status=ctx.text(notice[0], **(notice[1] or {})) if notice else screen.status,
     )
     return page(screen.template, frame, screen.view)

@@ -51,7 +51,9 @@ def apps() -> Response:
 @blueprint.post("/account/apps/withdraw")
 def withdraw() -> Response:
     session, portal = current_session(), find_portal(request.form.get("portal", ""))
-    if session is None or portal is None:
+    if session is None:
+        return sign_in_first()
+    if portal is None:
         return redirect("/account/apps", 303)
     consent.withdraw(services(), portal, session.account_id)
     return redirect(f"/account/apps?withdrawn={portal.slug}", 303)

@@ -8,11 +8,15 @@ from werkzeug.wrappers import Response
 from idp.models.portal import Portal, list_portals
 from idp.models.session import Session
 from idp.services.bundle import services
+from idp.web.late_form import keep_form
 
 
 def sign_in_first(then: str = "account") -> Response:
-    """One signs in at a portal; the choice of one leads back here, to a page of idp/web/after_sign_in.py."""
-    return redirect(f"/?then={then}", 303)
+    """One signs in at a portal; the choice of one leads back here, to a page of idp/web/after_sign_in.py.
+
+    A form that comes after its session had ended waits there.
+    """
+    return redirect(f"/?then={'kept' if keep_form() else then}", 303)
 
 
 def prove_first(session: Session | None, then: str) -> Response:

@@ -21,6 +21,7 @@ from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
+from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
@@ -102,6 +103,7 @@ def build_services(
         trusted_devices=trusted_devices,
         accounts=Accounts(clock, random),
         sessions=sessions,
+        kept_forms=KeptForms(clock, random, vault),
         registration_codes=codes,
         tokens=tokens,
         access_tokens=AccessTokens(settings.issuer, clock),

@@ -18,6 +18,7 @@ from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
+from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
@@ -68,6 +69,7 @@ class Services:
     trusted_devices: TrustedDevices
     accounts: Accounts
     sessions: Sessions
+    kept_forms: KeptForms
     registration_codes: RegistrationCodes
     tokens: Tokens
     access_tokens: AccessTokens

@@ -31,6 +31,7 @@ from idp.models.authorization import (
 )
 from idp.models.base import db, write
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
+from idp.models.kept_form import KeptForm
 from idp.models.operator import OperatorInvitation, OperatorSession
 from idp.models.outbox import OutboxMessage
 from idp.models.self_test import ObservedRequest, SelfTest
@@ -58,6 +59,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
+    (KeptForm.id, KeptForm.expires_at, AT_ONCE),
     (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),
     (TrustedDevice.id, TrustedDevice.expires_at, AT_ONCE),
     (AssertionID.id_hash, AssertionID.expires_at, AT_ONCE),

@@ -8,6 +8,7 @@ PAGES = {
     "passkeys": "/account/security/passkeys",
     "new_passkey": "/account/security/passkeys/new",
     "data": "/account/data",
+    "kept": "/account/kept",
 }
 ANY_SESSION = {"account", "security"}  # the others are not for whoever was trusted without a second factor
 # For whoever proved both factors a moment ago: what is changed there opens the account (NIST SP 800-63B-4 §4.1.2).

@@ -248,6 +248,7 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield from trusted(walk, world)
     walk.open("/account/data")
     yield "all data"
+    yield from kept(walk, world)
 
 
 def trusted(walk: Walk, world: World) -> Iterator[str]:
@@ -264,6 +265,20 @@ def trusted(walk: Walk, world: World) -> Iterator[str]:
     yield "sessions, trusted devices"
     walk.press(walk.text("acc.trusted.endAll"))
     yield "sessions, no trusted devices"
+
+
+def kept(walk: Walk, world: World) -> Iterator[str]:
+    """A form that came after its session had ended; ends signed in as before."""
+    walk.open("/account/security/passkeys")
+    walk.press(walk.page.locator(".portals a").first)
+    world.later(minutes=31)
+    walk.fill("name", "Téléphone de Léa")
+    walk.press()
+    walk.press(walk.page.locator(".portals a").filter(has_text="Caisse CPX"))
+    walk.sign_in(EMAIL)
+    walk.fill("otp", world.code("sms", international("079 765 43 21"), 0))
+    walk.press()
+    yield "a form that was kept"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:

@@ -58,6 +58,31 @@ def test_after_ten_minutes_the_password_is_asked_for_again(web: Flask, person: P
     assert person.title == "Saisissez votre nouvelle adresse e-mail"
 
 
+def test_who_types_for_longer_than_ten_minutes_confirms_and_loses_nothing(
+    web: Flask, person: Person, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    """Nor does anybody else who signs in at the same browser meanwhile get it."""
+    add_account(services, portal, "other@example.ch", number="+41790000002")
+    person.open("/cpx/account/email")
+    clock.advance(timedelta(minutes=10))
+    person.submit(email="new@example.ch")
+    assert person.title == "Confirmez que c’est bien vous"
+    confirm = person.address
+    person.client.delete_cookie("connect_session")
+    person.open("/cpx/login")
+    person.submit(email="other@example.ch", password=PASSWORD)
+    person.submit(otp=newest_code("sms"))
+    person.open(confirm)
+    assert person.title == "Saisissez votre nouvelle adresse e-mail"
+    assert "new@example.ch" not in person.text
+    person.client.delete_cookie("connect_session")
+    clock.advance(timedelta(minutes=1))
+    person.open(confirm)
+    person.submit(email=EMAIL, password=PASSWORD)
+    person.submit(otp=newest_code("sms"))
+    assert 'value="new@example.ch"' in person.text
+
+
 def test_guesses_at_the_password_are_counted(web: Flask, person: Person, clock: FrozenClock) -> None:
     clock.advance(timedelta(minutes=10))
     person.open("/cpx/account/password")

@@ -1,4 +1,4 @@
-"""Add trusted devices, and whether a portal lets them stand in for the second factor."""
+"""Add trusted devices, whether a portal lets them stand in for the second factor, and forms kept over a sign-in."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,3 +33,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_trusted_device_account_id", "trusted_device", ["account_id"], unique=False)
     op.create_index("ix_trusted_device_expires_at", "trusted_device", ["expires_at"], unique=False)
+    op.create_table(
+        "kept_form",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("browser_hash", sa.String(), nullable=False),
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("sealed_fields", sa.String(), nullable=False),
+        sa.Column("expires_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name="fk_kept_form_account_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_kept_form"),
+        sa.UniqueConstraint("browser_hash", "account_id", name="uq_kept_form_browser_hash_account_id"),
+    )
+    op.create_index("ix_kept_form_expires_at", "kept_form", ["expires_at"], unique=False)
