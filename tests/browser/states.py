@@ -8,6 +8,7 @@ from datetime import timedelta
 from idp.models.base import db
 from tests.browser.walk import PASSWORD, Walk, international
 from tests.browser.world import World
+from tests.support.relying_party import RelyingParty
 
 EMAIL, MOBILE = "helene@example.ch", "079 123 45 67"
 
@@ -288,6 +289,10 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     yield "L1"
     walk.press()
     yield "L1, empty"
+    portal = world.portals[0]
+    walk.open(RelyingParty(world.app, portal.client_id, portal.redirect_uris[0]).request(acr_values="phr"))
+    yield "L1, a passkey and nothing else"
+    walk.open("/cpx/login")
     walk.fill("email", EMAIL)
     walk.fill("password", "not the password")
     walk.press()
