@@ -12,21 +12,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp.account.entrance import sign_in_first
+from idp.models.account import load_account
+from idp.models.passkey import passkeys_of
 from idp.models.portal import find_portal
+from idp.models.session import Session
 from idp.services.bundle import services
-from idp.services.kept_forms import Kept
 from idp.web.after_sign_in import PAGES
 from idp.web.browser import ensure_browser
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
+from idp.web.late_form import MAY_WAIT
+from idp.web.network import device_name
 from idp.web.render import Frame, page
 from idp.web.session import current_session
 
 blueprint = Blueprint("kept", __name__)
-LABELS = {
-    "security.end_session": "acc.end", "security.untrust": "acc.trusted.end", "apps.withdraw": "acc.revoke",
-    "passkeys.rename": "pk.save", "passkeys.remove": "pk.remove",
-}  # fmt: skip
 OF_ALL = {"security.end_session": "acc.endAll", "security.untrust": "acc.trusted.endAll"}
 
 
@@ -46,25 +46,34 @@ def kept() -> AnyResponse:
     if session is None:
         return sign_in_first()
     found = services().kept_forms.find(ensure_browser(), session.account_id)
-    endpoint = _endpoint(found.path) if found else None
-    if found is None or endpoint is None:
+    endpoint = _endpoint(found.path) if found else ""
+    if found is None or endpoint not in MAY_WAIT:
         return redirect("/account", 303)
-    labels = OF_ALL if "all" in found.fields.values() else LABELS
-    view = KeptView(found.path, found.fields, _about(found), text(labels.get(endpoint, "c.continue")))
+    is_of_all = endpoint in OF_ALL and "all" in found.fields.values()
+    label = text(OF_ALL[endpoint] if is_of_all else MAY_WAIT[endpoint])
+    view = KeptView(found.path, found.fields, _about(session, found.path, found.fields), label)
     return page("account/kept.html", Frame(text("acc.kept"), back="/account", form=FormView()), view)
 
 
-def _endpoint(path: str) -> str | None:
+def _endpoint(path: str) -> str:
     """What answers a form at this address, while it still exists."""
     try:
         return str(current_app.url_map.bind("localhost").match(path, method="POST")[0])
     except HTTPException:
-        return None
+        return ""
 
 
-def _about(found: Kept) -> str:
-    portal = find_portal(found.fields.get("portal", ""))
-    return portal.name(language()) if portal else found.fields.get("name", "")
+def _about(session: Session, path: str, fields: dict[str, str]) -> str:
+    """The portal, the device or the name that the person chose or typed."""
+    bundle, portal = services(), find_portal(fields.get("portal", ""))
+    if portal is not None:
+        return portal.name(language())
+    names = {str(one.id): one.name for one in passkeys_of(session.account_id)}
+    agents = {str(one.id): one.user_agent for one in bundle.sessions.live(load_account(session.account_id))}
+    agents |= {str(one.id): one.user_agent for one in bundle.trusted_devices.of(session.account_id)}
+    names |= {ident: device_name(agent) or text("device.unknown") for ident, agent in agents.items()}
+    chosen = (fields.get("session"), fields.get("device"), path.removesuffix("/remove").rpartition("/")[2])
+    return fields.get("name") or next((names[one] for one in chosen if one in names), "")
 
 
 @blueprint.after_app_request

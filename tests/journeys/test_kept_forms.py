@@ -15,6 +15,7 @@ from idp.models.kept_form import KeptForm
 from idp.models.passkey import Passkey
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.web.late_form import MAY_WAIT
 from keys.envelope import EnvelopeError
 from tests.actions import PASSWORD, register
 from tests.journeys.test_passkeys import LIST, create
@@ -184,6 +185,47 @@ def test_a_browser_and_an_account_keep_one_form_the_last(
     assert found is not None
     assert found.fields == {"name": "4"}
     assert person.title
+
+
+def test_it_is_told_which_device_a_form_is_about(
+    web: Flask, person: Person, services: Services, clock: FrozenClock
+) -> None:
+    account = db.session.scalars(select(Account)).one()
+    for browser_of, agent in (("one", "Mozilla Firefox (Windows)"), ("another", "")):
+        services.trusted_devices.trust(account.id, browser_of, agent)
+    db.session.commit()
+    person.open("/account/sessions")
+    forms = [person.filled(number) for number in (0, 1)]
+    for filled, words in zip(forms, ("appareil inconnu", "Firefox, Windows"), strict=True):
+        clock.advance(IDLE)
+        person._arrive(*person.post(filled))
+        sign_in(person)
+        assert person.title == STILL
+        assert f"<strong>{words}</strong>" in person.text
+        person.submit()
+        assert "Un code est de nouveau demandé." in person.text
+    assert services.trusted_devices.of(account.id) == []
+
+
+def test_it_is_told_which_passkey_is_to_be_removed(late: Person, clock: FrozenClock) -> None:
+    sign_in(late)
+    late.submit()
+    row = db.session.scalars(select(Passkey)).one()
+    late.open(f"{LIST}/{row.id}")
+    clock.advance(IDLE)
+    late.submit(1)
+    sign_in(late)
+    assert "Mein Telefon" in late.text
+    assert "Supprimer cette clé" in late.text
+    late.submit()
+    assert "La clé d’accès est supprimée." in late.text
+
+
+def test_only_what_is_declared_may_wait(web: Flask) -> None:
+    """A new form of the account waits for nobody until somebody has thought of what its question says."""
+    posts = {rule.endpoint for rule in web.url_map.iter_rules() if "POST" in (rule.methods or ())}
+    assert set(MAY_WAIT) <= posts
+    assert not {"session.extend", "passkeys.create"} & set(MAY_WAIT)
 
 
 def test_ending_all_other_sessions_waits_too(person: Person, web: Flask, clock: FrozenClock) -> None:
