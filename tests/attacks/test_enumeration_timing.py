@@ -10,7 +10,7 @@ import http.client
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -159,10 +159,10 @@ def test_five_thousand_answers_of_each_kind_cannot_be_told_apart(served: tuple[s
     db.session.commit()
     order = random.Random(probe.__name__)
     taken: dict[int, list[float]] = {KNOWN: [], UNKNOWN: []}
-    line = http.client.HTTPConnection("127.0.0.1", int(issuer.rpartition(":")[2]), timeout=60)
-    for number in numbers:
-        for kind in order.sample((KNOWN, UNKNOWN), 2):
-            given = filled(world.services, forms[kind][number], number)
-            taken[kind].append(ask(line, issuer, given))
+    with closing(http.client.HTTPConnection("127.0.0.1", int(issuer.rpartition(":")[2]), timeout=60)) as line:
+        for number in numbers:
+            for kind in order.sample((KNOWN, UNKNOWN), 2):
+                given = filled(world.services, forms[kind][number], number)
+                taken[kind].append(ask(line, issuer, given))
     found = area(taken[KNOWN][WARM_UP:], taken[UNKNOWN][WARM_UP:])
     assert abs(found - 0.5) < MOST_TELLING, found
