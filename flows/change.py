@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from flows.context import Context
 from flows.engine import Message, Restart
 from flows.finish import Ending, consume, rebind_factor
-from idp.models.account import Account, load_account
+from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
 
@@ -69,8 +69,8 @@ def finish_email(ctx: Context) -> Ending:
 
 
 def _begin(ctx: Context) -> bool:
-    """Whether this click ends the walk; a slower one finds it ended."""
-    if consume(ctx):
+    """Whether this click ends the walk; a slower one finds it ended, and other walks of the account wait here."""
+    if consume(ctx) and hold_account(ctx.state.account()):
         return True
     db.session.rollback()
     return False

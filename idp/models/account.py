@@ -86,6 +86,15 @@ def load_account(account_id: UUID) -> Account:
     return db.session.get_one(Account, account_id)
 
 
+def hold_account(account_id: UUID) -> bool:
+    """From here to the end of the transaction nobody else changes what opens this account: others wait for their turn.
+
+    False when it cannot sign in any more.
+    """
+    held = update(Account).where(Account.id == account_id, Account.status == "active").values(status="active")
+    return write(held.execution_options(synchronize_session=False)) == 1
+
+
 def spend_totp_step(account_id: UUID, step: int) -> bool:
     """Accept a time step once and only forwards (RFC 6238 §5.2); False when it or a later one was used."""
     done = write(
