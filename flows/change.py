@@ -27,17 +27,41 @@ def finish_password(ctx: Context) -> Ending:
 
 
 def finish_factor(ctx: Context) -> Ending:
-    """The new number or app takes the place of the old one of its kind; the old number is told."""
-    account = load_account(ctx.state.account())
-    before = ctx.services.accounts.factors(account.id)
+    """A first number or app comes beside the other method; a second one takes the place of its kind, whose number is
+    told, and ends every other session (OWASP ASVS 5.0 §7.4.3).
+    """
     if not _begin(ctx):
         return None
-    kept = rebind_factor(ctx, account)
-    ctx.services.trusted_devices.end_all(account.id)
-    ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
+    account = load_account(ctx.state.account())
+    before = ctx.services.accounts.factors(account.id)
+    kept, bundle = rebind_factor(ctx, account), ctx.services
+    bundle.trusted_devices.end_all(account.id)
+    if kept not in before.names:
+        bundle.audit.record(AuditTag.FACTOR_ADDED, account=account.id, method=kept)
+        _tell(ctx, "factorAdded", account)
+        return SECURITY
+    bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
     _tell(ctx, "mobile" if kept == "sms" else "factor", account)
     if kept == "sms" and before.phone and before.phone != ctx.state.mobile:
-        ctx.services.outbox.sms("changed", to=before.phone, language=account.language, portal=ctx.portal, values={})
+        bundle.outbox.sms("changed", to=before.phone, language=account.language, portal=ctx.portal, values={})
+    return SECURITY
+
+
+def finish_removal(ctx: Context) -> Ending:
+    """One method less, as long as one remains; what is open elsewhere may have been opened with it."""
+    if not _begin(ctx):
+        return None
+    account, lost, bundle = load_account(ctx.state.account()), ctx.state.factor, ctx.services
+    remaining = [name for name in bundle.accounts.factors(account.id).names if name != lost]
+    if not remaining:  # the other one was removed in another tab since
+        db.session.rollback()
+        return Restart("remove_method", "factor", Message("acc.last"))
+    bundle.accounts.keep_only(account.id, remaining[0])
+    bundle.trusted_devices.end_all(account.id)
+    bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.audit.record(AuditTag.FACTOR_REMOVED, account=account.id, method=lost)
+    _tell(ctx, "factorRemoved", account)
     return SECURITY
 
 

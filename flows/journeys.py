@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flows.change import finish_codes, finish_email, finish_factor, finish_password
+from flows.change import finish_codes, finish_email, finish_factor, finish_password, finish_removal
 from flows.context import Context, Step
 from flows.engine import Itinerary
 from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration, finish_reset
@@ -21,9 +21,10 @@ from flows.steps.credentials import ChooseMethodStep, CredentialsStep
 from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
 from flows.steps.link import AccountStep, SecondItemStep
-from flows.steps.lock import CHANGE, SIGN_IN
 from flows.steps.lock import RESET as RESET_PLACE
+from flows.steps.lock import SIGN_IN, Place, own
 from flows.steps.new_factor import NewAppStep, NewFactorStep, NewMobileStep, RecoveryCodeStep
+from flows.steps.own_methods import NewAppIntroStep, NewNumberStep, RemoveMethodStep
 from flows.steps.registration_code import RegistrationCodeStep
 from flows.steps.reset import NewPasswordStep, ResetCodeStep, ResetEmailStep
 from idp.settings import Settings
@@ -52,7 +53,7 @@ class Owned:
     proved_at: str | None = None  # when its password, its passkey or the code of its address was right
     method: str | None = None
     factor_proved: bool | None = None
-    factor: str | None = None  # from here on what is set up anew
+    factor: str | None = None  # from here on what is set up anew, or given up
     mobile: str | None = None
     new_factor_proved: bool | None = None
     app_step: int | None = None
@@ -121,6 +122,20 @@ class Journey:
         return self.paths.get("account", self.first_path)
 
 
+def _owner(place: Place, *, is_always: bool = False) -> tuple[Step, ...]:
+    """Who changes what opens the account proves the password or a passkey, and the present second factor."""
+    confirm = ConfirmStep(place.after, is_always=is_always)
+    return confirm, ChooseMethodStep(place), RecoveryCodeStep(place), LoginSMSStep(place), LoginAppStep(place)
+
+
+def _owner_paths(path: str) -> dict[str, str]:
+    code = f"{path}/code"
+    return {
+        "confirm": f"{path}/confirm", "choose_method": f"{path}/methods", "recovery_code": f"{path}/recovery",
+        "sms_code": code, "totp": code,
+    }  # fmt: skip
+
+
 REGISTRATION = Journey(
     "registration",
     Itinerary(
@@ -157,7 +172,7 @@ LOGIN = Journey(
             RecoveryCodeStep(SIGN_IN),
             LoginSMSStep(),
             LoginAppStep(),
-            NewFactorStep("login/factor", after_recovery=True),
+            NewFactorStep(),
             NewMobileStep("login/factor"),
             NewAppStep("login/factor"),
         ),
@@ -187,7 +202,7 @@ RESET = Journey(
             RecoveryCodeStep(RESET_PLACE),
             LoginSMSStep(RESET_PLACE),
             LoginAppStep(RESET_PLACE),
-            NewFactorStep("reset/new-factor", after_recovery=True),
+            NewFactorStep(),
             NewMobileStep("reset/new-factor"),
             NewAppStep("reset/new-factor"),
             NewPasswordStep(),
@@ -227,33 +242,32 @@ PASSWORD = Journey(
     "x.login",
     is_own=True,
 )
-FACTOR = Journey(
-    "factor",
+MOBILE = Journey(
+    "mobile",
     Itinerary(
-        Change(),
-        (
-            ConfirmStep("new_factor"),
-            ChooseMethodStep(CHANGE),
-            RecoveryCodeStep(CHANGE),
-            LoginSMSStep(CHANGE),
-            LoginAppStep(CHANGE),
-            NewFactorStep("account/factor", after_recovery=False),
-            NewMobileStep("account/factor"),
-            NewAppStep("account/factor"),
-        ),
+        Change(), (*_owner(own("account/mobile", "new_number")), NewNumberStep(), NewMobileStep("account/mobile"))
     ),
-    {
-        "confirm": "account/factor/confirm",
-        "choose_method": "account/factor/methods",
-        "recovery_code": "account/factor/recovery",
-        "sms_code": "account/factor/code",
-        "totp": "account/factor/code",
-        "new_factor": "account/factor",
-        "new_mobile": "account/factor/sms",
-        "totp_enrol": "account/factor/app",
-    },
+    {**_owner_paths("account/mobile"), "new_number": "account/mobile", "new_mobile": "account/mobile/sms"},
     lambda settings: settings.login_idle_for,
     finish_factor,
+    "x.login",
+    is_own=True,
+)
+APP = Journey(
+    "app",
+    Itinerary(Change(), (*_owner(own("account/app", "new_app")), NewAppIntroStep(), NewAppStep("account/app"))),
+    {**_owner_paths("account/app"), "new_app": "account/app", "totp_enrol": "account/app/key"},
+    lambda settings: settings.login_idle_for,
+    finish_factor,
+    "x.login",
+    is_own=True,
+)
+REMOVAL = Journey(
+    "removal",
+    Itinerary(Change(), (*_owner(own("account/method", "remove_method")), RemoveMethodStep())),
+    {**_owner_paths("account/method"), "remove_method": "account/method"},
+    lambda settings: settings.login_idle_for,
+    finish_removal,
     "x.login",
     is_own=True,
 )
@@ -283,5 +297,5 @@ CONSENT = Journey(
     finish_consent,
     "x.login",
 )
-OWN = (PASSWORD, FACTOR, CODES, EMAIL)
+OWN = (PASSWORD, MOBILE, APP, REMOVAL, CODES, EMAIL)
 JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, *OWN, CONSENT)}

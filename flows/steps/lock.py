@@ -27,16 +27,22 @@ class Place:
     help: str = ""
     is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
     may_trust: bool = False  # the browser may stand in for the second factor from then on
+    asks_always: bool = False  # save that what cannot be undone is asked anew
 
 
 SIGN_IN = Place("credentials", "login", "login/methods", help="login/help", may_trust=True)
 RESET = Place("reset_email", "reset", "reset/methods", "new_password", help="reset/help")
-CHANGE = Place("confirm", "account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
+
+
+def own(path: str, after: str, *, asks_always: bool = False) -> Place:
+    """A change that begins with its owner's proof, at addresses below this one."""
+    return Place("confirm", f"{path}/confirm", f"{path}/methods", after, is_own=True, asks_always=asks_always)
 
 
 def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
     """The owner who signed in a moment ago is not asked for the second factor again."""
-    is_fresh = place.is_own and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
+    is_asked = not place.is_own or place.asks_always
+    is_fresh = not is_asked and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
     return {"factor_proved": True} if is_fresh else None
 
 

@@ -1,4 +1,4 @@
-"""A second factor is set up anew: after a recovery code, or by the owner in the account (ux.md §4.3, §4.5)."""
+"""A second factor is set up anew after a recovery code (ux.md §4.3), or by the owner (own_methods.py)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class RecoveryCodeStep(Step):
 
     name = "recovery_code"
     proves = frozenset({"factor_proved"})
-    once_proved = "new_factor"
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self._place, self.once_proved = place, place.after if place.is_own else "new_factor"
 
     def applies(self, state: Any) -> bool:
         return bool(state.method == "recovery")
@@ -65,16 +64,11 @@ class NewFactorStep(Step):
     proves = frozenset({"factor", "mobile"})
     keeps = ("factor", "mobile")
 
-    def __init__(self, path: str, *, after_recovery: bool) -> None:
-        self._path, self._after_recovery = path, after_recovery
-
     def applies(self, state: Any) -> bool:
-        return not self._after_recovery or bool(state.method == "recovery")
+        return bool(state.method == "recovery")
 
     def show(self, ctx: Context) -> Screen:
-        view = ChoiceView(tuple(ctx.portal.factors))
-        back = None if self._after_recovery else "/account/security"
-        return Screen("flows/new_factor.html", ctx.text("rec.factor"), view, back=back)
+        return Screen("flows/new_factor.html", ctx.text("rec.factor"), ChoiceView(tuple(ctx.portal.factors)))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         factor, mobile = answer.get("factor", ""), ""

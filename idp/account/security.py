@@ -14,6 +14,7 @@ from idp.clock import swiss
 from idp.models.account import Account, load_account
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
+from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.models.trusted_device import TrustedDevice
 from idp.services.audit import AuditTag
@@ -31,13 +32,22 @@ DONE = {"yes": "acc.ended", "untrusted": "acc.trusted.done"}
 
 
 @dataclass(frozen=True, repr=False)
+class MethodView:
+    """One kind of second factor: in words where the account has it, and the address where it is set up."""
+
+    name: str
+    words: str
+    address: str
+
+
+@dataclass(frozen=True, repr=False)
 class SecurityView:
     """`slug` is the portal at which changes are made; the rest is in words."""
 
     slug: str
     passkeys: str
     password: str
-    factors: tuple[str, ...]
+    methods: tuple[MethodView, ...]
     codes: str
 
 
@@ -81,11 +91,12 @@ def security() -> Response:
     bundle, account_id = services(), session.account_id
     standing = bundle.accounts.standing(account_id)
     since = format_date(swiss(standing.password_changed_at).date()) if standing else ""
+    portal = home(session)
     view = SecurityView(
-        slug=home(session).slug,
+        slug=portal.slug,
         passkeys=", ".join(one.name for one in passkeys_of(account_id)) or text("pk.empty"),
         password=text("acc.pw.since", date=since),
-        factors=factor_words(load_account(account_id)),
+        methods=_methods(account_id, portal),
         codes=_left(account_id),
     )
     status = text("c.saved") if request.args.get("done") else None
@@ -174,6 +185,18 @@ def factor_words(account: Account) -> tuple[str, ...]:
     factors = services().accounts.factors(account.id)
     words = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
     return tuple(words[name] for name in factors.names)
+
+
+def _methods(account_id: UUID, portal: Portal) -> tuple[MethodView, ...]:
+    """What the person has, and what may come beside it."""
+    factors = services().accounts.factors(account_id)
+    shown = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
+    paths = {"app": "app", "sms": "mobile"}
+    return tuple(
+        MethodView(name, shown[name] if name in factors.names else "", f"/{portal.slug}/account/{path}")
+        for name, path in paths.items()
+        if name in factors.names or name in portal.factors
+    )
 
 
 def _left(account_id: UUID) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from flask import Flask
 from sqlalchemy import func, select
 
-from flows.journeys import CODES
+from flows.journeys import CODES, REMOVAL, Journey
 from idp.clock import FrozenClock
 from idp.models.account import Account, RecoveryCode
 from idp.models.base import db
@@ -16,13 +16,24 @@ from idp.services.bundle import Services
 from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.prepared import Stand, stand
+from tests.support.walks import SEED
 
 TABS = 8
 
 
-def signed_in(services: Services, account: Account) -> str:
-    """The secret of a fresh session of this account."""
-    return services.sessions.open(account, browser_hash="b", acr="mfa", amr=["pwd", "sms", "mfa"])
+def tabs(
+    services: Services, portal: Portal, journey: Journey, step: str, account: Account, **facts: str
+) -> list[Stand]:
+    """Tabs of one fresh session of this account, each a click away from the end of its walk."""
+    session = services.sessions.open(account, browser_hash="b", acr="mfa", amr=["pwd", "sms", "mfa"])
+    known = {"account_id": str(account.id), "proved_at": services.clock.now().isoformat(), **facts}
+    found = [stand(services, portal, journey, step, **known) for _ in range(TABS)]
+    db.session.commit()
+    return [replace(tab, session=session) for tab in found]
+
+
+def remove(app: Flask, tabs: list[Stand], number: int) -> int:
+    return tabs[number].post(app, factor=("app", "sms")[number % 2]).status_code
 
 
 def press(app: Flask, tabs: list[Stand], number: int) -> int:
@@ -34,15 +45,25 @@ def test_tabs_that_make_recovery_codes_at_once_leave_five(
     instances: Instances,
 ) -> None:  # fmt: skip
     account = db.session.scalars(select(Account)).one()
-    known = {"account_id": str(account.id), "proved_at": clock.now().isoformat()}
-    rounds = []
-    for _ in range(3):
-        session = signed_in(services, account)
-        tabs = [stand(services, portal, CODES, "make_codes", **known) for _ in range(TABS)]
-        rounds.append([replace(tab, session=session) for tab in tabs])
-    db.session.commit()
+    rounds = [tabs(services, portal, CODES, "make_codes", account) for _ in range(3)]
     outcomes = instances.race(environment, clock.now(), press, rounds, TABS)
     assert {status for outcome in outcomes for status in outcome} == {303}
     db.session.rollback()
     assert db.session.scalar(select(func.count()).select_from(RecoveryCode)) == 5
     assert services.recovery_codes.left(account.id) == 5
+
+
+def test_tabs_that_remove_one_method_each_leave_one(
+    services: Services, portal: Portal, person: Person, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances,
+) -> None:  # fmt: skip
+    account = db.session.scalars(select(Account)).one()
+    for _ in range(3):
+        services.accounts.add_phone(account.id, "+41791234567")
+        services.totp.enrol(account.id, SEED, 0)
+        db.session.commit()
+        rounds = [tabs(services, portal, REMOVAL, "remove_method", account, method="sms", factor_proved="yes")]
+        (outcome,) = instances.race(environment, clock.now(), remove, rounds, TABS)
+        assert set(outcome) == {303}
+        db.session.rollback()
+        assert len(services.accounts.factors(account.id).names) == 1

@@ -149,6 +149,7 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     walk.open("/account")
     yield "account"
     yield from passkeys(walk, world)
+    yield from methods(walk, world)
     walk.open("/account")
     walk.press(walk.text("acc.add"))
     yield "account, add a portal"
@@ -184,6 +185,27 @@ def passkeys(walk: Walk, world: World) -> Iterator[str]:
     walk.fill("name", "")
     walk.press()
     yield "passkeys, without a name"
+
+
+def methods(walk: Walk, world: World) -> Iterator[str]:
+    """An app beside the number, and one method less again."""
+    walk.open("/cpx/account/method")
+    yield "methods, the last one"
+    walk.press(walk.text("acc.app.add"))
+    yield "methods, new app"
+    walk.press()
+    yield "methods, key of the new app"
+    walk.fill("otp", world.app_code(walk.scan()))
+    walk.press()
+    yield "methods, two"
+    walk.open("/cpx/account/app")
+    yield "methods, another app"
+    walk.open("/cpx/account/method")
+    yield "methods, one less"
+    walk.press()
+    yield "methods, nothing chosen"
+    walk.choose("factor", "app")
+    walk.press()
 
 
 def answer_with_nonsense(walk: Walk) -> None:
@@ -229,16 +251,18 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield "security, make codes"
     walk.press()
     yield "security, codes"
-    walk.open("/cpx/account/factor")
+    walk.open("/cpx/account/mobile")
     yield "security, second factor first"
     walk.press(walk.text("r5.resend"))
     walk.fill("otp", world.code("sms", international(MOBILE), 0))
     walk.press()
-    yield "security, new method"
-    walk.choose("factor", "sms")
+    yield "security, new number"
+    walk.fill("mobile", "123")
+    walk.press()
+    yield "security, new number, no number"
     walk.fill("mobile", "079 765 43 21")
     walk.press()
-    yield "security, new number"
+    yield "security, code to the new number"
     walk.open("/cpx/account/email")
     yield "new address"
     walk.fill("email", "helene.mueller@example.ch")

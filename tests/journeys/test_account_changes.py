@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from flows.journeys import OWN, Journey
 from idp.clock import FrozenClock
+from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.actions import PASSWORD, register
@@ -17,15 +19,37 @@ from tests.support.walks import NEW_PASSWORD, add_account, app_code
 EMAIL = "helene@example.ch"
 
 
-def signed_in(web: Flask, clock: FrozenClock, email: str = EMAIL, password: str = PASSWORD) -> Person:
-    """Another browser of this person."""
+def signed_in(web: Flask, clock: FrozenClock, email: str = EMAIL, password: str = PASSWORD, method: str = "") -> Person:
+    """Another browser of this person, by this method where there are several."""
     clock.advance(timedelta(minutes=2))
     person = Person(web)
     person.open("/cpx/login")
     person.submit(email=email, password=password)
+    if method:
+        person.open(person.address.replace("login/code", "login/methods"))
+        person.submit(method=method)
     person.submit(otp=newest_code("sms"))
     assert person.address == "https://cpx.example.ch/"
     return person
+
+
+def add_app(person: Person, clock: FrozenClock) -> None:
+    clock.advance(timedelta(minutes=1))
+    person.open("/cpx/account/app")
+    person.submit()
+    person.submit(otp=app_code(clock, person.text.split('data-copy="')[1].split('"')[0]))
+    assert person.title == "Sécurité"
+
+
+def names(services: Services) -> tuple[str, ...]:
+    db.session.rollback()
+    account = services.accounts.find(EMAIL)
+    assert account
+    return services.accounts.factors(account.id).names
+
+
+def facts_of(journey: Journey) -> set[str]:
+    return {name for step in journey.itinerary.steps for name in step.proves}
 
 
 def is_signed_in(person: Person) -> bool:
@@ -95,8 +119,8 @@ def test_guesses_at_the_password_are_counted(web: Flask, person: Person, clock: 
 def test_another_number_takes_the_place_of_the_old_one_which_is_told(
     web: Flask, person: Person, services: Services, clock: FrozenClock
 ) -> None:
-    person.open("/cpx/account/factor")
-    person.submit(factor="sms", mobile="079 999 88 77")
+    person.open("/cpx/account/mobile")
+    person.submit(mobile="079 999 88 77")
     person.submit(otp=newest_code("sms"))
     assert person.title == "Sécurité"
     assert "se terminant par 77" in person.text
@@ -105,23 +129,87 @@ def test_another_number_takes_the_place_of_the_old_one_which_is_told(
 
 
 def test_an_app_comes_beside_the_number(web: Flask, person: Person, services: Services, clock: FrozenClock) -> None:
-    person.open("/cpx/account/factor")
-    person.submit(factor="app")
+    person.open("/cpx/account/app")
+    person.submit()
     person.submit(otp=app_code(clock, person.text.split('data-copy="')[1].split('"')[0]))
-    account = services.accounts.find(EMAIL)
-    assert account
-    assert services.accounts.factors(account.id).names == ("app", "sms")
+    assert names(services) == ("app", "sms")
+
+
+def test_another_number_ends_every_other_session_and_a_first_app_ends_none(
+    web: Flask, person: Person, clock: FrozenClock
+) -> None:
+    elsewhere = signed_in(web, clock)
+    add_app(person, clock)
+    assert "Méthode de connexion ajoutée" in newest_message("mail")
+    assert is_signed_in(elsewhere)
+    add_app(person, clock)  # another one in its place
+    assert "Méthode de connexion modifiée" in newest_message("mail")
+    assert is_signed_in(person)
+    assert not is_signed_in(elsewhere)
+    elsewhere = signed_in(web, clock, method="sms")
+    person.open("/cpx/account/mobile")
+    person.submit(mobile="079 999 88 77")
+    person.submit(otp=newest_code("sms"))
+    assert is_signed_in(person)
+    assert not is_signed_in(elsewhere)
+
+
+def test_one_of_two_methods_is_removed_and_other_sessions_end(
+    web: Flask, person: Person, services: Services, clock: FrozenClock
+) -> None:
+    add_app(person, clock)
+    elsewhere = signed_in(web, clock, method="sms")
+    person.open("/cpx/account/method")
+    for wrong in ("", "recovery", "nothing"):
+        person.submit(factor=wrong)
+        assert person.errors() == ["factor"]
+    person.submit(factor="sms")
+    assert person.title == "Sécurité"
+    assert "se terminant par" not in person.text
+    assert "Méthode de connexion supprimée" in newest_message("mail")
+    assert names(services) == ("app",)
+    assert is_signed_in(person)
+    assert not is_signed_in(elsewhere)
+
+
+def test_the_last_method_cannot_be_removed(web: Flask, person: Person, services: Services, clock: FrozenClock) -> None:
+    add_app(person, clock)
+    person.open("/cpx/account/method")
+    tab = person.filled(factor="app")
+    person.submit(factor="sms")
+    assert names(services) == ("app",)
+    person.open("/cpx/account/method")
+    assert "Ajoutez d’abord une autre méthode; celle-ci est votre dernière." in person.text.replace("\u00a0", "")
+    assert "Ajouter un numéro de mobile" in person.text
+    assert 'action="' not in person.text.split("<main")[1].split("</main>")[0]
+    assert "<form" not in person.text
+    assert person.post(tab)[0].status_code == 303  # a form that was loaded before
+    assert names(services) == ("app",)
+    person.open("/account/security")
+    assert "/cpx/account/method" not in person.text
+
+
+@pytest.mark.parametrize("journey", [journey for journey in OWN if "factor_proved" in facts_of(journey)], ids=str)
+@pytest.mark.parametrize("method", ["app", "sms", "recovery"])
+def test_whatever_opens_the_account_is_changed_with_the_present_factor_alone(journey: Journey, method: str) -> None:
+    """By whichever method, a step of its own proves it before the first step of the change itself."""
+    itinerary = journey.itinerary
+    state = itinerary.prove(itinerary.initial, itinerary.find("confirm"), {"account_id": "a", "proved_at": "t"})
+    state = itinerary.prove(state, itinerary.find("choose_method"), {"method": method})
+    step = itinerary.current(state)
+    assert step is not None
+    assert step.proves == {"factor_proved"}
 
 
 def test_later_the_present_factor_is_asked_for_too(web: Flask, person: Person, clock: FrozenClock) -> None:
     clock.advance(timedelta(minutes=10))
-    person.open("/cpx/account/factor")
+    person.open("/cpx/account/mobile")
     person.submit(password=PASSWORD)
     assert person.title == "Saisissez le code SMS"
     person.submit(otp="000000")
     assert person.errors() == ["otp"]
     person.submit(otp=newest_code("sms"))
-    assert person.title == "Choisissez votre nouvelle méthode"
+    assert person.title == "Saisissez le numéro de mobile"
 
 
 def test_the_new_address_is_proved_and_the_old_one_is_told(web: Flask, person: Person, clock: FrozenClock) -> None:

@@ -86,6 +86,7 @@ AUTOMATIC = {"choose_method", "confirm"}  # proved without a question: one metho
 # Consent has no walk without a portal's request: tests/protocol/test_consent.py walks it.
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
 FACTORS = dict.fromkeys(("link", "password", "codes", "email"), ("sms",))  # these ask for no factor of their own
+FACTORS |= {"mobile": ("sms",), "app": ("app",), "removal": ("both",)}
 VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in FACTORS.get(journey.name, ("sms", "app"))]
 
 
@@ -239,6 +240,9 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "second_item": lambda world: {"birth_date": BORN},
     "reset_email": lambda world: {"email": world.email},
     "new_factor": lambda world: {"factor": world.variant.factor, "mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
+    "new_number": lambda world: {"mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
+    "new_app": lambda world: {},
+    "remove_method": lambda world: {"factor": "sms"},
     "new_mobile": lambda world: {"otp": newest_code("sms")},
     "make_codes": lambda world: {},
     "new_email": lambda world: {"email": f"new-{world.email}"},
