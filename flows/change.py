@@ -10,7 +10,9 @@ from flows.finish import Ending, consume, rebind_factor
 from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
+from idp.web.session import clear_session
 
+CLOSED = "account/closed"
 SECURITY = "/account/security?done=yes"
 
 
@@ -90,6 +92,18 @@ def finish_email(ctx: Context) -> Ending:
     ctx.services.audit.record(AuditTag.EMAIL_CHANGED, account=account.id)
     _tell(ctx, "email", account, to=before)
     return "/account?done=yes"
+
+
+def finish_closing(ctx: Context) -> Ending:
+    """The account is closed: its owner is told a last time, and signed out here too."""
+    if not _begin(ctx):
+        return None
+    account = load_account(ctx.state.account())
+    _tell(ctx, "closed", account)
+    ctx.services.closing.close(account)
+    ctx.services.audit.record(AuditTag.ACCOUNT_CLOSED, account=account.id)
+    clear_session()
+    return ctx.link(CLOSED)
 
 
 def _begin(ctx: Context) -> bool:

@@ -15,7 +15,7 @@ from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
 from flows.steps.lock import FACTOR_BUDGETS
 from flows.trust import TRUSTED, trust, use_trust
-from idp.models.account import Account, load_account
+from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
@@ -125,7 +125,7 @@ def finish_login(ctx: Context) -> Ending:
     method = _method(ctx, account)
     if method is None:
         return Restart("credentials", "passkey", Message("e.passkey"))
-    if not consume(ctx):
+    if not consume(ctx) or ((method == RECOVERY or ctx.state.is_trusted) and not hold_account(account.id)):
         db.session.rollback()
         return None
     if method == TRUSTED and not use_trust(ctx):
@@ -189,7 +189,7 @@ def finish_registration(ctx: Context) -> Ending:
 def finish_reset(ctx: Context) -> Ending:
     """Set the new password, end what others may have open, and sign the person in (security.md F-39 to F-41)."""
     state, bundle = ctx.state, ctx.services
-    if not consume(ctx):
+    if not (consume(ctx) and hold_account(state.account())):
         db.session.rollback()
         return None
     account = load_account(state.account())
@@ -207,7 +207,7 @@ def finish_reset(ctx: Context) -> Ending:
 def finish_link(ctx: Context) -> Ending:
     """Tie the record to the signed-in account and use the code up."""
     state, bundle, account_id = ctx.state, ctx.services, UUID(ctx.state.account_id)
-    if not consume(ctx):
+    if not (consume(ctx) and hold_account(account_id)):
         db.session.rollback()
         return None
     person = db.session.get_one(InsuredPerson, UUID(state.person_id))

@@ -8,12 +8,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flows.change import finish_codes, finish_email, finish_factor, finish_password, finish_removal
+from flows.change import (
+    CLOSED,
+    finish_closing,
+    finish_codes,
+    finish_email,
+    finish_factor,
+    finish_password,
+    finish_removal,
+)
 from flows.context import Context, Step
 from flows.engine import Itinerary
 from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration, finish_reset
 from flows.steps.account import MakeCodesStep, NewEmailCodeStep, NewEmailStep
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
+from flows.steps.close import CloseStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
 from flows.steps.confirm import ConfirmStep
 from flows.steps.consent import ConsentStep
@@ -289,6 +298,16 @@ EMAIL = Journey(
     "x.login",
     is_own=True,
 )
+CLOSING = Journey(
+    "closing",
+    Itinerary(Change(), (*_owner(own("account/close", "close", asks_always=True), is_always=True), CloseStep())),
+    {**_owner_paths("account/close"), "close": "account/close"},
+    lambda settings: settings.login_idle_for,
+    finish_closing,
+    "x.login",
+    CLOSED,
+    is_own=True,
+)
 CONSENT = Journey(
     "consent",
     Itinerary(Consent(), (ConsentStep(),)),
@@ -297,5 +316,5 @@ CONSENT = Journey(
     finish_consent,
     "x.login",
 )
-OWN = (PASSWORD, MOBILE, APP, REMOVAL, CODES, EMAIL)
+OWN = (PASSWORD, MOBILE, APP, REMOVAL, CODES, EMAIL, CLOSING)
 JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, *OWN, CONSENT)}

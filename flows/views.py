@@ -17,7 +17,7 @@ from flows.arrival import see
 from flows.busy import busy_page, hashing_step
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
+from flows.journeys import CLOSING, CODES, CONSENT, JOURNEYS, LOGIN, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
@@ -192,6 +192,16 @@ def reset_done(slug: str) -> Response:
     check_url = after_sign_in.PAGES["passkeys"] if passkeys_of(account_id) else ""
     view = DoneView(ctx.text("pr.done"), ctx.text("r7.go"), onward(ctx, account_id), check_url=check_url)
     return page("flows/done.html", Frame(ctx.text("event.password"), portal=ctx.portal), view)
+
+
+@blueprint.get("/<slug>/account/closed")
+def account_closed(slug: str) -> Response:
+    """Nobody's page any more: the session is over, and only this browser's walk is known."""
+    ctx = _finished(CLOSING, _portal(slug))
+    if ctx is None:
+        return see("/")
+    view = DoneView(ctx.text("close.done.body"), ctx.text("close.home"), "/")
+    return page("flows/done.html", Frame(ctx.text("close.done"), portal=ctx.portal), view)
 
 
 def _finished(journey: Journey, portal: Portal) -> Context | None:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from idp.account.entrance import home, prove_first, sign_in_first
 from idp.clock import swiss
-from idp.models.account import load_account
+from idp.models.account import hold_account, load_account
 from idp.models.base import db
 from idp.models.passkey import Passkey, passkeys_of
 from idp.models.session import Session
@@ -91,6 +91,8 @@ def create() -> Response:
     if session is None:
         return sign_in_first("new_passkey")
     account, device = load_account(session.account_id), client_device() or text("device.unknown")
+    if not hold_account(account.id):  # closed in another tab a moment ago
+        return sign_in_first("new_passkey")
     made = bundle.passkeys.create(account, _bound_to(session), request.form.get("passkey", ""), device)
     if isinstance(made, Rejected):
         bundle.audit.record(AuditTag.PASSKEY_REFUSED, account=account.id, reason=made.reason)

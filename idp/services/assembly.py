@@ -17,6 +17,7 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.closing import Closing
 from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
@@ -81,6 +82,7 @@ def build_services(
     sessions = Sessions(settings, clock, random)
     trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
+    sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
     return Services(
         settings=settings,
         clock=clock,
@@ -110,7 +112,8 @@ def build_services(
         devices=Devices(settings, clock, random, vault, tokens),
         portals=Portals(clock, random, vault, audit, reach),
         logout_notices=logout_notices,
-        sign_out=SignOut(sessions, tokens, logout_notices, trusted_devices),
+        sign_out=sign_out,
+        closing=Closing(clock, attempts, sign_out, tokens),
         self_tests=SelfTests(clock, random, vault),
         reach=reach,
         portal_keys=PortalKeys(clock, reach),

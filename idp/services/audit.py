@@ -26,6 +26,7 @@ class AuditTag(StrEnum):
     REGISTERED = "person:account:register"
     PORTAL_LINKED = "person:portal:link"
     SIGNED_IN = "person:session:open"
+    ACCOUNT_CLOSED = "person:account:close"
     PASSWORD_RESET = "person:password:reset"
     PASSWORD_CHANGED = "person:password:change"
     EMAIL_CHANGED = "person:email:change"

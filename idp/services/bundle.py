@@ -14,6 +14,7 @@ from idp.services.accounts import Accounts
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
+from idp.services.closing import Closing
 from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
@@ -76,6 +77,7 @@ class Services:
     devices: Devices
     logout_notices: LogoutNotices
     sign_out: SignOut
+    closing: Closing
     self_tests: SelfTests
     reach: Reach
     portals: Portals

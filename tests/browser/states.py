@@ -384,4 +384,22 @@ def forgotten_password(walk: Walk, world: World) -> Iterator[str]:
     yield "W4, done"
 
 
-EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, forgotten_password)
+def closing(walk: Walk, world: World) -> Iterator[str]:
+    """The end of the account, by app."""
+    app = world.add_app(EMAIL)
+    walk.open("/cpx/account/close")
+    yield "closing, who are you"
+    walk.fill("password", "neun kamele am waldrand")
+    walk.press()
+    yield "closing, second factor"
+    walk.fill("otp", world.app_code(app))
+    walk.press()
+    yield "closing"
+    walk.press()
+    yield "closing, not ticked"
+    walk.choose("agree", "yes")
+    walk.press()
+    yield "closed"
+
+
+EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, forgotten_password, closing)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from flows import run as runs
 from flows.context import Step
-from flows.journeys import JOURNEYS, Journey
+from flows.journeys import CLOSING, JOURNEYS, Journey
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.base import db
@@ -28,7 +28,11 @@ from tests.support.person import Person, newest_code
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 BORN = "27.3.1958"
 NEW_PASSWORD = "neun kamele am waldrand"
-DONE = {"registration": "Votre inscription est terminée", "reset": "Mot de passe modifié"}  # their last pages
+DONE = {  # their last pages
+    "registration": "Votre inscription est terminée",
+    "reset": "Mot de passe modifié",
+    "closing": "Votre compte est fermé",
+}
 
 
 def add_account(services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "") -> Account:
@@ -69,7 +73,7 @@ class Variant:
         itinerary, state = self.journey.itinerary, self.journey.itinerary.initial
         found: list[Step] = []
         while (step := itinerary.current(state)) is not None:
-            if step.has_screen and step.name not in AUTOMATIC and not self._is_known(step):
+            if step.has_screen and not self._is_automatic(step) and not self._is_known(step):
                 found.append(step)
             facts: dict[str, Any] = dict.fromkeys(step.proves, True)
             chosen = {"factor": self.factor, "method": self.factor, "passkey_id": ""}
@@ -77,12 +81,15 @@ class Variant:
             state = itinerary.prove(state, step, facts)
         return found
 
+    def _is_automatic(self, step: Step) -> bool:
+        """Proved without a question: there is one method, and a sign-in is fresh enough for all but the closing."""
+        return step.name == "choose_method" or (step.name == "confirm" and self.journey is not CLOSING)
+
     def _is_known(self, step: Step) -> bool:
         """An owner who just signed in is not asked for the factor again."""
-        return self.journey.is_own and "factor_proved" in step.proves
+        return self.journey.is_own and self.journey is not CLOSING and "factor_proved" in step.proves
 
 
-AUTOMATIC = {"choose_method", "confirm"}  # proved without a question: one method, a fresh sign-in
 # Consent has no walk without a portal's request: tests/protocol/test_consent.py walks it.
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
 FACTORS = dict.fromkeys(("link", "password", "codes", "email"), ("sms",))  # these ask for no factor of their own
@@ -176,9 +183,9 @@ class World:
         return at and self.person.page.status_code == 200 and 'name="nonce"' in self.person.text
 
     def is_finished(self) -> bool:
-        if self.variant.journey.is_own:
-            return self.person.address.split("?")[0].split("/")[1] == "account" and self.person.page.status_code == 200
         done = DONE.get(self.variant.journey.name)
+        if self.variant.journey.is_own and not done:
+            return self.person.address.split("?")[0].split("/")[1] == "account" and self.person.page.status_code == 200
         return self.person.title == done if done else self.person.address == self.portal.home_url
 
     def path(self, step: str) -> str:
@@ -242,6 +249,8 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "new_factor": lambda world: {"factor": world.variant.factor, "mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
     "new_number": lambda world: {"mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
     "new_app": lambda world: {},
+    "confirm": lambda world: {"password": PASSWORD},
+    "close": lambda world: {"agree": "yes"},
     "remove_method": lambda world: {"factor": "sms"},
     "new_mobile": lambda world: {"otp": newest_code("sms")},
     "make_codes": lambda world: {},
