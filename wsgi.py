@@ -14,6 +14,8 @@ from idp.account.kept import blueprint as kept
 from idp.account.overview import blueprint as account
 from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
+from idp.account.portals import blueprint as portals
+from idp.account.profile import blueprint as profile
 from idp.account.security import blueprint as security
 from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
@@ -59,6 +61,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     for blueprint in (
         pages,
         account,
+        profile,
+        portals,
         security,
         own_data,
         apps,

@@ -91,7 +91,7 @@ def finish_email(ctx: Context) -> Ending:
         return Restart("new_email", "email", Message("e.email.taken"))
     ctx.services.audit.record(AuditTag.EMAIL_CHANGED, account=account.id)
     _tell(ctx, "email", account, to=before)
-    return "/account?done=yes"
+    return "/account/profile?done=yes"
 
 
 def finish_closing(ctx: Context) -> Ending:

@@ -96,7 +96,7 @@ class LoginAppStep(Step):
             other_url=ctx.link(self._place.methods) if has_more else "",
             lost_url=ctx.link(self._place.help) if self._place.help else "",
         )
-        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=ctx.link(self._place.first))
+        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=self._place.back(ctx))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         code = digits_only(answer.get("otp", ""))

@@ -206,7 +206,7 @@ class LoginSMSStep(SentCodeStep):
             lost_url=ctx.link(self._place.help) if self._place.help else "",
             may_trust=self._place.may_trust and ctx.portal.trusted_devices,
         )
-        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link(self._place.first))
+        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=self._place.back(ctx))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         account_id = ctx.state.account()

@@ -149,9 +149,7 @@ class ChooseMethodStep(Step):
     def show(self, ctx: Context) -> Screen:
         values = {"method": ctx.state.method or ""}
         view = MethodsView(self._choices(ctx))
-        return Screen(
-            "flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link(self._place.first), values=values
-        )
+        return Screen("flows/choose_method.html", ctx.text("l3.title"), view, back=self._place.back(ctx), values=values)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         method = answer.get("method", "")

@@ -29,6 +29,10 @@ class Place:
     may_trust: bool = False  # the browser may stand in for the second factor from then on
     asks_always: bool = False  # save that what cannot be undone is asked anew
 
+    def back(self, ctx: Context) -> str:
+        """Whence one comes: a change leads back to the account, for whoever confirmed is not asked again."""
+        return "/account/security" if self.is_own else ctx.link(self.first)
+
 
 SIGN_IN = Place("credentials", "login", "login/methods", help="login/help", may_trust=True)
 RESET = Place("reset_email", "reset", "reset/methods", "new_password", help="reset/help")

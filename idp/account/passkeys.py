@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, prove_first, sign_in_first
+from idp.account.entrance import frame, home, prove_first, sign_in_first
 from idp.clock import swiss
 from idp.models.account import hold_account, load_account
 from idp.models.base import db
@@ -28,7 +28,7 @@ from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
 from idp.web.i18n import text
 from idp.web.network import client_device, client_network
-from idp.web.render import Frame, page
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("passkeys", __name__)
@@ -63,8 +63,8 @@ def passkeys() -> Response:
     if session is None:
         return sign_in_first("passkeys")
     done = DONE.get(request.args.get("done", ""))
-    frame = Frame(text("pk.title"), back="/account/security", status=text(done) if done else None)
-    return page("account/passkeys.html", frame, PasskeysView(tuple(map(_view, passkeys_of(session.account_id)))))
+    around = frame(text("pk.title"), back="/account/security", status=text(done) if done else None)
+    return page("account/passkeys.html", around, PasskeysView(tuple(map(_view, passkeys_of(session.account_id)))))
 
 
 @blueprint.get("/account/security/passkeys/new")
@@ -77,7 +77,7 @@ def new_passkey() -> Response:
         services().passkeys.creation_options(account, _bound_to(session)), text("pk.whose", email=account.email)
     )
     errors = {"passkey": text("e.passkey")} if "failed" in request.args else {}
-    return page("account/new_passkey.html", Frame(text("pk.create"), back=LIST, form=FormView(errors=errors)), view)
+    return page("account/new_passkey.html", frame(text("pk.create"), back=LIST, form=FormView(errors=errors)), view)
 
 
 @blueprint.post("/account/security/passkeys/new")
@@ -111,7 +111,7 @@ def passkey(passkey_id: str) -> Response:
     found = _own(session, passkey_id)
     errors = {"name": text("e.pk.name")} if "failed" in request.args else {}
     form = FormView({"name": found.name}, errors)
-    return page("account/passkey.html", Frame(found.name, back=LIST, form=form), _view(found))
+    return page("account/passkey.html", frame(found.name, back=LIST, form=form), _view(found))
 
 
 @blueprint.post("/account/security/passkeys/<passkey_id>")

@@ -9,9 +9,9 @@ from uuid import UUID
 from flask import Blueprint, make_response, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, sign_in_first
+from idp.account.entrance import frame, home, sign_in_first
 from idp.clock import swiss
-from idp.models.account import Account, load_account
+from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal
@@ -24,7 +24,7 @@ from idp.texts import format_date, format_time
 from idp.web.forms import FormView
 from idp.web.i18n import text
 from idp.web.network import device_name
-from idp.web.render import Frame, page
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("security", __name__)
@@ -100,7 +100,7 @@ def security() -> Response:
         codes=_left(account_id),
     )
     status = text("c.saved") if request.args.get("done") else None
-    return page("account/security.html", Frame(text("acc.security"), back="/account", status=status), view)
+    return page("account/security.html", frame(text("acc.security"), status=status), view)
 
 
 @blueprint.get("/account/security/codes")
@@ -118,7 +118,7 @@ def codes() -> Response:
         left=_left(session.account_id),
         make_url=f"/{home(session).slug}/account/codes",
     )
-    return page("account/codes.html", Frame(text("rec.codes"), back="/account/security"), view)
+    return page("account/codes.html", frame(text("rec.codes"), back="/account/security"), view)
 
 
 @blueprint.get("/account/security/codes.txt")
@@ -142,8 +142,8 @@ def sessions() -> Response:
     shown = tuple(_session(one, is_here=one.id == session.id) for one in live)
     trusted = tuple(map(_trusted, services().trusted_devices.of(session.account_id)))
     done = DONE.get(request.args.get("done", ""))
-    frame = Frame(text("acc.sessions"), back="/account", form=FormView(), status=text(done) if done else None)
-    return page("account/sessions.html", frame, SessionsView(shown, len(shown) > 1, trusted))
+    around = frame(text("acc.sessions"), form=FormView(), status=text(done) if done else None)
+    return page("account/sessions.html", around, SessionsView(shown, len(shown) > 1, trusted))
 
 
 @blueprint.post("/account/sessions/end")
@@ -178,13 +178,6 @@ def untrust() -> Response:
         if str(device.id) == wanted:
             bundle.trusted_devices.end(session.account_id, device.id)
     return redirect("/account/sessions?done=untrusted", 303)
-
-
-def factor_words(account: Account) -> tuple[str, ...]:
-    """The person's second factors; of a number only the last two digits."""
-    factors = services().accounts.factors(account.id)
-    words = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
-    return tuple(words[name] for name in factors.names)
 
 
 def _methods(account_id: UUID, portal: Portal) -> tuple[MethodView, ...]:

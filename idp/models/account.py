@@ -76,6 +76,17 @@ class RecoveryCode(Base):
     sealed_code: Mapped[str | None]
 
 
+class Reminder(Base):
+    """An advice of the account's first page that its person put off (services/reminders.py)."""
+
+    __tablename__ = "reminder"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    card: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    put_off_at: Mapped[datetime]
+
+
 def find_account(email: str) -> Account | None:
     """The account of this normalised address."""
     return db.session.scalar(select(Account).where(Account.email == email))

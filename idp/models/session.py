@@ -60,6 +60,13 @@ def find_session(secret_hash: str) -> tuple[Session, Account] | None:
     return (row[0], row[1]) if row else None
 
 
+def session_before(session: Session) -> Session | None:
+    """The newest other sign-in of this account that came before this one."""
+    others = (Session.account_id == session.account_id, Session.id != session.id)
+    earlier = select(Session).where(*others, Session.auth_time < session.auth_time)
+    return db.session.scalar(earlier.order_by(Session.auth_time.desc()).limit(1))
+
+
 def was_seen_on(account_id: UUID, browser_hash: str) -> bool:
     """Whether this browser opened a session of this account before."""
     found = db.session.scalar(

@@ -37,6 +37,7 @@ from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.reminders import Reminders
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -114,6 +115,7 @@ def build_services(
         logout_notices=logout_notices,
         sign_out=sign_out,
         closing=Closing(clock, attempts, sign_out, tokens),
+        reminders=Reminders(clock),
         self_tests=SelfTests(clock, random, vault),
         reach=reach,
         portal_keys=PortalKeys(clock, reach),

@@ -30,6 +30,7 @@ class AuditTag(StrEnum):
     PASSWORD_RESET = "person:password:reset"
     PASSWORD_CHANGED = "person:password:change"
     EMAIL_CHANGED = "person:email:change"
+    LANGUAGE_CHANGED = "person:language:change"
     PASSKEY_ADDED = "person:passkey:add"
     PASSKEY_REMOVED = "person:passkey:remove"
     PASSKEY_REFUSED = "person:passkey:refuse"

@@ -34,6 +34,7 @@ from idp.services.portal_keys import PortalKeys
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.reminders import Reminders
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -78,6 +79,7 @@ class Services:
     logout_notices: LogoutNotices
     sign_out: SignOut
     closing: Closing
+    reminders: Reminders
     self_tests: SelfTests
     reach: Reach
     portals: Portals

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import delete, select, update
 
 from idp.clock import Clock
-from idp.models.account import Account, Password, Phone, RecoveryCode, TOTPSecret
+from idp.models.account import Account, Password, Phone, RecoveryCode, Reminder, TOTPSecret
 from idp.models.authorization import Consent
 from idp.models.base import Base, db
 from idp.models.kept_form import KeptForm
@@ -22,8 +22,8 @@ from idp.services.sign_out import SignOut
 from idp.services.tokens import Tokens
 
 ERASED: tuple[type[Base], ...] = (
-    Password, Phone, TOTPSecret, Passkey, RecoveryCode, TrustedDevice, Consent, KeptForm, OperatorSession, OperatorRole,
-    Operator,
+    Password, Phone, TOTPSecret, Passkey, RecoveryCode, Reminder, TrustedDevice, Consent, KeptForm,
+    OperatorSession, OperatorRole, Operator,
 )  # fmt: skip
 
 

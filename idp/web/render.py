@@ -37,6 +37,7 @@ class Frame:
     status: str | None = None
     look: str = ""  # how much room the page takes: "wide", or "console"
     is_own: bool = False
+    neighbours: tuple[tuple[str, str, str], ...] = ()  # address, label and aria-current of the neighbouring pages
     can_switch: bool = True  # False where no link to the same page could be followed
 
     @property

@@ -151,6 +151,14 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     yield from passkeys(walk, world)
     yield from methods(walk, world)
     walk.open("/account")
+    walk.press(walk.page.locator(".todo button").first)
+    yield "account, one advice put off"
+    walk.open("/account/profile")
+    yield "profile"
+    walk.open("/account/language")
+    yield "language"
+    walk.open("/account/portals")
+    yield "portals"
     walk.press(walk.text("acc.add"))
     yield "account, add a portal"
     walk.open("/fon/link/code")

@@ -14,9 +14,5 @@ STAYS = {
 
 
 def test_every_table_of_an_account_is_erased_or_stays_for_a_reason() -> None:
-    of_account = {
-        table.name
-        for table in Base.metadata.tables.values()
-        if "account_id" in table.columns
-    }
+    of_account = {table.name for table in Base.metadata.tables.values() if "account_id" in table.columns}
     assert of_account == {model.__tablename__ for model in ERASED} | STAYS

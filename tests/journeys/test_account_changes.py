@@ -12,6 +12,7 @@ from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.own_data import FIELDS
 from tests.actions import PASSWORD, register
 from tests.support.person import ISSUER, Person, newest_code, newest_message
 from tests.support.walks import NEW_PASSWORD, add_account, app_code
@@ -219,7 +220,7 @@ def test_the_new_address_is_proved_and_the_old_one_is_told(web: Flask, person: P
     signed_in(web, clock)  # the old one is still the address
     person.press("resend")
     person.submit(otp=newest_code("mail"))
-    assert person.title == "Votre compte"
+    assert person.title == "Profil"
     assert "helene.mueller@example.ch" in person.text
     assert "Adresse e-mail modifiée" in newest_message("mail", to=EMAIL)
     signed_in(web, clock, "helene.mueller@example.ch")
@@ -280,7 +281,13 @@ def test_nobody_ends_the_session_of_somebody_else(
     assert is_signed_in(theirs)
 
 
-@pytest.mark.parametrize("page", ["security", "security/codes", "security/codes.txt", "sessions", "data", "data.json"])
+PAGES = (
+    "profile", "security", "security/codes", "security/codes.txt", "sessions", "portals", "portals/add", "language",
+    "data", "data.json",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_stranger_sees_nothing(web: Flask, page: str) -> None:
     response = web.test_client().get(f"/account/{page}", base_url=ISSUER)
     assert response.status_code == 303
@@ -289,12 +296,17 @@ def test_a_stranger_sees_nothing(web: Flask, page: str) -> None:
 def test_all_data_of_ones_own_and_no_secret(web: Flask, person: Person, services: Services, portal: Portal) -> None:
     register(web, services, portal, "other@example.ch", "079 765 43 21")
     person.open("/account/data")
-    for shown in (EMAIL, "+41791234567", "1958-03-27", "person:account:register"):
+    for shown in (EMAIL, "+41791234567", "27.3.1958", "person:account:register", "Numéro d’assuré", "Événement"):
         assert shown in person.text
+    for field in {name for fields in FIELDS.values() for name in fields if "_" in name}:
+        assert field not in person.text, "a field under its name in the file"
     response = person.client.get("/account/data.json", base_url=ISSUER)
     held = response.get_json()
     assert [one["portal"] for one in held["records"]] == ["cpx"]
     assert held["account"][0]["email"] == EMAIL
+    assert held["records"][0]["birth_date"] == "1958-03-27"
+    for subject, entries in held.items():
+        assert all(set(entry) <= set(FIELDS[subject]) for entry in entries)
     assert {one["tag"] for one in held["events"]} >= {"person:account:register", "person:session:open"}
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert response.headers["Cache-Control"] == "no-store"
