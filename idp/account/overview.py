@@ -40,9 +40,10 @@ class CardView:
 
 @dataclass(frozen=True, repr=False)
 class OverviewView:
-    """`before` is the sign-in before this one, if any is known."""
+    """Whose account it is, for whoever shares a device; `before` is the sign-in before this one, if any is known."""
 
     hello: str
+    email: str
     before: str
     cards: tuple[CardView, ...]
     portals: tuple[Portal, ...]
@@ -58,6 +59,7 @@ def overview() -> Response:
     due = services().reminders.due(account.id)
     view = OverviewView(
         hello=text("acc.hello", name=f"{account.given_name} {account.family_name}".strip()),
+        email=account.email,
         before=_before(session),
         cards=tuple(card for name in due if (card := _card(name, account, portal))),
         portals=own,
