@@ -10,7 +10,6 @@ from flows.finish import Ending, consume, rebind_factor
 from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
-from idp.web.session import clear_session
 
 CLOSED = "account/closed"
 SECURITY = "/account/security?done=yes"
@@ -95,14 +94,13 @@ def finish_email(ctx: Context) -> Ending:
 
 
 def finish_closing(ctx: Context) -> Ending:
-    """The account is closed: its owner is told a last time, and signed out here too."""
+    """The account is closed, and its owner is told a last time; the last page takes the dead cookie away."""
     if not _begin(ctx):
         return None
     account = load_account(ctx.state.account())
     _tell(ctx, "closed", account)
     ctx.services.closing.close(account)
     ctx.services.audit.record(AuditTag.ACCOUNT_CLOSED, account=account.id)
-    clear_session()
     return ctx.link(CLOSED)
 
 

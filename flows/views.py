@@ -31,6 +31,7 @@ from idp.web.forms import FormView
 from idp.web.i18n import language, text
 from idp.web.network import client_network
 from idp.web.render import Frame, page
+from idp.web.session import clear_session
 
 blueprint = Blueprint("journeys", __name__)
 
@@ -200,6 +201,7 @@ def account_closed(slug: str) -> Response:
     ctx = _finished(CLOSING, _portal(slug))
     if ctx is None:
         return see("/")
+    clear_session()
     view = DoneView(ctx.text("close.done.body"), ctx.text("close.home"), "/")
     return page("flows/done.html", Frame(ctx.text("close.done"), portal=ctx.portal), view)
 
