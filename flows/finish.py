@@ -105,8 +105,11 @@ def store_factor(ctx: Context, account: Account) -> str:
 
 
 def rebind_factor(ctx: Context, account: Account) -> str:
-    """The same for an account that had factors: what was guessed at the one before says nothing of this one."""
+    """The same for an account that had factors: what was guessed at the one before says nothing of this one. For an
+    operator the console stays shut until another one lets them in (docs/decisions/0015).
+    """
     kept = store_factor(ctx, account)
+    ctx.services.operators.pause(account.id)
     ctx.services.attempts.forgive(FACTOR_BUDGETS[kept], str(account.id))  # NIST SP 800-63B-4 §3.2.2
     return kept
 
@@ -196,6 +199,7 @@ def finish_reset(ctx: Context) -> Ending:
         return None
     account = load_account(state.account())
     bundle.passwords.store(account.id, state.password_hash)
+    bundle.operators.pause(account.id)
     method = replace_factor(ctx, account) if state.method == RECOVERY else state.method
     for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):
         bundle.attempts.forgive(PASSWORD, subject)

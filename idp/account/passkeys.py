@@ -98,6 +98,7 @@ def create() -> Response:
         bundle.audit.record(AuditTag.PASSKEY_REFUSED, account=account.id, reason=made.reason)
         return redirect(f"{NEW}?failed=1#e", 303)
     made.name = proposed_name(made.aaguid, made.name)
+    bundle.operators.pause(account.id)  # the console takes no key that an SMS may have let in
     bundle.audit.record(AuditTag.PASSKEY_ADDED, account=account.id, passkey=str(made.id), aaguid=made.aaguid)
     _tell("passkey", session)
     return redirect(f"{LIST}?done=created", 303)
