@@ -190,7 +190,7 @@ def test_the_last_method_cannot_be_removed(web: Flask, person: Person, services:
     assert "/cpx/account/method" not in person.text
 
 
-@pytest.mark.parametrize("journey", [journey for journey in OWN if "factor_proved" in facts_of(journey)], ids=str)
+@pytest.mark.parametrize("journey", [journey for journey in OWN if "factor_proved" in facts_of(journey)], ids=lambda one: one.name)
 @pytest.mark.parametrize("method", ["app", "sms", "recovery"])
 def test_whatever_opens_the_account_is_changed_with_the_present_factor_alone(journey: Journey, method: str) -> None:
     """By whichever method, a step of its own proves it before the first step of the change itself."""
