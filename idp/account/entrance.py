@@ -48,7 +48,7 @@ def home(session: Session) -> Portal:
 def frame(title: str, **more: Any) -> Frame:
     """What stands around every page of the account: its sections, with the one that is open marked (ARIA 1.2)."""
     return Frame(
-        title, look="sections", neighbours=tuple((at, text(key), _current(at)) for at, key in SECTIONS.items()), **more
+        title, look="account", neighbours=tuple((at, text(key), _current(at)) for at, key in SECTIONS.items()), **more
     )
 
 

@@ -250,14 +250,14 @@ def change_password(person: Person, clock: FrozenClock) -> None:
 
 
 def change_factor(person: Person, clock: FrozenClock) -> None:
-    person.open("/cpx/account/factor")
-    person.submit(factor="sms", mobile="079 999 88 77")
+    person.open("/cpx/account/mobile")
+    person.submit(mobile="079 999 88 77")
     person.submit(otp=newest_code("sms"))
 
 
 def add_app(person: Person, clock: FrozenClock) -> None:
-    person.open("/cpx/account/factor")
-    person.submit(factor="app")
+    person.open("/cpx/account/app")
+    person.submit()
     person.submit(otp=app_code(clock, person.text.split('data-copy="')[1].split('"')[0]))
 
 
@@ -374,7 +374,7 @@ def test_the_account_is_not_changed_by_whoever_has_only_the_device(
 ) -> None:
     """Not even within the ten minutes in which a full sign-in needs no confirmation."""
     person = trust(web, clock)
-    for path in ("password", "factor", "codes", "email"):
+    for path in ("mobile", "method", "close", "email"):
         clock.advance(timedelta(minutes=2))
         assert is_trusted(person)
         person.open(f"/cpx/account/{path}")

@@ -182,8 +182,7 @@ def test_the_last_method_cannot_be_removed(web: Flask, person: Person, services:
     person.open("/cpx/account/method")
     assert "Ajoutez d’abord une autre méthode; celle-ci est votre dernière." in person.text.replace("\u00a0", "")
     assert "Ajouter un numéro de mobile" in person.text
-    assert 'action="' not in person.text.split("<main")[1].split("</main>")[0]
-    assert "<form" not in person.text
+    assert "<form" not in person.text.split("<main")[1].split("</main>")[0]
     assert person.post(tab)[0].status_code == 303  # a form that was loaded before
     assert names(services) == ("app",)
     person.open("/account/security")

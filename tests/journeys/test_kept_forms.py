@@ -260,15 +260,15 @@ def test_a_change_that_idled_goes_on_with_its_entries(person: Person, clock: Fro
     assert person.title == "Consultez votre boîte e-mail"
     person.submit(otp=newest_code("mail"))
     assert "new@example.ch" in person.text
-    assert person.title == "Votre compte"
+    assert person.title == "Profil"
 
 
 def test_a_new_number_is_kept_and_a_new_password_is_asked_anew(person: Person, clock: FrozenClock) -> None:
-    person.open("/cpx/account/factor")
+    person.open("/cpx/account/mobile")
     clock.advance(IDLE)
-    person.submit(factor="sms", mobile="079 999 88 77")
+    person.submit(mobile="079 999 88 77")
     sign_in(person)
-    assert person.title == "Choisissez votre nouvelle méthode"
+    assert person.title == "Saisissez le numéro de mobile"
     assert 'value="079 999 88 77"' in person.text
     person.open("/cpx/account/password")
     clock.advance(IDLE)

@@ -39,7 +39,7 @@ CODE_PROVES = {"factor_proved", "email_proved", "proved_at"}
 PRINTED = re.compile(r"\b(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}\b")
 STARTS = (
     "/cpx/login", "/cpx/login", "/cpx/login", "/cpx/reset", "/cpx/register/code", "/cpx/link/code", "/account",
-    "/account/security", "/account/security/sessions", "/cpx/account/password", "/cpx/account/factor",
+    "/account/security", "/account/security/sessions", "/cpx/account/password", "/cpx/account/mobile",
     "/cpx/account/codes", "/cpx/account/email", "/logout", "/",
 )  # fmt: skip
 FAMILY = {"a": "Alphason", "b": "Betamann", "c": "Gammarini"}
