@@ -11,11 +11,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flows.views import blueprint as journeys
 from flows.way_back import blueprint as way_back
 from idp.account.apps import blueprint as apps
+from idp.account.kept import blueprint as kept
 from idp.account.letter import blueprint as letter
 from idp.account.overview import blueprint as account
 from idp.account.own_data import blueprint as own_data
 from idp.account.passkeys import blueprint as passkeys
+from idp.account.portals import blueprint as portals
+from idp.account.profile import blueprint as profile
 from idp.account.security import blueprint as security
+from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
 from idp.admin.audit import blueprint as admin_audit
 from idp.admin.home import blueprint as admin_home
@@ -59,10 +63,14 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     for blueprint in (
         pages,
         account,
+        profile,
+        portals,
         security,
         own_data,
         letter,
         apps,
+        kept,
+        session,
         passkeys,
         well_known,
         authorize,

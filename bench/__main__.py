@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import memory, pages, start
+from bench import flood, memory, pages, start
 from bench.report import Report
 
 MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "pages": pages.measure, "memory": memory.measure, "start": start.measure,
+    "flood": flood.measure,
 }  # fmt: skip
 
 

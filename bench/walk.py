@@ -44,9 +44,9 @@ class Place:
     server: Process | None = None
     main: int = 0  # granian's first process, which began the one that answers
 
-    def start(self) -> int:
+    def start(self, *extra: str) -> int:
         """Start the server; returns the process that answers requests."""
-        self.server = granian(self.environ, self.folder / "web.log", None, "--log-level", "warning")
+        self.server = granian(self.environ, self.folder / "web.log", None, "--log-level", "warning", *extra)
         self.main = self.server.pid
         (web,) = (int(pid) for pid in Path(f"/proc/{self.main}/task/{self.main}/children").read_text().split())
         for pid in (self.main, web):

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from idp.settings import PREFIX, Settings
+from idp.setting_faults import PREFIX
+from idp.settings import Settings
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- settings: made by docs/configuration.py -->", "<!-- end of settings -->"

@@ -17,6 +17,8 @@ from flows import run as runs
 from flows.context import Context
 from flows.finish import entry, onward
 from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
+from flows.kept import over_sign_in
+from flows.trust import is_enough
 from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.flow import FlowRun
@@ -56,7 +58,7 @@ def start(journey: Journey, portal: Portal) -> Response:
     waiting = _waiting(portal)
     resume = f"{runs.RESUME}{waiting[0]}" if waiting else _then(portal) if journey is LOGIN else None
     session = current_session()
-    if session is None and journey.is_own:
+    if journey.is_own and not (session and session.has_factors):
         return see(f"/{portal.slug}/login?then={journey.name}")
     again = _must_prove_again(session) if waiting is None and journey is LOGIN else None
     if session is not None and waiting is None and journey is LOGIN and again is None:
@@ -103,10 +105,13 @@ def _then(portal: Portal) -> str | None:
 
 
 def _must_prove_again(session: Session | None) -> Session | None:
-    """The session, where the page asked for wants a newer proof than it has."""
-    if session is None or request.args.get("then", "") not in after_sign_in.ONLY_CONFIRMED:
+    """The session, where the page asked for wants a newer or a stronger proof than it has."""
+    then = request.args.get("then", "")
+    if session is None or not then or then in after_sign_in.ANY_SESSION:
         return None
-    return None if services().sessions.is_confirmed(session, with_factor=True) else session
+    if then in after_sign_in.ONLY_CONFIRMED:
+        return None if services().sessions.is_confirmed(session, with_factor=True) else session
+    return None if session.has_factors else session
 
 
 def enter(journey: Journey, portal: Portal) -> Context | Response:
@@ -126,13 +131,23 @@ def enter(journey: Journey, portal: Portal) -> Context | Response:
     ctx = context(journey, run, portal, handle)
     if run.consumed_at is not None:
         return _finished(journey, ctx)
+    if journey.is_own and (again := over_sign_in(journey, ctx)):
+        return see(again)
     if run.expires_at <= ctx.now:
         return _expired(journey, ctx)
-    if journey.is_own and ctx.session is None:
+    if journey.is_own and not (ctx.session and ctx.session.has_factors):
         return see(f"/{portal.slug}/login?then={handle}")
-    if journey is LOGIN and ctx.session is not None and ctx.session.auth_time >= run.created_at:
+    if journey is LOGIN and _is_over(ctx):
         return _already(journey, ctx)
     return ctx
+
+
+def _is_over(ctx: Context) -> bool:
+    """Whether somebody signed in since, well enough for what waits."""
+    session = ctx.session
+    if session is None or session.auth_time < ctx.run.created_at:
+        return False
+    return session.has_factors or is_enough(ctx)
 
 
 def context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Context:

@@ -7,10 +7,11 @@ from sqlalchemy.exc import IntegrityError
 from flows.context import Context
 from flows.engine import Message, Restart
 from flows.finish import Ending, consume, rebind_factor
-from idp.models.account import Account, load_account
+from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
 
+CLOSED = "account/closed"
 SECURITY = "/account/security?done=yes"
 
 
@@ -28,17 +29,42 @@ def finish_password(ctx: Context) -> Ending:
 
 
 def finish_factor(ctx: Context) -> Ending:
-    """The new number or app takes the place of the old one of its kind; the old number is told."""
-    account = load_account(ctx.state.account())
-    before = ctx.services.accounts.factors(account.id)
+    """A first number or app comes beside the other method; a second one takes the place of its kind, whose number is
+    told, and ends every other session (OWASP ASVS 5.0 §7.4.3).
+    """
     if not _begin(ctx):
         return None
-    kept = rebind_factor(ctx, account)
-    ctx.services.recovery_letters.void(account.id)
-    ctx.services.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
+    account = load_account(ctx.state.account())
+    before = ctx.services.accounts.factors(account.id)
+    kept, bundle = rebind_factor(ctx, account), ctx.services
+    bundle.trusted_devices.end_all(account.id)
+    bundle.recovery_letters.void(account.id)
+    if kept not in before.names:
+        bundle.audit.record(AuditTag.FACTOR_ADDED, account=account.id, method=kept)
+        _tell(ctx, "factorAdded", account)
+        return SECURITY
+    bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.audit.record(AuditTag.FACTOR_REPLACED, account=account.id, method=kept)
     _tell(ctx, "mobile" if kept == "sms" else "factor", account)
     if kept == "sms" and before.phone and before.phone != ctx.state.mobile:
-        ctx.services.outbox.sms("changed", to=before.phone, language=account.language, portal=ctx.portal, values={})
+        bundle.outbox.sms("changed", to=before.phone, language=account.language, portal=ctx.portal, values={})
+    return SECURITY
+
+
+def finish_removal(ctx: Context) -> Ending:
+    """One method less, as long as one remains; what is open elsewhere may have been opened with it."""
+    if not _begin(ctx):
+        return None
+    account, lost, bundle = load_account(ctx.state.account()), ctx.state.factor, ctx.services
+    remaining = [name for name in bundle.accounts.factors(account.id).names if name != lost]
+    if not remaining:  # the other one was removed in another tab since
+        db.session.rollback()
+        return Restart("remove_method", "factor", Message("acc.last"))
+    bundle.accounts.keep_only(account.id, remaining[0])
+    bundle.trusted_devices.end_all(account.id)
+    bundle.sign_out.account(account.id, keep=ctx.session)
+    bundle.audit.record(AuditTag.FACTOR_REMOVED, account=account.id, method=lost)
+    _tell(ctx, "factorRemoved", account)
     return SECURITY
 
 
@@ -66,12 +92,23 @@ def finish_email(ctx: Context) -> Ending:
         return Restart("new_email", "email", Message("e.email.taken"))
     ctx.services.audit.record(AuditTag.EMAIL_CHANGED, account=account.id)
     _tell(ctx, "email", account, to=before)
-    return "/account?done=yes"
+    return "/account/profile?done=yes"
+
+
+def finish_closing(ctx: Context) -> Ending:
+    """The account is closed, and its owner is told a last time; the last page takes the dead cookie away."""
+    if not _begin(ctx):
+        return None
+    account = load_account(ctx.state.account())
+    _tell(ctx, "closed", account)
+    ctx.services.closing.close(account)
+    ctx.services.audit.record(AuditTag.ACCOUNT_CLOSED, account=account.id)
+    return ctx.link(CLOSED)
 
 
 def _begin(ctx: Context) -> bool:
-    """Whether this click ends the walk; a slower one finds it ended."""
-    if consume(ctx):
+    """Whether this click ends the walk; a slower one finds it ended, and other walks of the account wait here."""
+    if consume(ctx) and hold_account(ctx.state.account()):
         return True
     db.session.rollback()
     return False

@@ -126,6 +126,7 @@ class Step(ABC):
     proves: frozenset[str] = frozenset()
     keeps: tuple[str, ...] = ()  # fields whose entries are kept; never passwords or codes
     has_screen: bool = True  # False where another journey proves it
+    hashes: bool = False  # True where an answer may cost the hash of a password
     once_proved: str = ""  # the step that is shown in its place, where an answer cannot be given twice
 
     def applies(self, state: Any) -> bool:

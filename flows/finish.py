@@ -14,23 +14,26 @@ from flows.refusal import refuse_request
 from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
 from flows.steps.lock import FACTOR_BUDGETS, WAYS_BACK
-from idp.models.account import Account, load_account
+from flows.trust import TRUSTED, trust, use_trust
+from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
-from idp.models.session import was_seen_on
+from idp.models.session import TRUSTED_DEVICE, was_seen_on
 from idp.protocol import consent
 from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.web.i18n import prefer
 from idp.web.session import current_session, set_session
 
 # acr, and amr of RFC 8176; no attestation tells more of a passkey than whether its provider copies it.
 METHODS = {
     "sms": ("mfa", ["pwd", "sms", "mfa"]),
     "app": ("mfa", ["pwd", "otp", "mfa"]),
+    TRUSTED: (TRUSTED_DEVICE, ["pwd"]),  # a cookie is no factor that RFC 8176 has a name for
     "passkey": ("phr", ["hwk", "user", "mfa"]),
     "synced_passkey": ("phr", ["swk", "user", "mfa"]),
 }
@@ -84,6 +87,7 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
         secret = bundle.sessions.open(account, browser_hash=ctx.browser_hash, acr=acr, amr=amr, user_agent=agent)
     bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
     set_session(secret)
+    prefer([account.language])
 
 
 def store_factor(ctx: Context, account: Account) -> str:
@@ -100,8 +104,11 @@ def store_factor(ctx: Context, account: Account) -> str:
 
 
 def rebind_factor(ctx: Context, account: Account) -> str:
-    """The same for an account that had factors: what was guessed at the one before says nothing of this one."""
+    """The same for an account that had factors: what was guessed at the one before says nothing of this one. For an
+    operator the console stays shut until another one lets them in (docs/decisions/0015).
+    """
     kept = store_factor(ctx, account)
+    ctx.services.operators.pause(account.id)
     ctx.services.attempts.forgive(FACTOR_BUDGETS[kept], str(account.id))  # NIST SP 800-63B-4 §3.2.2
     return kept
 
@@ -134,14 +141,19 @@ def finish_login(ctx: Context) -> Ending:
     method = _method(ctx, account)
     if method is None:
         return Restart("credentials", "passkey", Message("e.passkey"))
-    if not consume(ctx):
+    if not consume(ctx) or ((method in WAYS_BACK or ctx.state.is_trusted) and not hold_account(account.id)):
         db.session.rollback()
         return None
     if unusable := redeem_letter(ctx, account):
         return unusable
+    if method == TRUSTED and not use_trust(ctx):
+        db.session.rollback()  # used in another tab or ended, this very moment: then by the second factor
+        return Restart("choose_method")
     if method in WAYS_BACK:
         method = replace_factor(ctx, account)
         ctx.services.recovery_letters.void(account.id)
+    elif ctx.state.is_trusted and ctx.portal.trusted_devices:
+        trust(ctx, account)
     elif not was_seen_on(account.id, ctx.browser_hash):
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
@@ -196,7 +208,7 @@ def finish_registration(ctx: Context) -> Ending:
 def finish_reset(ctx: Context) -> Ending:
     """Set the new password, end what others may have open, and sign the person in (security.md F-39 to F-41)."""
     state, bundle = ctx.state, ctx.services
-    if not consume(ctx):
+    if not (consume(ctx) and hold_account(state.account())):
         db.session.rollback()
         return None
     account = load_account(state.account())
@@ -204,6 +216,7 @@ def finish_reset(ctx: Context) -> Ending:
         return unusable
     bundle.passwords.store(account.id, state.password_hash)
     bundle.recovery_letters.void(account.id)  # security.md F-41
+    bundle.operators.pause(account.id)
     method = replace_factor(ctx, account) if state.method in WAYS_BACK else state.method
     for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):
         bundle.attempts.forgive(PASSWORD, subject)
@@ -217,7 +230,7 @@ def finish_reset(ctx: Context) -> Ending:
 def finish_link(ctx: Context) -> Ending:
     """Tie the record to the signed-in account and use the code up."""
     state, bundle, account_id = ctx.state, ctx.services, UUID(ctx.state.account_id)
-    if not consume(ctx):
+    if not (consume(ctx) and hold_account(account_id)):
         db.session.rollback()
         return None
     person = db.session.get_one(InsuredPerson, UUID(state.person_id))

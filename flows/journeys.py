@@ -8,12 +8,21 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from flows.change import finish_codes, finish_email, finish_factor, finish_password
+from flows.change import (
+    CLOSED,
+    finish_closing,
+    finish_codes,
+    finish_email,
+    finish_factor,
+    finish_password,
+    finish_removal,
+)
 from flows.context import Context, Step
 from flows.engine import Itinerary
 from flows.finish import Ending, finish_consent, finish_link, finish_login, finish_registration, finish_reset
 from flows.steps.account import MakeCodesStep, NewEmailCodeStep, NewEmailStep
 from flows.steps.app_code import EnrolAppStep, LoginAppStep
+from flows.steps.close import CloseStep
 from flows.steps.codes import EmailCodeStep, LoginSMSStep, RegistrationSMSStep
 from flows.steps.confirm import ConfirmStep
 from flows.steps.consent import ConsentStep
@@ -22,9 +31,10 @@ from flows.steps.details import DetailsStep
 from flows.steps.email import EmailStep
 from flows.steps.letter_code import LetterCodeStep
 from flows.steps.link import AccountStep, SecondItemStep
-from flows.steps.lock import CHANGE, SIGN_IN
 from flows.steps.lock import RESET as RESET_PLACE
+from flows.steps.lock import SIGN_IN, Place, own
 from flows.steps.new_factor import NewAppStep, NewFactorStep, NewMobileStep, RecoveryCodeStep
+from flows.steps.own_methods import NewAppIntroStep, NewNumberStep, RemoveMethodStep
 from flows.steps.registration_code import RegistrationCodeStep
 from flows.steps.reset import NewPasswordStep, ResetCodeStep, ResetEmailStep
 from idp.settings import Settings
@@ -53,7 +63,7 @@ class Owned:
     proved_at: str | None = None  # when its password, its passkey or the code of its address was right
     method: str | None = None
     factor_proved: bool | None = None
-    factor: str | None = None  # from here on what is set up anew
+    factor: str | None = None  # from here on what is set up anew, or given up
     mobile: str | None = None
     new_factor_proved: bool | None = None
     app_step: int | None = None
@@ -67,6 +77,7 @@ class Owned:
 @dataclass(frozen=True, repr=False)
 class Login(Owned):
     passkey_id: str | None = None  # empty where it was the password
+    is_trusted: bool | None = None  # the person wants to be asked for no code in this browser
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,6 +131,20 @@ class Journey:
     def after_sign_in(self) -> str:
         """Where the walk goes on for a person who had to sign in on the way."""
         return self.paths.get("account", self.first_path)
+
+
+def _owner(place: Place, *, is_always: bool = False) -> tuple[Step, ...]:
+    """Who changes what opens the account proves the password or a passkey, and the present second factor."""
+    confirm = ConfirmStep(place.after, is_always=is_always)
+    return confirm, ChooseMethodStep(place), RecoveryCodeStep(place), LoginSMSStep(place), LoginAppStep(place)
+
+
+def _owner_paths(path: str) -> dict[str, str]:
+    code = f"{path}/code"
+    return {
+        "confirm": f"{path}/confirm", "choose_method": f"{path}/methods", "recovery_code": f"{path}/recovery",
+        "sms_code": code, "totp": code,
+    }  # fmt: skip
 
 
 REGISTRATION = Journey(
@@ -232,33 +257,32 @@ PASSWORD = Journey(
     "x.login",
     is_own=True,
 )
-FACTOR = Journey(
-    "factor",
+MOBILE = Journey(
+    "mobile",
     Itinerary(
-        Change(),
-        (
-            ConfirmStep("new_factor"),
-            ChooseMethodStep(CHANGE),
-            RecoveryCodeStep(CHANGE),
-            LoginSMSStep(CHANGE),
-            LoginAppStep(CHANGE),
-            NewFactorStep(CHANGE),
-            NewMobileStep("account/factor"),
-            NewAppStep("account/factor"),
-        ),
+        Change(), (*_owner(own("account/mobile", "new_number")), NewNumberStep(), NewMobileStep("account/mobile"))
     ),
-    {
-        "confirm": "account/factor/confirm",
-        "choose_method": "account/factor/methods",
-        "recovery_code": "account/factor/recovery",
-        "sms_code": "account/factor/code",
-        "totp": "account/factor/code",
-        "new_factor": "account/factor",
-        "new_mobile": "account/factor/sms",
-        "totp_enrol": "account/factor/app",
-    },
+    {**_owner_paths("account/mobile"), "new_number": "account/mobile", "new_mobile": "account/mobile/sms"},
     lambda settings: settings.login_idle_for,
     finish_factor,
+    "x.login",
+    is_own=True,
+)
+APP = Journey(
+    "app",
+    Itinerary(Change(), (*_owner(own("account/app", "new_app")), NewAppIntroStep(), NewAppStep("account/app"))),
+    {**_owner_paths("account/app"), "new_app": "account/app", "totp_enrol": "account/app/key"},
+    lambda settings: settings.login_idle_for,
+    finish_factor,
+    "x.login",
+    is_own=True,
+)
+REMOVAL = Journey(
+    "removal",
+    Itinerary(Change(), (*_owner(own("account/method", "remove_method")), RemoveMethodStep())),
+    {**_owner_paths("account/method"), "remove_method": "account/method"},
+    lambda settings: settings.login_idle_for,
+    finish_removal,
     "x.login",
     is_own=True,
 )
@@ -280,6 +304,16 @@ EMAIL = Journey(
     "x.login",
     is_own=True,
 )
+CLOSING = Journey(
+    "closing",
+    Itinerary(Change(), (*_owner(own("account/close", "close", asks_always=True), is_always=True), CloseStep())),
+    {**_owner_paths("account/close"), "close": "account/close"},
+    lambda settings: settings.login_idle_for,
+    finish_closing,
+    "x.login",
+    CLOSED,
+    is_own=True,
+)
 CONSENT = Journey(
     "consent",
     Itinerary(Consent(), (ConsentStep(),)),
@@ -288,5 +322,5 @@ CONSENT = Journey(
     finish_consent,
     "x.login",
 )
-OWN = (PASSWORD, FACTOR, CODES, EMAIL)
+OWN = (PASSWORD, MOBILE, APP, REMOVAL, CODES, EMAIL, CLOSING)
 JOURNEYS = {journey.name: journey for journey in (REGISTRATION, LOGIN, RESET, LINK, *OWN, CONSENT)}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from flows.context import Context
 from flows.run import resume_address, waiting_request
 from idp.protocol import pending
+from idp.protocol.pending import Pending
 from idp.services.audit import AuditTag
 
 
-def waits(ctx: Context) -> bool:
-    """Whether a portal waits for this person and can be told."""
+def waiting_for(ctx: Context) -> Pending | None:
+    """The request of a portal that waits for this person and can be answered."""
     handle = waiting_request(ctx.services, ctx.run)
-    return bool(handle and pending.find(ctx.services, handle, ctx.browser_hash))
+    return pending.find(ctx.services, handle, ctx.browser_hash) if handle else None
 
 
 def refuse_request(ctx: Context) -> str | None:
     """Keep the refusal; returns the address where the portal is told, or None where no portal asked."""
-    handle = waiting_request(ctx.services, ctx.run)
-    found = pending.find(ctx.services, handle, ctx.browser_hash) if handle else None
+    found = waiting_for(ctx)
     if found is None:
         return None
     pending.deny(ctx.services, found)

@@ -14,19 +14,23 @@ from werkzeug.wrappers import Response
 from flows import arrival
 from flows import run as runs
 from flows.arrival import see
+from flows.busy import busy_page, hashing_step
 from flows.context import Context, Step
 from flows.finish import onward
-from flows.journeys import CODES, CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
+from flows.journeys import CLOSING, CODES, CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal, find_portal
 from idp.services.bundle import services
+from idp.services.hash_queue import TooBusy
 from idp.web import after_sign_in
 from idp.web.browser import browser_hash
 from idp.web.forms import FormView
+from idp.web.network import client_network
 from idp.web.render import Frame, page
+from idp.web.session import clear_session
 
 blueprint = Blueprint("journeys", __name__)
 
@@ -82,6 +86,7 @@ def _render(walk: Walk, step: Step) -> Response:
         form=form,
         step=screen.step,
         back=screen.back,
+        is_own=walk.journey.is_own,
         status=ctx.text(notice[0], **(notice[1] or {})) if notice else screen.status,
     )
     return page(screen.template, frame, screen.view)
@@ -97,6 +102,18 @@ def _errors(walk: Walk, step: Step) -> dict[str, str]:
 
 
 def _submit(journey: Journey, slug: str, path: str, action: str | None = None) -> Response:
+    hashing = hashing_step(journey, path, action)
+    if hashing is None:
+        return _take(journey, slug, path, action)
+    try:
+        with services().passwords.queue.place(client_network()):
+            return _take(journey, slug, path, action)
+    except TooBusy as busy:
+        return busy_page(slug, hashing, busy)
+
+
+def _take(journey: Journey, slug: str, path: str, action: str | None) -> Response:
+    """Judge the form, the first time it is sent."""
     portal = _portal(slug)
     found = arrival.enter(journey, portal)
     if isinstance(found, Response):
@@ -164,6 +181,17 @@ def reset_done(slug: str) -> Response:
     check_url = after_sign_in.PAGES["passkeys"] if passkeys_of(account_id) else ""
     view = DoneView(ctx.text("pr.done"), ctx.text("r7.go"), onward(ctx, account_id), check_url=check_url)
     return page("flows/done.html", Frame(ctx.text("event.password"), portal=ctx.portal), view)
+
+
+@blueprint.get("/<slug>/account/closed")
+def account_closed(slug: str) -> Response:
+    """Nobody's page any more: the session is over, and only this browser's walk is known."""
+    ctx = _finished(CLOSING, _portal(slug))
+    if ctx is None:
+        return see("/")
+    clear_session()
+    view = DoneView(ctx.text("close.done.body"), ctx.text("close.home"), "/")
+    return page("flows/done.html", Frame(ctx.text("close.done"), portal=ctx.portal), view)
 
 
 def _finished(journey: Journey, portal: Portal) -> Context | None:

@@ -94,7 +94,7 @@ def answer(walk: Walk, path: str, action: str | None, typed: Mapping[str, str]) 
     if walk.lost and (step is None or step.name != walk.lost.step):
         return _restart(walk, walk.lost)
     if step is None:
-        return walk.address()
+        return _too_late(walk, path, typed)
     entries = {name: typed.get(name, "")[:KEPT_LENGTH] for name in step.keeps}
     if action == "keep":
         return _keep(walk, step, entries)
@@ -102,6 +102,21 @@ def answer(walk: Walk, path: str, action: str | None, typed: Mapping[str, str]) 
         acted = step.act(walk.ctx, action)
         return _conclude(walk, step, acted, {}) if acted else None
     return _conclude(walk, step, step.judge(walk.ctx, dict(typed)), entries)
+
+
+def _too_late(walk: Walk, path: str, typed: Mapping[str, str]) -> str:
+    """The owner took longer than a confirmation is good for: what was typed is there again after the next one
+    (ux.md §4.5), for nobody but its owner.
+    """
+    run, entries = walk.ctx.run, dict[str, dict[str, str]]()
+    for step in walk.journey.itinerary.steps if walk.journey.is_own else ():
+        kept = {name: typed[name][:KEPT_LENGTH] for name in step.keeps if typed.get(name)}
+        if kept and walk.journey.paths[step.name] == path:
+            entries = _merged(run.entries, step.name, kept)
+    if entries:
+        state = replace(walk.ctx.state, account_id=str(walk.ctx.owner.account_id))
+        _save(walk, state, entries=entries)
+    return walk.address()
 
 
 def _keep(walk: Walk, step: Step, typed: Mapping[str, str]) -> str:

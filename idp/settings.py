@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,20 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import NoDecode
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-PREFIX = "CONNECT_"
-PLACEHOLDERS = re.compile(
-    r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE
-)
-RANDOM_LOOKING = 20  # distinct characters; a long random value may hold "test" or "xxx" by chance
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
-LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
-LONGEST_CODE_LIFE = timedelta(seconds=60)
-
-PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+from idp import setting_faults
+from idp.setting_faults import PREFIX
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -108,6 +95,21 @@ class Settings(BaseModel):
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
+    installation_words: Words = Field(
+        ("connect", "pension", "pensionskasse", "vorsorge", "caisse", "prevoyance", "cassa", "versicherung"),
+        description="words that everybody here knows and that make no password strong, comma separated",
+    )
+    blocklist_file: Path | None = Field(
+        None, description="passwords and words that nobody may choose, beside those we know: UTF-8, one a line"
+    )
+    hashes_at_once: int = Field(
+        1, ge=1, description="passwords that one process hashes at once; over all processes, as many as there are cores"
+    )
+    hashes_waiting: int = Field(
+        5,
+        ge=1,
+        description="requests that may wait for that in one process; both together at least two fewer than its threads",
+    )
 
     email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
     reset_code_for: timedelta = Field(timedelta(minutes=10), description="life of a mailed code for a new password")
@@ -168,7 +170,7 @@ class Settings(BaseModel):
     def _split_countries(cls, value: object) -> object:
         return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
 
-    @field_validator("portals_inside", mode="before")
+    @field_validator("portals_inside", "installation_words", mode="before")
     @classmethod
     def _split_places(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -194,13 +196,18 @@ class Settings(BaseModel):
     def faults(self) -> list[str]:
         """What is wrong with a well-formed configuration, one sentence a fault."""
         return [
-            *_issuer_faults(self.issuer),
-            *_database_faults(self.database_url),
-            *_key_faults(self.master_key, self.master_key_fd, self.master_key_command),
-            *_delivery_faults(self),
-            *_protocol_faults(self),
-            *_place_faults(self.portals_inside),
+            *setting_faults.issuer_faults(self.issuer),
+            *setting_faults.database_faults(self.database_url),
+            *setting_faults.key_faults(self.master_key, self.master_key_fd, self.master_key_command),
+            *setting_faults.delivery_faults(self),
+            *setting_faults.protocol_faults(self),
+            *setting_faults.place_faults(self.portals_inside),
+            *setting_faults.blocklist_faults(self.blocklist_file),
         ]
+
+    def blocked_passwords(self) -> list[str]:
+        """The operator's own list; empty where there is none."""
+        return self.blocklist_file.read_text(encoding="utf-8").splitlines() if self.blocklist_file else []
 
     @property
     def host(self) -> str:
@@ -225,94 +232,3 @@ def _in_words(location: tuple[int | str, ...], message: str) -> str:
     name = PREFIX + str(location[0]).upper() if location else ""
     message = "is missing" if message == "Field required" else message.removeprefix("Value error, ")
     return f"{name}: {message}" if name else message
-
-
-def _issuer_faults(issuer: str) -> list[str]:
-    parts = urlsplit(issuer)
-    faults = []
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        return [f"{PREFIX}ISSUER: must be a full address such as https://connect.example.ch"]
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        faults.append(f"{PREFIX}ISSUER: must be https; http is for localhost only")
-    if parts.path or parts.query or parts.fragment or parts.username:
-        faults.append(f"{PREFIX}ISSUER: must be scheme and host only, without path and without a slash at the end")
-    if len(parts.netloc) > LONGEST_HOST:
-        faults.append(f"{PREFIX}ISSUER: the host may have {LONGEST_HOST} characters, because every SMS ends with it")
-    return faults
-
-
-def _database_faults(url: str) -> list[str]:
-    try:
-        make_url(url)
-        is_known = DATABASE.fullmatch(url) is not None
-    except (ArgumentError, ValueError):
-        is_known = False
-    if not is_known:
-        return [f"{PREFIX}DATABASE_URL: must begin with sqlite:/// and name a file, or with postgresql+psycopg://"]
-    return []
-
-
-def _protocol_faults(settings: Settings) -> list[str]:
-    faults = []
-    if settings.authorization_code_for > LONGEST_CODE_LIFE:
-        faults.append(f"{PREFIX}AUTHORIZATION_CODE_FOR: at most 60 seconds (FAPI 2.0 §5.3.2.1, ASVS 10.4.3)")
-    if settings.mtls_certificate_header and not settings.trusted_proxies:
-        faults.append(f"{PREFIX}MTLS_CERTIFICATE_HEADER: needs a proxy that is trusted, {PREFIX}TRUSTED_PROXIES")
-    if (settings.mtls_ca_file or settings.mtls_origin) and not settings.mtls_certificate_header:
-        faults.append(f"{PREFIX}MTLS_CA_FILE, {PREFIX}MTLS_ORIGIN: need {PREFIX}MTLS_CERTIFICATE_HEADER")
-    if settings.mtls_origin is not None:
-        faults += [fault.replace("ISSUER", "MTLS_ORIGIN") for fault in _issuer_faults(settings.mtls_origin)]
-    return faults
-
-
-def _key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:
-    if sum(source is not None for source in (value, descriptor, command)) != 1:
-        return [f"{PREFIX}MASTER_KEY, {PREFIX}MASTER_KEY_FD, {PREFIX}MASTER_KEY_COMMAND: set exactly one of the three"]
-    if value is not None and _is_placeholder(value):
-        return [f"{PREFIX}MASTER_KEY: this is a placeholder; make a real one with `connect key new-master`"]
-    return []
-
-
-def _is_placeholder(secret: SecretStr) -> bool:
-    text = secret.get_secret_value()
-    return bool(PLACEHOLDERS.search(text)) and len(set(text)) < RANDOM_LOOKING
-
-
-def _place_faults(places: tuple[str, ...]) -> list[str]:
-    return [
-        f"{PREFIX}PORTALS_INSIDE: entry {count} is neither a host name nor a network such as 10.1.0.0/16"
-        for count, place in enumerate(places, 1)
-        if not (_is_network(place) if "/" in place or ":" in place else PLACE.fullmatch(place))
-    ]
-
-
-def _is_network(place: str) -> bool:
-    try:
-        ipaddress.ip_network(place)
-    except ValueError:
-        return False
-    return True
-
-
-def _delivery_faults(settings: Settings) -> list[str]:
-    faults = []
-    if settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:
-        faults.append(f"{PREFIX}SMTP_SECURITY: none is for a mail server on this machine only")
-    if bool(settings.smtp_username) != bool(settings.smtp_password):
-        faults.append(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD: set both or neither")
-    if settings.mail_from.count("@") != 1 or not settings.mail_from.isascii():
-        faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address of plain characters")
-    gateway = urlsplit(settings.sms_url)
-    if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
-        faults.append(f"{PREFIX}SMS_URL: must be https; http is for a gateway on this machine only")
-    if settings.sms_provider == "aspsms" and not settings.sms_user:
-        faults.append(f"{PREFIX}SMS_USER: ASPSMS needs the user key")
-    secrets = {"SMS_SECRET": settings.sms_secret, "SMTP_PASSWORD": settings.smtp_password}
-    for name, secret in secrets.items():
-        if secret is not None and _is_placeholder(secret):
-            faults.append(f"{PREFIX}{name}: this is a placeholder")
-    if settings.sms_provider == "webhook" and len(settings.sms_secret.get_secret_value()) < 32:
-        faults.append(f"{PREFIX}SMS_SECRET: the signing key of the webhook needs at least 32 characters")
-    if settings.demo_folder and urlsplit(settings.issuer).hostname not in LOOPBACK:
-        faults.append(f"{PREFIX}DEMO_FOLDER: the demonstration runs on localhost only")
-    return faults

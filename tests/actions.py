@@ -11,6 +11,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.support.builders import add_person
 from tests.support.person import Person, newest_code
+from tests.support.registered import registered
 
 PASSWORD = "vier pferde im regen"
 
@@ -32,8 +33,12 @@ def register(
 ) -> Person:
     """A browser whose person registered by SMS and is signed in."""
     person = Person(web)
-    person.open(f"/{portal.slug}/register/code")
-    finish_registration(person, letter(services, portal, f"P-{email}"), email, mobile)
+
+    def walk() -> None:
+        person.open(f"/{portal.slug}/register/code")
+        finish_registration(person, letter(services, portal, f"P-{email}"), email, mobile)
+
+    registered(person, services, portal, f"{email} {mobile}", walk)
     return person
 
 

@@ -12,7 +12,7 @@ from flows.steps.email import EmailView, read_email
 from idp.services.attempts import MAIL_CODE
 from idp.services.challenges import Errand, Kind
 
-SECURITY, PROFILE = "/account/security", "/account"
+SECURITY, PROFILE = "/account/security", "/account/profile"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved
 from flows.steps.details import switch_factor
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_factor, proved_lately
 from idp.services.attempts import APP_CODE, Refused
 from idp.services.audit import AuditTag
 from idp.services.totp import Judged
@@ -26,6 +26,7 @@ class EnrolView:
 class AppView:
     other_url: str
     lost_url: str
+    may_trust: bool
 
 
 def _wrong(judged: Judged) -> Message:
@@ -79,6 +80,8 @@ class LoginAppStep(Step):
 
     def __init__(self, place: Place = SIGN_IN) -> None:
         self._place, self.once_proved = place, place.after
+        if place.may_trust:
+            self.proves, self.keeps = self.proves | {"is_trusted"}, ("trust",)
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         return proved_lately(ctx, self._place)
@@ -89,10 +92,11 @@ class LoginAppStep(Step):
     def show(self, ctx: Context) -> Screen:
         has_more = len(ctx.services.accounts.factors(ctx.state.account()).names) > 1
         view = AppView(
+            may_trust=self._place.may_trust and ctx.portal.trusted_devices,
             other_url=ctx.link(self._place.methods) if has_more else "",
             lost_url=ctx.link(self._place.help) if self._place.help else "",
         )
-        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=ctx.link(self._place.first))
+        return Screen("flows/login_app.html", ctx.text("l2.app.title"), view, back=self._place.back(ctx))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         code = digits_only(answer.get("otp", ""))
@@ -105,7 +109,7 @@ class LoginAppStep(Step):
         judged = ctx.services.totp.verify(account_id, code)
         if judged.step is not None:
             ctx.services.attempts.forgive(APP_CODE, subject)
-            return Proved({"factor_proved": True})
+            return Proved(proved_factor(self._place, answer))
         if paid.begins_lock:
             lock_begins(ctx, account_id)
         ctx.record_refusal(AuditTag.FACTOR_REFUSED, account=account_id, kind="app")

@@ -11,7 +11,7 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Retry
 from flows.steps.details import switch_factor
-from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_lately
+from flows.steps.lock import SIGN_IN, Place, factor_lock, lock_begins, proved_factor, proved_lately
 from idp.services.accounts import Factors
 from idp.services.attempts import MAIL_CODE, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
@@ -37,6 +37,7 @@ class SentView:
     other_url: str = ""
     lost_url: str = ""
     allows_app: bool = False
+    may_trust: bool = False
 
 
 class SentCodeStep(Step):
@@ -185,6 +186,8 @@ class LoginSMSStep(SentCodeStep):
 
     def __init__(self, place: Place = SIGN_IN) -> None:
         self._place, self.once_proved = place, place.after
+        if place.may_trust:
+            self.proves, self.keeps = self.proves | {"is_trusted"}, ("trust",)
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         return proved_lately(ctx, self._place)
@@ -207,10 +210,11 @@ class LoginSMSStep(SentCodeStep):
             hint=hint,
             other_url=ctx.link(self._place.methods) if len(factors.names) > 1 else "",
             lost_url=ctx.link(self._place.help) if self._place.help else "",
+            may_trust=self._place.may_trust and ctx.portal.trusted_devices,
         )
-        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=ctx.link(self._place.first))
+        return Screen("flows/login_sms.html", ctx.text("r5.title"), view, back=self._place.back(ctx))
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         account_id = ctx.state.account()
         wrong = self.judge_code(ctx, answer, SMS_CODE, str(account_id), account_id)
-        return (factor_lock(ctx, "sms") or wrong) if wrong else Proved({"factor_proved": True})
+        return (factor_lock(ctx, "sms") or wrong) if wrong else Proved(proved_factor(self._place, answer))

@@ -26,12 +26,13 @@ class ConfirmView:
 class ConfirmStep(Step):
     name = "confirm"
     proves = frozenset({"account_id", "proved_at"})
+    hashes = True
 
-    def __init__(self, then: str) -> None:
-        self.once_proved = then
+    def __init__(self, then: str, *, is_always: bool = False) -> None:
+        self.once_proved, self._is_always = then, is_always
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
-        session = ctx.session
+        session = None if self._is_always else ctx.session
         return _facts(ctx) if session is not None and ctx.services.sessions.is_confirmed(session) else None
 
     def recheck(self, ctx: Context) -> Restart | None:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
-from flows.refusal import refuse_request, waits
+from flows.refusal import refuse_request, waiting_for
 from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, browser_subject, factor_lock, lock_begins, locks, proved_lately
 from flows.steps.passkey import judge_passkey, question
+from flows.trust import TRUSTED, trusted_here
 from idp.models.passkey import Passkey
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
@@ -22,13 +23,14 @@ from idp.web.network import limit
 @dataclass(frozen=True)
 class CredentialsView:
     """`passkey_options` is what the browser hands to its authenticator; `may_cancel`: whether there is a portal that
-    can be told so.
+    can be told so; `only_passkey`: that it takes nothing else, in words.
     """
 
     passkey_options: str
     register_url: str
     reset_url: str
     may_cancel: bool
+    only_passkey: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class CredentialsStep(Step):
     name = "credentials"
     proves = frozenset({"account_id", "proved_at", "passkey_id"})
     keeps = ("email",)
+    hashes = True
 
     def recheck(self, ctx: Context) -> Restart | None:
         """An account that was disabled, locked, or given another password meanwhile is asked again (security.md C-23,
@@ -65,7 +68,9 @@ class CredentialsStep(Step):
 
     def show(self, ctx: Context) -> Screen:
         register_url, reset_url = ctx.entrance("register/code"), ctx.entrance("reset")
-        view = CredentialsView(question(ctx), register_url, reset_url, may_cancel=waits(ctx))
+        asked = waiting_for(ctx)
+        only_passkey = ctx.text("l.phr") if asked and asked.request.accepted_acr == ("phr",) else ""
+        view = CredentialsView(question(ctx), register_url, reset_url, asked is not None, only_passkey)
         return Screen("flows/credentials.html", ctx.text("l.title"), view, back="/")
 
     def act(self, ctx: Context, action: str) -> Outcome | None:
@@ -87,8 +92,7 @@ class CredentialsStep(Step):
         if errors or email is None:
             return retry(**errors)
         limit(Volume.SIGN_INS)
-        account = ctx.services.accounts.find(email)
-        account_id = account.id if account else None
+        account_id = ctx.services.accounts.find_id(email)
         subject = browser_subject(ctx, email, account_id)
         paid = ctx.services.attempts.pay(PASSWORD, subject)
         if isinstance(paid, Refused):
@@ -126,13 +130,20 @@ class ChooseMethodStep(Step):
         return self._names(ctx) + (("recovery",) if has_codes else ()) + (("letter",) if has_letter else ())
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
-        """The best method is taken without a question; L3 offers the others. While one is locked, one chooses."""
+        """The best method is taken without a question, and none in a trusted browser; L3 offers the others.
+
+        While one is locked, the person chooses.
+        """
+        if self._place.may_trust and trusted_here(ctx):
+            return {"method": TRUSTED}
         names = self._names(ctx)
         is_fresh = proved_lately(ctx, self._place) is not None
         return {"method": names[0]} if names and (is_fresh or not locks(ctx, names + WAYS_BACK)) else None
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A method that was removed is no choice, nor is one that was guessed at too often."""
+        if ctx.state.method == TRUSTED:
+            return None if trusted_here(ctx) else Restart(self.name)
         if ctx.state.method not in WAYS_BACK and ctx.state.method not in self._names(ctx):
             return Restart(self.name)
         return None if proved_lately(ctx, self._place) else factor_lock(ctx, ctx.state.method)
@@ -145,9 +156,7 @@ class ChooseMethodStep(Step):
             locked=tuple((method, self._until(ctx, refused)) for method, refused in locked.items()),
             help_url=ctx.link(self._place.help) if self._place.help else "",
         )
-        return Screen(
-            "flows/choose_method.html", ctx.text("l3.title"), view, back=ctx.link(self._place.first), values=values
-        )
+        return Screen("flows/choose_method.html", ctx.text("l3.title"), view, back=self._place.back(ctx), values=values)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         method = answer.get("method", "")

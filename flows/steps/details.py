@@ -63,6 +63,7 @@ class DetailsStep(Step):
     name = "details"
     proves = frozenset({"given_name", "family_name", "password_hash", "factor", "mobile"})
     keeps = ("given_name", "family_name", "birth_date", "factor", "mobile", "terms")
+    hashes = True
 
     def show(self, ctx: Context) -> Screen:
         person = load_person(ctx.state.person_id)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from flows.context import Context
 from flows.engine import Restart
+from idp.models.account import NOBODY
 from idp.models.session import was_seen_on
 from idp.services.attempts import APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
@@ -18,7 +19,6 @@ from idp.services.audit import AuditTag
 FACTOR_BUDGETS: dict[str, Budget] = {
     "sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE, "letter": RECOVERY_LETTER,
 }  # fmt: skip
-NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 WAYS_BACK = ("recovery", "letter")  # the methods of somebody who lost the second factor
 
 
@@ -33,17 +33,34 @@ class Place:
     after: str = ""
     help: str = ""
     is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
+    may_trust: bool = False  # the browser may stand in for the second factor from then on
+    asks_always: bool = False  # save that what cannot be undone is asked anew
+
+    def back(self, ctx: Context) -> str:
+        """Whence one comes: a change leads back to the account, for whoever confirmed is not asked again."""
+        return "/account/security" if self.is_own else ctx.link(self.first)
 
 
-SIGN_IN = Place("login", "login/methods", help="login/help")
+SIGN_IN = Place("login", "login/methods", help="login/help", may_trust=True)
 RESET = Place("reset", "reset/methods", "new_password", help="reset/help")
-CHANGE = Place("account/factor/confirm", "account/factor/methods", "new_factor", is_own=True)
+
+
+def own(path: str, after: str, *, asks_always: bool = False) -> Place:
+    """A change that begins with its owner's proof, at addresses below this one."""
+    return Place(f"{path}/confirm", f"{path}/methods", after, is_own=True, asks_always=asks_always)
 
 
 def proved_lately(ctx: Context, place: Place) -> dict[str, Any] | None:
     """The owner who signed in a moment ago is not asked for the second factor again."""
-    is_fresh = place.is_own and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
+    is_asked = not place.is_own or place.asks_always
+    is_fresh = not is_asked and ctx.session and ctx.services.sessions.is_confirmed(ctx.session, with_factor=True)
     return {"factor_proved": True} if is_fresh else None
+
+
+def proved_factor(place: Place, answer: dict[str, str]) -> dict[str, Any]:
+    """What a right code proves, and whether the person wants to be asked for none in this browser from now on."""
+    wish = {"is_trusted": answer.get("trust") == "yes"} if place.may_trust else {}
+    return {"factor_proved": True, **wish}
 
 
 def browser_subject(ctx: Context, email: str, account_id: UUID | None) -> str:

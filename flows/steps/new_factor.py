@@ -1,4 +1,4 @@
-"""A second factor is set up anew: after a recovery code or letter, or by the owner in the account (ux.md §4.3)."""
+"""A second factor is set up anew after a recovery code or letter (ux.md §4.3), or by the owner (own_methods.py)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class RecoveryCodeStep(Step):
 
     name = "recovery_code"
     proves = frozenset({"factor_proved"})
-    once_proved = "new_factor"
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self._place, self.once_proved = place, place.after if place.is_own else "new_factor"
 
     def applies(self, state: Any) -> bool:
         return bool(state.method == "recovery")
@@ -69,11 +68,10 @@ class NewFactorStep(Step):
         self._place = place
 
     def applies(self, state: Any) -> bool:
-        return self._place.is_own or state.method in WAYS_BACK
+        return state.method in WAYS_BACK
 
     def show(self, ctx: Context) -> Screen:
-        view = ChoiceView(tuple(ctx.portal.factors))
-        back = "/account/security" if self._place.is_own else ctx.link(self._place.methods)
+        view, back = ChoiceView(tuple(ctx.portal.factors)), ctx.link(self._place.methods)
         return Screen("flows/new_factor.html", ctx.text("rec.factor"), view, back=back)
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:

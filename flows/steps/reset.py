@@ -45,7 +45,7 @@ class ResetCodeStep(SentCodeStep):
 
     def errand(self, ctx: Context) -> Errand:
         email = ctx.state.email
-        is_unknown = ctx.services.accounts.find(email) is None
+        is_unknown = ctx.services.accounts.find_id(email) is None
         return Errand(
             Kind.EMAIL, email, ctx.run_id, ctx.portal, ctx.language, purpose=Purpose.RESET, is_void=is_unknown
         )
@@ -77,6 +77,7 @@ class ResetCodeStep(SentCodeStep):
 class NewPasswordStep(Step):
     name = "new_password"
     proves = frozenset({"password_hash"})
+    hashes = True
 
     def __init__(self, back: str = "reset") -> None:
         self._back = back

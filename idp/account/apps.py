@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import sign_in_first
+from idp.account.entrance import frame, sign_in_first
 from idp.clock import swiss
 from idp.models.authorization import Consent
 from idp.models.base import db
@@ -17,7 +17,7 @@ from idp.services.bundle import services
 from idp.texts import format_date
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
-from idp.web.render import Frame, page
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("apps", __name__)
@@ -44,14 +44,16 @@ def apps() -> Response:
     shown = tuple(
         _view(kept, db.session.get_one(Portal, kept.portal_id)) for kept in consent.given_by(session.account_id)
     )
-    frame = Frame(text("acc.apps"), back="/account", form=FormView(), status=_withdrawn())
-    return page("account/apps.html", frame, AppsView(shown))
+    around = frame(text("acc.apps"), form=FormView(), status=_withdrawn())
+    return page("account/apps.html", around, AppsView(shown))
 
 
 @blueprint.post("/account/apps/withdraw")
 def withdraw() -> Response:
     session, portal = current_session(), find_portal(request.form.get("portal", ""))
-    if session is None or portal is None:
+    if session is None:
+        return sign_in_first()
+    if portal is None:
         return redirect("/account/apps", 303)
     consent.withdraw(services(), portal, session.account_id)
     return redirect(f"/account/apps?withdrawn={portal.slug}", 303)

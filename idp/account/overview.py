@@ -1,41 +1,51 @@
-"""The signed-in person's own pages: who they are here, and which portals their account opens (ux.md §4.5)."""
+"""The first page of an account: a greeting, what is to be done for its security, and the way to its portals
+(ux.md §4.5).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, sign_in_first
-from idp.account.security import factor_words
+from idp.account.entrance import frame, home, sign_in_first
+from idp.account.portals import own_portals
 from idp.clock import swiss
 from idp.models.account import Account, load_account
-from idp.models.portal import Portal, list_portals
-from idp.models.session import Session
+from idp.models.portal import Portal
+from idp.models.session import Session, session_before
 from idp.services.bundle import services
+from idp.services.reminders import CARDS
 from idp.texts import format_date, format_time
-from idp.web.i18n import language, text
-from idp.web.render import Frame, page
+from idp.web.forms import FormView
+from idp.web.i18n import text
+from idp.web.network import device_name
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("account", __name__)
 
 
-@dataclass(frozen=True, repr=False)
-class OverviewView:
-    """`factors` are in words; `portals` are the person's own, by name."""
+@dataclass(frozen=True)
+class CardView:
+    """One advice in words, and where it is followed."""
 
     name: str
+    title: str
+    body: str
+    label: str
+    address: str
+
+
+@dataclass(frozen=True, repr=False)
+class OverviewView:
+    """Whose account it is, for whoever shares a device; `before` is the sign-in before this one, if any is known."""
+
+    hello: str
     email: str
-    factors: tuple[str, ...]
-    since: str
-    slug: str
-    portals: tuple[Portal, ...]
-
-
-@dataclass(frozen=True)
-class AddView:
+    before: str
+    cards: tuple[CardView, ...]
     portals: tuple[Portal, ...]
 
 
@@ -44,38 +54,50 @@ def overview() -> Response:
     session = current_session()
     if session is None:
         return sign_in_first()
-    account = load_account(session.account_id)
-    own, _ = _portals(account)
+    account, own = load_account(session.account_id), own_portals(session)
+    portal = own[0] if own else home(session)
+    due = services().reminders.due(account.id)
     view = OverviewView(
-        name=f"{account.given_name} {account.family_name}".strip(),
+        hello=text("acc.hello", name=f"{account.given_name} {account.family_name}".strip()),
         email=account.email,
-        factors=factor_words(account),
-        since=_since(session),
-        slug=own[0].slug if own else home(session).slug,
+        before=_before(session),
+        cards=tuple(card for name in due if (card := _card(name, account, portal))),
         portals=own,
     )
-    status = text("c.saved") if request.args.get("done") else None
-    return page("account/overview.html", Frame(text("acc.title"), status=status), view)
+    return page("account/overview.html", frame(text("acc.title"), form=FormView()), view)
 
 
-@blueprint.get("/account/portals/add")
-def add_portal() -> Response:
-    """The way of a second letter: choose its portal, then enter its code there."""
-    session = current_session()
+@blueprint.post("/account/later")
+def later() -> Response:
+    """Put one advice off."""
+    session, card = current_session(), request.form.get("card", "")
     if session is None:
         return sign_in_first()
-    view = AddView(_portals(load_account(session.account_id))[1])
-    return page("account/add_portal.html", Frame(text("acc.add"), back="/account"), view)
+    if card in CARDS:
+        services().reminders.put_off(session.account_id, card)
+    return redirect("/account", 303)
 
 
-def _since(session: Session) -> str:
-    at = session.auth_time
-    return text("acc.since", date=format_date(swiss(at).date()), time=format_time(at))
+def _before(session: Session) -> str:
+    earlier = session_before(session)
+    if earlier is None:
+        return ""
+    at, device = earlier.auth_time, device_name(earlier.user_agent) or text("device.unknown")
+    return text("acc.last_sign_in", date=format_date(swiss(at).date()), time=format_time(at), device=device)
 
 
-def _portals(account: Account) -> tuple[tuple[Portal, ...], tuple[Portal, ...]]:
-    """The portals of the account and the others, each by name in the reader's language."""
-    linked = {record.portal_id for record in services().accounts.records_of(account.id)}
-    every = sorted(list_portals(), key=lambda portal: portal.name(language()).casefold())
-    own = tuple(portal for portal in every if portal.id in linked)
-    return own, tuple(portal for portal in every if portal.id not in linked)
+def _card(name: str, account: Account, portal: Portal) -> CardView | None:
+    """None where the portal allows no second method."""
+    at = f"/{portal.slug}/account"
+    if name == "codes":
+        return CardView(name, text("todo.codes"), text("todo.codes.body"), text("rec.make"), f"{at}/codes")
+    if name == "passkey":
+        return CardView(
+            name, text("todo.passkey"), text("pk.what"), text("pk.create"), "/account/security/passkeys/new"
+        )
+    held = services().accounts.factors(account.id).names
+    paths = {"app": ("acc.app.add", f"{at}/app"), "sms": ("acc.mobile.add", f"{at}/mobile")}
+    missing = next((paths[factor] for factor in paths if factor in portal.factors and factor not in held), None)
+    if missing is None:
+        return None
+    return CardView(name, text("todo.method"), text("todo.method.body"), text(missing[0]), missing[1])

@@ -12,9 +12,9 @@ from uuid import UUID
 from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, sign_in_first
+from idp.account.entrance import frame, home, prove_first, sign_in_first
 from idp.clock import swiss
-from idp.models.account import load_account
+from idp.models.account import hold_account, load_account
 from idp.models.base import db
 from idp.models.passkey import Passkey, passkeys_of
 from idp.models.session import Session
@@ -28,7 +28,7 @@ from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
 from idp.web.i18n import text
 from idp.web.network import client_device, client_network
-from idp.web.render import Frame, page
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("passkeys", __name__)
@@ -63,21 +63,21 @@ def passkeys() -> Response:
     if session is None:
         return sign_in_first("passkeys")
     done = DONE.get(request.args.get("done", ""))
-    frame = Frame(text("pk.title"), back="/account/security", status=text(done) if done else None)
-    return page("account/passkeys.html", frame, PasskeysView(tuple(map(_view, passkeys_of(session.account_id)))))
+    around = frame(text("pk.title"), back="/account/security", status=text(done) if done else None)
+    return page("account/passkeys.html", around, PasskeysView(tuple(map(_view, passkeys_of(session.account_id)))))
 
 
 @blueprint.get("/account/security/passkeys/new")
 def new_passkey() -> Response:
     session = current_session()
     if session is None or not services().sessions.is_confirmed(session, with_factor=True):
-        return _prove_first(session, "new_passkey")
+        return prove_first(session, "new_passkey")
     account = load_account(session.account_id)
     view = NewView(
         services().passkeys.creation_options(account, _bound_to(session)), text("pk.whose", email=account.email)
     )
     errors = {"passkey": text("e.passkey")} if "failed" in request.args else {}
-    return page("account/new_passkey.html", Frame(text("pk.create"), back=LIST, form=FormView(errors=errors)), view)
+    return page("account/new_passkey.html", frame(text("pk.create"), back=LIST, form=FormView(errors=errors)), view)
 
 
 @blueprint.post("/account/security/passkeys/new")
@@ -91,11 +91,14 @@ def create() -> Response:
     if session is None:
         return sign_in_first("new_passkey")
     account, device = load_account(session.account_id), client_device() or text("device.unknown")
+    if not hold_account(account.id):  # closed in another tab a moment ago
+        return sign_in_first("new_passkey")
     made = bundle.passkeys.create(account, _bound_to(session), request.form.get("passkey", ""), device)
     if isinstance(made, Rejected):
         bundle.audit.record(AuditTag.PASSKEY_REFUSED, account=account.id, reason=made.reason)
         return redirect(f"{NEW}?failed=1#e", 303)
     made.name = proposed_name(made.aaguid, made.name)
+    bundle.operators.pause(account.id)  # the console takes no key that an SMS may have let in
     bundle.audit.record(AuditTag.PASSKEY_ADDED, account=account.id, passkey=str(made.id), aaguid=made.aaguid)
     _tell("passkey", session)
     return redirect(f"{LIST}?done=created", 303)
@@ -109,7 +112,7 @@ def passkey(passkey_id: str) -> Response:
     found = _own(session, passkey_id)
     errors = {"name": text("e.pk.name")} if "failed" in request.args else {}
     form = FormView({"name": found.name}, errors)
-    return page("account/passkey.html", Frame(found.name, back=LIST, form=form), _view(found))
+    return page("account/passkey.html", frame(found.name, back=LIST, form=form), _view(found))
 
 
 @blueprint.post("/account/security/passkeys/<passkey_id>")
@@ -128,19 +131,23 @@ def rename(passkey_id: str) -> Response:
 def remove(passkey_id: str) -> Response:
     session = current_session()
     if session is None or not services().sessions.is_confirmed(session, with_factor=True):
-        return _prove_first(session, "passkeys")
+        return prove_first(session, "passkeys")
     found = _own(session, passkey_id)
     db.session.delete(found)
     services().audit.record(AuditTag.PASSKEY_REMOVED, account=session.account_id, passkey=str(found.id))
+    _end_what_passkeys_opened(session)
     _tell("passkeyRemoved", session)
     return redirect(f"{LIST}?done=removed", 303)
 
 
-def _prove_first(session: Session | None, then: str) -> Response:
-    """To the sign-in and back; who is signed in has a portal to do it at."""
-    if session is None:
-        return sign_in_first(then)
-    return redirect(f"/{home(session).slug}/login?then={then}", 303)
+def _end_what_passkeys_opened(session: Session) -> None:
+    """Whoever removes a passkey may have lost the device that holds it: what is open there ends (ASVS 5.0 §7.4.3)."""
+    bundle = services()
+    for other in bundle.sessions.live(load_account(session.account_id)):
+        if other.id != session.id and other.acr == "phr":
+            bundle.sign_out.session(other)
+            bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id, session=str(other.id))
+    bundle.trusted_devices.end_all(session.account_id)
 
 
 def _own(session: Session, passkey_id: str) -> Passkey:

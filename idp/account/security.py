@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, make_response, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.account.entrance import home, sign_in_first
+from idp.account.entrance import frame, home, sign_in_first
 from idp.clock import swiss
-from idp.models.account import Account, load_account
+from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
+from idp.models.portal import Portal
 from idp.models.session import Session
+from idp.models.trusted_device import TrustedDevice
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.recovery_codes import SHOWN_FOR
@@ -21,10 +24,20 @@ from idp.texts import format_date, format_time
 from idp.web.forms import FormView
 from idp.web.i18n import text
 from idp.web.network import device_name
-from idp.web.render import Frame, page
+from idp.web.render import page
 from idp.web.session import current_session
 
 blueprint = Blueprint("security", __name__)
+DONE = {"yes": "acc.ended", "untrusted": "acc.trusted.done"}
+
+
+@dataclass(frozen=True, repr=False)
+class MethodView:
+    """One kind of second factor: in words where the account has it, and the address where it is set up."""
+
+    name: str
+    words: str
+    address: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +47,7 @@ class SecurityView:
     slug: str
     passkeys: str
     password: str
-    factors: tuple[str, ...]
+    methods: tuple[MethodView, ...]
     codes: str
     letters: tuple[tuple[UUID, str], ...]
 
@@ -56,9 +69,19 @@ class SessionView:
 
 
 @dataclass(frozen=True, repr=False)
+class TrustedView:
+    id: UUID
+    device: str
+    since: str
+    used: str
+    until: str
+
+
+@dataclass(frozen=True, repr=False)
 class SessionsView:
     sessions: tuple[SessionView, ...]
     has_others: bool
+    trusted: tuple[TrustedView, ...]
 
 
 @blueprint.get("/account/security")
@@ -69,18 +92,17 @@ def security() -> Response:
     bundle, account_id = services(), session.account_id
     standing = bundle.accounts.standing(account_id)
     since = format_date(swiss(standing.password_changed_at).date()) if standing else ""
+    portal = home(session)
     view = SecurityView(
-        slug=home(session).slug,
+        slug=portal.slug,
         passkeys=", ".join(one.name for one in passkeys_of(account_id)) or text("pk.empty"),
         password=text("acc.pw.since", date=since),
-        factors=factor_words(load_account(account_id)),
+        methods=_methods(account_id, portal),
         codes=_left(account_id),
         letters=_letters(account_id),
     )
     status = text("c.saved") if request.args.get("done") else None
-    return page(
-        "account/security.html", Frame(text("acc.security"), back="/account", form=FormView(), status=status), view
-    )
+    return page("account/security.html", frame(text("acc.security"), form=FormView(), status=status), view)
 
 
 @blueprint.get("/account/security/codes")
@@ -98,7 +120,7 @@ def codes() -> Response:
         left=_left(session.account_id),
         make_url=f"/{home(session).slug}/account/codes",
     )
-    return page("account/codes.html", Frame(text("rec.codes"), back="/account/security"), view)
+    return page("account/codes.html", frame(text("rec.codes"), back="/account/security"), view)
 
 
 @blueprint.get("/account/security/codes.txt")
@@ -120,14 +142,15 @@ def sessions() -> Response:
         return sign_in_first()
     live = services().sessions.live(load_account(session.account_id))
     shown = tuple(_session(one, is_here=one.id == session.id) for one in live)
-    status = text("acc.ended") if request.args.get("done") else None
-    frame = Frame(text("acc.sessions"), back="/account", form=FormView(), status=status)
-    return page("account/sessions.html", frame, SessionsView(shown, has_others=len(shown) > 1))
+    trusted = tuple(map(_trusted, services().trusted_devices.of(session.account_id)))
+    done = DONE.get(request.args.get("done", ""))
+    around = frame(text("acc.sessions"), form=FormView(), status=text(done) if done else None)
+    return page("account/sessions.html", around, SessionsView(shown, len(shown) > 1, trusted))
 
 
 @blueprint.post("/account/sessions/end")
 def end_session() -> Response:
-    """End one other session of one's own, or all others."""
+    """End one other session of one's own, or all others; its browser is not trusted any more either."""
     session = current_session()
     if session is None:
         return sign_in_first()
@@ -136,15 +159,39 @@ def end_session() -> Response:
         if other.id != session.id and wanted in {str(other.id), "all"}:
             bundle.sign_out.session(other)
             bundle.audit.record(AuditTag.SIGNED_OUT, account=session.account_id, session=str(other.id))
+            if other.browser_hash != session.browser_hash:
+                bundle.trusted_devices.end_at(session.account_id, other.browser_hash)
+    if wanted == "all":
+        bundle.trusted_devices.end_all(session.account_id, but_at=session.browser_hash)
     db.session.commit()
     return redirect("/account/sessions?done=yes", 303)
 
 
-def factor_words(account: Account) -> tuple[str, ...]:
-    """The person's second factors; of a number only the last two digits."""
-    factors = services().accounts.factors(account.id)
-    words = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
-    return tuple(words[name] for name in factors.names)
+@blueprint.post("/account/sessions/untrust")
+def untrust() -> Response:
+    """Trust one device no more, or none."""
+    session = current_session()
+    if session is None:
+        return sign_in_first()
+    bundle, wanted = services(), request.form.get("device", "")
+    if wanted == "all":
+        bundle.trusted_devices.end_all(session.account_id)
+    for device in bundle.trusted_devices.of(session.account_id):
+        if str(device.id) == wanted:
+            bundle.trusted_devices.end(session.account_id, device.id)
+    return redirect("/account/sessions?done=untrusted", 303)
+
+
+def _methods(account_id: UUID, portal: Portal) -> tuple[MethodView, ...]:
+    """What the person has, and what may come beside it."""
+    factors = services().accounts.factors(account_id)
+    shown = {"app": text("r4.app"), "sms": text("acc.factor.sms", last2=(factors.phone or "")[-2:])}
+    paths = {"app": "app", "sms": "mobile"}
+    return tuple(
+        MethodView(name, shown[name] if name in factors.names else "", f"/{portal.slug}/account/{path}")
+        for name, path in paths.items()
+        if name in factors.names or name in portal.factors
+    )
 
 
 def _left(account_id: UUID) -> str:
@@ -159,6 +206,21 @@ def _letters(account_id: UUID) -> tuple[tuple[UUID, str], ...]:
 
 
 def _session(session: Session, *, is_here: bool) -> SessionView:
-    at = [f"{format_date(swiss(when).date())}, {format_time(when)}" for when in (session.auth_time, session.seen_at)]
     device = device_name(session.user_agent) or text("device.unknown")
-    return SessionView(session.id, device, text("acc.used", since=at[0], seen=at[1]), is_here)
+    used = text("acc.used", since=_moment(session.auth_time), seen=_moment(session.seen_at))
+    return SessionView(session.id, device, used, is_here)
+
+
+def _trusted(row: TrustedDevice) -> TrustedView:
+    used = text("acc.trusted.used", at=_moment(row.last_used_at)) if row.last_used_at else text("acc.trusted.unused")
+    return TrustedView(
+        row.id,
+        device_name(row.user_agent) or text("device.unknown"),
+        text("acc.trusted.since", at=_moment(row.created_at)),
+        used,
+        text("acc.trusted.until", at=_moment(row.expires_at)),
+    )
+
+
+def _moment(at: datetime) -> str:
+    return f"{format_date(swiss(at).date())}, {format_time(at)}"

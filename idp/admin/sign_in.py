@@ -24,7 +24,7 @@ from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, digits_only, line
 from idp.web.i18n import text
 from idp.web.kept import Wrong
-from idp.web.network import client_device, limit
+from idp.web.network import client_device, client_network, limit
 from idp.web.operator import clear_operator_session, current_operator, set_operator_session
 from idp.web.render import Frame, page
 
@@ -74,10 +74,14 @@ def sign_out() -> Response:
 
 
 def prove(email: str, browser: str) -> Account | Wrong:
-    """The account whose password and app code stand in this form. Raises nothing and tells nothing apart."""
+    """The account whose password and app code stand in this form; tells nothing apart. Raises `TooBusy`."""
+    with services().passwords.queue.place(client_network()):
+        return _judge(email, browser)
+
+
+def _judge(email: str, browser: str) -> Account | Wrong:
     bundle = services()
-    account = bundle.accounts.find(email)
-    account_id = account.id if account else None
+    account_id = bundle.accounts.find_id(email)
     subject = f"{email}|{browser}" if account_id and _knows(account_id, browser) else email
     paid = bundle.attempts.pay(PASSWORD, subject)
     if isinstance(paid, Refused):

@@ -45,6 +45,7 @@ HELP = {
     "allowed_acr": "mfa or phr; may be repeated, else both",
     "default_acr_values": "mfa or phr, where a request asks for nothing; may be repeated",
     "default_max_age": "seconds after which a person signs in again, where a request asks for nothing",
+    "trusted_devices": "persons may choose, device by device, to sign in with the password alone for 30 days",
     "backchannel_logout_uri": "where it is told that a session has ended",
     "backchannel_logout_session_required": "it wants to be told which session",
     "consent": "the person is asked before a third party's portal sees anything",

@@ -61,10 +61,16 @@ class DoneView:
     text: str
 
 
+def _session() -> Session | None:
+    """The session of somebody with two factors: which portal asks is only known later, and it may trust no device."""
+    session = current_session()
+    return session if session and session.has_factors else None
+
+
 @blueprint.get("/device")
 def enter() -> Response:
     """The code of a QR stands in the field already; it is for the person to compare and to send (RFC 8628 §3.3.1)."""
-    session, typed = current_session(), line(request.args.get("user_code"))[:20]
+    session, typed = _session(), line(request.args.get("user_code"))[:20]
     if session is None:
         return _sign_in(typed)
     ensure_browser()
@@ -74,7 +80,7 @@ def enter() -> Response:
 
 @blueprint.post("/device")
 def compare() -> Response:
-    session, typed = current_session(), line(request.form.get("user_code"))[:20]
+    session, typed = _session(), line(request.form.get("user_code"))[:20]
     if session is None:
         return _sign_in(typed)
     found = _find(session, typed)
@@ -84,7 +90,7 @@ def compare() -> Response:
 @blueprint.get(ASK)
 def ask() -> Response:
     """The question, for the session that sent the code a moment ago; for any other there is only the form."""
-    session = current_session()
+    session = _session()
     form = kept.find(str(session.id)) if session else None
     code = devices.normalise(form.values["user_code"]) if form else ""
     waiting = services().devices.find_waiting(code) if form else None
@@ -101,7 +107,7 @@ def ask() -> Response:
 
 @blueprint.post("/device/answer")
 def answer() -> Response:
-    session, typed = current_session(), line(request.form.get("user_code"))[:20]
+    session, typed = _session(), line(request.form.get("user_code"))[:20]
     if session is None:
         return _sign_in(typed)
     allows = request.form.get("answer") == "allow"

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db, write
 
+NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
+
 
 class Account(Base):
     """One person's account. `email` is the normalised form (services/emails.py) and unique."""
@@ -74,6 +76,17 @@ class RecoveryCode(Base):
     sealed_code: Mapped[str | None]
 
 
+class Reminder(Base):
+    """An advice of the account's first page that its person put off (services/reminders.py)."""
+
+    __tablename__ = "reminder"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    card: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    put_off_at: Mapped[datetime]
+
+
 def find_account(email: str) -> Account | None:
     """The account of this normalised address."""
     return db.session.scalar(select(Account).where(Account.email == email))
@@ -82,6 +95,15 @@ def find_account(email: str) -> Account | None:
 def load_account(account_id: UUID) -> Account:
     """The account of this id. Raises `sqlalchemy.exc.NoResultFound`."""
     return db.session.get_one(Account, account_id)
+
+
+def hold_account(account_id: UUID) -> bool:
+    """From here to the end of the transaction nobody else changes what opens this account: others wait for their turn.
+
+    False when it cannot sign in any more.
+    """
+    held = update(Account).where(Account.id == account_id, Account.status == "active").values(status="active")
+    return write(held.execution_options(synchronize_session=False)) == 1
 
 
 def spend_totp_step(account_id: UUID, step: int) -> bool:

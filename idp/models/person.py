@@ -84,8 +84,13 @@ class RegistrationCode(Base):
         return "reserved" if self.reserved_at else "issued"
 
 
-def find_code(code_hash: str) -> RegistrationCode | None:
-    return db.session.scalar(select(RegistrationCode).where(RegistrationCode.code_hash == code_hash))
+def find_code(code_hash: str, portal_id: UUID) -> RegistrationCode | None:
+    """The code, if it is this portal's: one statement for those that are, those of another portal and those of none."""
+    return db.session.scalar(
+        select(RegistrationCode)
+        .join(RegistrationCode.person)
+        .where(RegistrationCode.code_hash == code_hash, InsuredPerson.portal_id == portal_id)
+    )
 
 
 def reserve_code(code_id: UUID, run_id: UUID, now: datetime) -> bool:

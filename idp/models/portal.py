@@ -75,6 +75,7 @@ class Portal(Base):
     default_max_age: Mapped[int | None]
     backchannel_logout_uri: Mapped[str | None]
     backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False)
+    trusted_devices: Mapped[bool] = mapped_column(default=False)  # may stand in for the second factor for 30 days
     consent: Mapped[bool] = mapped_column(default=False)  # a third party's portal asks the person first
     verified_claims: Mapped[bool] = mapped_column(default=False)  # may learn how the person was tied to the record
     publisher: Mapped[str] = mapped_column(default="")  # who is behind a third party's portal

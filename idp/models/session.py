@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.models.account import Account
 from idp.models.base import Base, db
 
+TRUSTED_DEVICE = "trusted_device"  # `acr` of a session that a password and a trusted browser opened
+
 
 class Session(Base):
     """One browser, one account. Only the hash of the cookie's secret is stored."""
@@ -29,6 +31,11 @@ class Session(Base):
     user_agent: Mapped[str] = mapped_column(default="")
     ended_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]  # when the person last confirmed who they are, for a change of the account
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether two factors or a passkey opened it; what changes the account asks for no less."""
+        return self.acr != TRUSTED_DEVICE
 
 
 class PortalSession(Base):
@@ -51,6 +58,13 @@ def find_session(secret_hash: str) -> tuple[Session, Account] | None:
         .where(Session.secret_hash == secret_hash)
     ).one_or_none()
     return (row[0], row[1]) if row else None
+
+
+def session_before(session: Session) -> Session | None:
+    """The newest other sign-in of this account that came before this one."""
+    others = (Session.account_id == session.account_id, Session.id != session.id)
+    earlier = select(Session).where(*others, Session.auth_time < session.auth_time)
+    return db.session.scalar(earlier.order_by(Session.auth_time.desc()).limit(1))
 
 
 def was_seen_on(account_id: UUID, browser_hash: str) -> bool:

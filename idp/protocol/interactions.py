@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from idp.errors import ProtocolError
+from idp.models.session import TRUSTED_DEVICE
 from idp.protocol import authentication_context
 from idp.protocol.authorization import AuthorizationRequest
 
@@ -50,6 +51,8 @@ def needed(request: AuthorizationRequest, who: SignedIn | None, now: datetime) -
     if who is None or not is_hinted or (not is_fresh and _must_sign_in_again(request, who, now)):
         return Interaction.LOGIN
     if who.acr not in request.accepted_acr:
+        if who.acr == TRUSTED_DEVICE:  # opened meanwhile in another tab, for somebody who asks for less
+            return Interaction.LOGIN
         raise authentication_context.unmet()
     if not who.is_linked:
         return Interaction.LINK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Request
 
 from idp.errors import ProtocolError
-from idp.protocol import dpop, mtls
+from idp.protocol import authentication_context, dpop, mtls
 from idp.protocol.confirmation import JKT, Holder, is_held
 from idp.protocol.token_request import FORM
 from idp.services.access_tokens import LiveToken
@@ -94,8 +94,6 @@ def _check_purpose(bundle: Services, token: LiveToken, scheme: str, scope: str) 
     if token.grant is None or scope not in token.facts.scope.split():
         raise refused(scheme, "insufficient_scope", "the token lacks a scope", status=403, scope=scope)
     # RFC 9470 §3: the portal's policy was raised since the person signed in.
-    allowed = token.portal.allowed_acr
-    if token.grant.acr not in allowed:
-        raise refused(
-            scheme, "insufficient_user_authentication", "a stronger sign-in is needed", acr_values=" ".join(allowed)
-        )
+    if token.grant.acr not in authentication_context.allowed(token.portal):
+        wanted = " ".join(token.portal.allowed_acr)
+        raise refused(scheme, "insufficient_user_authentication", "a stronger sign-in is needed", acr_values=wanted)

@@ -137,6 +137,9 @@ def check(bundle: Services, portal: Portal, asked: Asked) -> AuthorizationReques
     acr, is_essential = requested_claims.demands(claims, "acr")
     voluntary = acr or tuple(parameters.get("acr_values", "").split())
     names = authentication_context.demanded(portal, voluntary, acr if is_essential else ())
+    prompts = tuple(parameters.get("prompt", "").split())
+    max_age = int(parameters["max_age"]) if "max_age" in parameters else portal.default_max_age
+    is_fresh = "login" in prompts or max_age is not None
     return AuthorizationRequest(
         redirect_uri=parameters["redirect_uri"],
         scope=_granted(portal, parameters["scope"]),
@@ -145,9 +148,9 @@ def check(bundle: Services, portal: Portal, asked: Asked) -> AuthorizationReques
         state=parameters.get("state"),
         nonce=parameters.get("nonce"),
         code_challenge=parameters.get("code_challenge"),
-        prompts=tuple(parameters.get("prompt", "").split()),
-        max_age=int(parameters["max_age"]) if "max_age" in parameters else portal.default_max_age,
-        accepted_acr=authentication_context.acceptable(portal, names),
+        prompts=prompts,
+        max_age=max_age,
+        accepted_acr=authentication_context.acceptable(portal, names, is_fresh=is_fresh),
         demanded_acr=names,
         claims=claims,
         resources=tuple(dict.fromkeys(parameters.getlist("resource"))),

@@ -17,10 +17,12 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.closing import Closing
 from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
+from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
@@ -36,6 +38,7 @@ from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.reminders import Reminders
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -43,6 +46,7 @@ from idp.services.sms import SMSSender, sms_sender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
+from idp.services.trusted_devices import TrustedDevices
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -79,7 +83,9 @@ def build_services(
     accounts, notices = Accounts(clock, random), Notices(clock, texts, outbox)
     keyring = Keyring(clock, vault, settings.key_active_for)
     sessions = Sessions(settings, clock, random)
+    trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
+    sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
     return Services(
         settings=settings,
         clock=clock,
@@ -99,15 +105,19 @@ def build_services(
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
         passkeys=Passkeys(settings, clock, random, vault),
+        trusted_devices=trusted_devices,
         accounts=accounts,
         sessions=sessions,
+        kept_forms=KeptForms(clock, random, vault),
         registration_codes=codes,
         tokens=tokens,
         access_tokens=AccessTokens(settings.issuer, clock),
         devices=Devices(settings, clock, random, vault, tokens),
         portals=Portals(clock, random, vault, audit, reach),
         logout_notices=logout_notices,
-        sign_out=SignOut(sessions, tokens, logout_notices),
+        sign_out=sign_out,
+        closing=Closing(clock, attempts, sign_out, tokens),
+        reminders=Reminders(clock),
         self_tests=SelfTests(clock, random, vault),
         reach=reach,
         portal_keys=PortalKeys(clock, reach),

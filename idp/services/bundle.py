@@ -14,10 +14,12 @@ from idp.services.accounts import Accounts
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
+from idp.services.closing import Closing
 from idp.services.devices import Devices
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
+from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
 from idp.services.logout_notices import LogoutNotices
@@ -33,6 +35,7 @@ from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
+from idp.services.reminders import Reminders
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -40,6 +43,7 @@ from idp.services.sms import SMSSender
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
+from idp.services.trusted_devices import TrustedDevices
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -65,14 +69,18 @@ class Services:
     totp: TOTP
     recovery_codes: RecoveryCodes
     passkeys: Passkeys
+    trusted_devices: TrustedDevices
     accounts: Accounts
     sessions: Sessions
+    kept_forms: KeptForms
     registration_codes: RegistrationCodes
     tokens: Tokens
     access_tokens: AccessTokens
     devices: Devices
     logout_notices: LogoutNotices
     sign_out: SignOut
+    closing: Closing
+    reminders: Reminders
     self_tests: SelfTests
     reach: Reach
     portals: Portals

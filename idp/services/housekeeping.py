@@ -31,11 +31,13 @@ from idp.models.authorization import (
 )
 from idp.models.base import db, write
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
+from idp.models.kept_form import KeptForm
 from idp.models.operator import OperatorInvitation, OperatorSession
 from idp.models.outbox import OutboxMessage
 from idp.models.recovery_letter import RecoveryLetter
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
+from idp.models.trusted_device import TrustedDevice
 from idp.services.attempts import says_nothing
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
@@ -59,7 +61,9 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
+    (KeptForm.id, KeptForm.expires_at, AT_ONCE),
     (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),
+    (TrustedDevice.id, TrustedDevice.expires_at, AT_ONCE),
     (AssertionID.id_hash, AssertionID.expires_at, AT_ONCE),
     (ObservedRequest.id, ObservedRequest.expires_at, AT_ONCE),
     (SelfTest.portal_id, SelfTest.watched_until, AT_ONCE),

@@ -83,14 +83,19 @@ class Imports:
         for batch in _batches(rows):
             wanted = InsuredPerson.external_id.in_([row["external_id"] for row in batch])
             found = db.session.execute(
-                select(InsuredPerson.id, *columns).where(InsuredPerson.portal_id == portal.id, wanted)
+                select(InsuredPerson.id, InsuredPerson.account_id, *columns).where(
+                    InsuredPerson.portal_id == portal.id, wanted
+                )
             )
             known = {record.external_id: record for record in found}
             for row in batch:
                 record = known.get(row["external_id"])
                 if record is None:
                     added.append(row)
-                elif any(getattr(record, name) != row[name] for name in FIELDS):
+                    continue
+                if record.account_id is not None:  # who has an account chooses the language there
+                    row = {**row, "language": record.language}
+                if any(getattr(record, name) != row[name] for name in FIELDS):
                     changed.append({"id": record.id, **row})
         return added, changed
 

@@ -83,9 +83,12 @@ class Operators:
         now = self._clock.now()
         if not consume_invitation(invitation.id, now):
             return False
-        if db.session.get(Operator, account.id) is None:
+        operator = db.session.get(Operator, account.id)
+        if operator is None:
             db.session.add(Operator(account_id=account.id, created_at=now))
             db.session.flush()
+        else:
+            operator.paused_at = None  # whoever invited them knows that it is they
         held = self._read(invitation.roles) | {(row.role, row.portal_id) for row in roles_of(account.id)}
         self._write(account.id, held, invitation.invited_by)
         self._audit.record(AuditTag.OPERATOR_JOINED, account=account.id, roles=" ".join(invitation.roles))
@@ -126,11 +129,14 @@ class Operators:
         )  # fmt: skip
 
     def pause(self, account_id: UUID) -> None:
-        """The account came back by a recovery: whoever did it may hold a stolen letter, so the console stays shut."""
+        """What opens the account was set anew, perhaps with no more than a stolen letter or an SMS: the console stays
+        shut until somebody lets them in again. Nothing happens to an account that is no operator.
+        """
         now = self._clock.now()
         paused = update(Operator).where(Operator.account_id == account_id, Operator.paused_at.is_(None))
-        if write(paused.values(paused_at=now)) == 1:
-            self._audit.record(AuditTag.OPERATOR_PAUSED, account=account_id)
+        if write(paused.values(paused_at=now)) == 0:
+            return
+        self._audit.record(AuditTag.OPERATOR_PAUSED, account=account_id)
         ended = update(OperatorSession).where(
             OperatorSession.account_id == account_id, OperatorSession.ended_at.is_(None)
         )

@@ -5,35 +5,26 @@ NIST SP 800-63B-4 §3.1.1.2: length only, no composition, a blocklist, compariso
 
 from __future__ import annotations
 
-import threading
 import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import update
+from sqlalchemy import select, update
 from zxcvbn_rs_py import zxcvbn
 
 from idp.clock import Clock
-from idp.models.account import Password
+from idp.models.account import NOBODY, Password
 from idp.models.base import db, write
+from idp.services.common_passwords import CommonPasswords
+from idp.services.hash_queue import HashQueue
 from idp.settings import Settings
 from keys import Vault
 
 SHORTEST, LONGEST = 12, 256
-PARALLEL_HASHES = 2  # argon2 releases the interpreter lock; more than one per core only makes everybody slow
 WEAKEST_SCORE = 2
-INSTALLATION_WORDS = (
-    "connect",
-    "pension",
-    "pensionskasse",
-    "vorsorge",
-    "caisse",
-    "prevoyance",
-    "cassa",
-    "versicherung",
-)
+FEWEST_OTHER_LETTERS = 4
 
 
 @dataclass(frozen=True)
@@ -48,11 +39,13 @@ class Passwords:
     def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
         self._clock = clock
         self._vault = vault
+        self._common = CommonPasswords(settings.blocked_passwords())
+        self._installation_words = [word.casefold() for word in settings.installation_words]
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
         )
-        self._slots = threading.BoundedSemaphore(PARALLEL_HASHES)
-        self._decoy = self.hash("the account that does not exist")
+        self.queue = HashQueue(settings.hashes_at_once, settings.hashes_waiting)
+        self._decoy = self._hasher.hash(self._keyed("the account that does not exist"))
 
     def problem(self, password: str, own_words: tuple[str, ...] = ()) -> BadPassword | None:
         """Why this password cannot be taken, or None. `own_words`: the person's names, e-mail, code, portal."""
@@ -63,20 +56,20 @@ class Passwords:
             return BadPassword("e.pw.short", len(text))
         if len(text) > LONGEST:
             return BadPassword("e.pw.long", len(text))
-        folded = text.casefold()
-        words = [word.casefold() for word in own_words if len(word) >= 4]
-        if any((word in folded and len(word) * 2 >= len(folded)) or folded in word for word in words):
+        words = [_bare(word) for word in own_words if len(word) >= 4]
+        if _is_made_of(_bare(text), words):
             return BadPassword("e.pw.self", len(text))
-        inputs = [*words, *INSTALLATION_WORDS]
-        if int(zxcvbn(text[:100], inputs).score) < WEAKEST_SCORE:
-            blames_own_words = int(zxcvbn(text[:100], list(INSTALLATION_WORDS)).score) >= WEAKEST_SCORE
+        if self._common.has(text):
+            return BadPassword("e.pw.common", len(text))
+        if int(zxcvbn(text[:100], [*words, *own_words, *self._installation_words]).score) < WEAKEST_SCORE:
+            blames_own_words = int(zxcvbn(text[:100], self._installation_words).score) >= WEAKEST_SCORE
             return BadPassword("e.pw.self" if blames_own_words else "e.pw.common", len(text))
         return None
 
     def hash(self, password: str) -> str:
         """The stored form: argon2id over an HMAC under a key that no database dump holds."""
-        with self._slots:
-            return self._hasher.hash(self._keyed(password))
+        keyed = self._keyed(password)
+        return self.queue.run(lambda: self._hasher.hash(keyed))
 
     def store(self, account_id: UUID, hashed: str) -> None:
         db.session.merge(Password(account_id=account_id, hash=hashed, changed_at=self._clock.now()))
@@ -85,15 +78,15 @@ class Passwords:
         """Whether this is the account's password. No account costs the same as a wrong password; a right one that was
         hashed with other settings is hashed anew.
         """
-        row = db.session.get(Password, account_id) if account_id else None
-        stored = row.hash if row is not None else self._decoy
+        known = db.session.scalar(select(Password.hash).where(Password.account_id == (account_id or NOBODY)))
+        stored = known or self._decoy
         db.session.rollback()  # no connection is held while the processor hashes
-        with self._slots:
-            try:
-                right: bool = self._hasher.verify(stored, self._keyed(password))
-            except (VerificationError, InvalidHashError):
-                right = False
-        if row is None or not right:
+        keyed = self._keyed(password)
+        try:
+            self.queue.run(lambda: self._hasher.verify(stored, keyed))
+        except (VerificationError, InvalidHashError):
+            return False
+        if known is None:
             return False
         if self._hasher.check_needs_rehash(stored):
             renewed = self.hash(password)
@@ -104,3 +97,19 @@ class Passwords:
 
     def _keyed(self, password: str) -> str:
         return self._vault.mac("password-pepper", unicodedata.normalize("NFC", password))
+
+
+def _bare(text: str) -> str:
+    """Letters as one types them on any keyboard: no capitals, no accents."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part)).casefold()
+
+
+def _is_made_of(text: str, words: list[str]) -> bool:
+    """Whether these words are half of the text, or all of its letters but a few; or the text a part of one."""
+    if any((word in text and len(word) * 2 >= len(text)) or text in word for word in words):
+        return True
+    rest = text
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return rest != text and sum(map(str.isalpha, rest)) < FEWEST_OTHER_LETTERS

@@ -78,6 +78,7 @@ class PortalDetails(BaseModel):
     allowed_acr: Acrs = Field(default=["mfa", "phr"], min_length=1)
     default_acr_values: list[Acr] = Field(default_factory=list)
     default_max_age: int | None = Field(None, ge=0, le=31_536_000)
+    trusted_devices: bool = False
     backchannel_logout_uri: HttpsAddress | None = None
     backchannel_logout_session_required: bool = False
     consent: bool = False

@@ -89,6 +89,11 @@ def _is(field: str, *values: object) -> Test:
     return lambda details: getattr(details, field) in values
 
 
+def _may_trust(details: Details) -> bool:
+    """Whether a sign-in at a trusted device can ever be enough for this portal."""
+    return "mfa" in details.allowed_acr and not details.default_acr_values and details.default_max_age is None
+
+
 _SENDER = ("dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens")
 _METHOD, _KEYS = "token_endpoint_auth_method", ("jwks", "jwks_uri")
 RULES: tuple[Rule, ...] = (
@@ -129,6 +134,9 @@ RULES: tuple[Rule, ...] = (
          "sector_identifier: must be the host of sector_identifier_uri"),
     Rule(("allowed_acr", "default_acr_values"), lambda d: set(d.default_acr_values) <= set(d.allowed_acr),
          "default_acr_values: must be among allowed_acr"),
+    Rule(("trusted_devices", "allowed_acr", "default_acr_values", "default_max_age"),
+         _where(_is("trusted_devices", True), _may_trust),
+         "trusted_devices: never count with default_acr_values, default_max_age or without mfa among allowed_acr"),
     Rule(("backchannel_logout_session_required", "backchannel_logout_uri"),
          lambda d: not d.backchannel_logout_session_required or d.backchannel_logout_uri is not None,
          "backchannel_logout_uri: needed where backchannel_logout_session_required is set"),

@@ -130,16 +130,15 @@ class RegistrationCodes:
 
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
-        row = find_code(self._hash(code))
-        is_here = row is not None and row.purpose == REGISTER and row.person.portal_id == portal.id
-        return self.judge(row) if row is not None and is_here else Unknown()
+        row = find_code(self._hash(code), portal.id)
+        return self.judge(row) if row is not None and row.purpose == REGISTER else Unknown()
 
     def look_up_recovery(self, portal: Portal, account_id: UUID, code: str) -> Found | Expired | Used | Unknown:
         """The same for the code of a recovery letter, which is good for the owner of this record alone."""
-        row = find_code(self._hash(code))
+        row = find_code(self._hash(code), portal.id)
         if row is None or row.purpose != RECOVER or row.revoked_at is not None:
             return Unknown()
-        if row.person.portal_id != portal.id or row.person.account_id != account_id:
+        if row.person.account_id != account_id:
             return Unknown()
         if row.redeemed_at is not None:
             return Used()

@@ -6,7 +6,8 @@ OWASP ASVS 5.0 §7.2–7.4; NIST SP 800-63B-4 §5. The database is the truth, so
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -30,6 +31,15 @@ def _hash(secret: str) -> str:
 
 class SessionEnded(Exception):
     """Somebody signed out since the session was read."""
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """When a session ends, how long that is from now, and whether no use of it changes that."""
+
+    at: datetime
+    is_final: bool
+    left: timedelta
 
 
 class Sessions:
@@ -70,15 +80,32 @@ class Sessions:
         db.session.flush()
         return secret
 
-    def load(self, secret: str) -> Session | None:
-        """The live session of this cookie, or None. Being seen is written at most once a minute."""
+    def load(self, secret: str, *, is_used: bool = True) -> Session | None:
+        """The live session of this cookie, or None. Being used is written at most once a minute."""
         found = find_session(_hash(secret))
         if found is None or not self._is_live(*found):
             return None
         session, now = found[0], self._clock.now()
-        if now - session.seen_at > TOUCHED_EVERY:
+        if is_used and now - session.seen_at > TOUCHED_EVERY:
             session.seen_at = now
         return session
+
+    def former(self, secret: str) -> Session | None:
+        """The session of this cookie that ended because it was left alone or grew old, and that nobody ended."""
+        found = find_session(_hash(secret))
+        if found is None or found[0].ended_at is not None or not found[1].is_active or self._is_live(*found):
+            return None
+        return found[0]
+
+    def extend(self, session: Session) -> None:
+        """The person is still there."""
+        session.seen_at = self._clock.now()
+
+    def end_of(self, session: Session) -> SessionEnd:
+        """When it ends unless it is used before."""
+        idle = session.seen_at + self._settings.session_idle_for
+        absolute = session.created_at + self._settings.session_absolute_for
+        return SessionEnd(min(idle, absolute), is_final=absolute <= idle, left=min(idle, absolute) - self._clock.now())
 
     def _is_live(self, session: Session, account: Account) -> bool:
         now = self._clock.now()
@@ -91,6 +118,8 @@ class Sessions:
 
     def is_confirmed(self, session: Session, *, with_factor: bool = False) -> bool:
         """Whether the person proved who they are so recently that a change of the account needs no new proof."""
+        if with_factor and not session.has_factors:
+            return False
         proved_at = session.auth_time
         if session.confirmed_at is not None and not with_factor:
             proved_at = max(proved_at, session.confirmed_at)

@@ -15,13 +15,17 @@ from idp.models.session import Session
 from idp.services.logout_notices import LogoutNotices
 from idp.services.sessions import Sessions
 from idp.services.tokens import Tokens
+from idp.services.trusted_devices import TrustedDevices
 
 
 class SignOut:
-    def __init__(self, sessions: Sessions, tokens: Tokens, notices: LogoutNotices) -> None:
+    def __init__(
+        self, sessions: Sessions, tokens: Tokens, notices: LogoutNotices, trusted_devices: TrustedDevices
+    ) -> None:
         self._sessions = sessions
         self._tokens = tokens
         self._notices = notices
+        self._trusted_devices = trusted_devices
 
     def session(self, session: Session) -> tuple[Portal, ...]:
         """End one session; the portals that took part in it, none when it was ended before."""
@@ -39,7 +43,11 @@ class SignOut:
         self._notices.announce(session, [one for one in presences if one[0].id == portal.id])
 
     def account(self, account_id: UUID, *, keep: Session | None = None) -> int:
-        """End every session of an account but one, after a change of password or when it is closed; how many."""
+        """End every session of an account but one, after a change of password or when it is closed; how many.
+
+        No device is trusted any more, not even the one whose session goes on.
+        """
+        self._trusted_devices.end_all(account_id)
         found = db.session.scalars(
             select(Session).where(Session.account_id == account_id, Session.ended_at.is_(None))
         ).all()

@@ -222,6 +222,10 @@ class Tokens:
         """Withdraw what an account ever gave to one portal."""
         self._revoke(and_(Grant.account_id == account_id, Grant.portal_id == portal_id))
 
+    def revoke_everything_of(self, account_id: UUID) -> None:
+        """Withdraw what an account ever gave to any portal."""
+        self._revoke(Grant.account_id == account_id)
+
     def _idle_end(self, now: datetime, latest: datetime) -> datetime:
         return min(now + self._settings.refresh_idle_for, latest)
 

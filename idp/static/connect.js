@@ -3,6 +3,7 @@
   "use strict";
   var root = document.documentElement;
   var status = document.getElementById("status");
+  var BACKGROUND = { "X-Connect-Background": "1" }; // what the page asks by itself does not keep its session open
   root.classList.remove("no-js");
 
   function each(selector, work) {
@@ -116,6 +117,60 @@
     }, function () {});
   }
 
+  // An account page says that its session ends while there is time to act. How long is left only the server knows:
+  // the session may be in use in another tab.
+  var timeout = document.getElementById("timeout");
+  if (timeout && timeout.showModal && window.fetch) warn(timeout, timeout.dataset);
+
+  function warn(dialog, told) {
+    var form = dialog.querySelector("form"), close = dialog.querySelector("[type=button]");
+    var link = dialog.querySelector("a"), warnFor = Number(told.warn), isClosed = false, isOver = false, timer;
+
+    function ask(body) {
+      clearTimeout(timer);
+      fetch(form.action, body ? { method: "POST", body: body } : { headers: BACKGROUND }).then(function (answer) {
+        return answer.json();
+      }).then(show).catch(function () { later(10); });
+    }
+    function later(seconds) {
+      clearTimeout(timer);
+      timer = setTimeout(ask, seconds * 1000);
+    }
+    function show(now) {
+      isOver = now.left <= 0;
+      form.removeAttribute("aria-busy");
+      if (now.left > warnFor) {
+        isClosed = false;
+        if (dialog.open) dialog.close();
+        later(now.left - warnFor);
+        return;
+      }
+      form.hidden = isOver || now.final;
+      close.hidden = isOver || !now.final;
+      link.hidden = !isOver;
+      dialog.classList.toggle("over", isOver);
+      var words = (isOver ? told.over : now.final ? told.last : told.words).replace("{time}", now.time);
+      var place = dialog.firstElementChild;
+      if (place.textContent !== words) place.textContent = words;
+      if (!dialog.open && (isOver || !isClosed)) dialog.showModal();
+      if (isOver) link.focus();
+      if (!isOver) later(Math.min(now.left, 10));
+    }
+
+    link.href = location.href;
+    form.addEventListener("submit", function (event) {
+      event.preventDefault();
+      ask(new URLSearchParams(new FormData(form)));
+    });
+    close.addEventListener("click", function () { isClosed = true; dialog.close(); });
+    dialog.addEventListener("cancel", function (event) {
+      if (isOver) event.preventDefault();
+      isClosed = true;
+    });
+    document.addEventListener("visibilitychange", function () { if (!document.hidden) ask(); });
+    later(Math.max(0, told.left - warnFor));
+  }
+
   // Passkeys: their button stands only where the browser knows them. What the authenticator answers is sent as a form.
   var place = document.querySelector("[data-passkey]");
   var canPasskeys = window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON;
@@ -171,9 +226,9 @@
     // A question is good for five minutes; people take longer.
     setInterval(function () {
       if (isOpen) return;
-      fetch(location.href).then(function (page) { return page.text(); }).then(function (html) {
+      fetch(location.href, { headers: BACKGROUND }).then(function (page) { return page.text(); }).then(function (html) {
         var fresh = new DOMParser().parseFromString(html, "text/html").querySelector("[data-passkey]");
-        if (!fresh || isOpen) return;
+        if (!fresh || isOpen || fresh.dataset.passkey !== asked.passkey) return;
         asked.options = fresh.dataset.options;
         offer();
       }).catch(function () {});

@@ -18,6 +18,7 @@ from idp.models.base import db
 from idp.models.portal import Portal, find_portal
 from idp.places import PACKAGE
 from idp.services.bundle import services
+from idp.services.hash_queue import COME_BACK_IN_S, TooBusy
 from idp.texts import format_time
 from idp.web.i18n import keep_asked, text
 from idp.web.render import Frame, page
@@ -135,6 +136,17 @@ def install(app: Flask) -> None:
             response.headers["Retry-After"] = str(error.retry_after)  # type: ignore[attr-defined]
         if status == 405 and getattr(error, "valid_methods", None):
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
+        return response
+
+    @app.errorhandler(TooBusy)
+    def _busy(error: TooBusy) -> Response:
+        db.session.rollback()
+        status = 429 if error.is_own_flood else 503
+        if _is_machine(app):
+            response = _machine_error("temporarily_unavailable", status)
+        else:
+            response = error_page("x.busy", status, action=(text("x.retry"), request.full_path.rstrip("?")))
+        response.headers["Retry-After"] = str(COME_BACK_IN_S)
         return response
 
     @app.errorhandler(Exception)

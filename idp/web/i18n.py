@@ -35,6 +35,11 @@ def prefer(locales: list[str]) -> None:
         after_this_request(lambda response: _remember(response, wanted))
 
 
+def choose(wanted: str) -> None:
+    """The person's own choice, from the next page on."""
+    after_this_request(lambda response: _remember(response, wanted))
+
+
 def keep_asked() -> None:
     """Remember what a language link said (`?lang=xx`) where it led to no redirect: on the page of an error."""
     wanted = g.get("language")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from urllib.parse import urlencode, urlsplit
 
@@ -18,12 +19,15 @@ from idp.web.browser import remember_portal
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
 from idp.web.i18n import here, language, text
+from idp.web.session import session_end
 from idp.web.theme import logo_address, theme_address
+
+WARN_FOR = timedelta(minutes=2)  # before a session ends (ux.md §3.4)
 
 
 @dataclass(frozen=True, repr=False)
 class Frame:
-    """What stands around the content of every page (ux.md §3.1)."""
+    """What stands around the content of every page (ux.md §3.1); `is_own`: of a change that its owner makes."""
 
     title: str
     portal: Portal | None = None
@@ -32,6 +36,8 @@ class Frame:
     back: str | None = None
     status: str | None = None
     look: str = ""  # how much room the page takes: "wide", or "console"
+    is_own: bool = False
+    neighbours: tuple[tuple[str, str, str], ...] = ()  # address, label and aria-current of the neighbouring pages
     can_switch: bool = True  # False where no link to the same page could be followed
 
     @property
@@ -62,9 +68,12 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
         if frame.form is not None:
             remember_portal(frame.portal.slug)
     settings = services().settings
+    ending = session_end() if frame.is_own or request.path.startswith("/account") else None
     html = render_template(
         template,
         page=frame,
+        ending=ending,
+        warn_for=min(WARN_FOR, settings.session_idle_for / 2),
         view=view,
         language=language(),
         settings=settings,

@@ -9,8 +9,10 @@ from flask import Blueprint, Response, after_this_request, g, request
 from idp.errors import Fault
 from idp.models.session import Session
 from idp.services.bundle import services
+from idp.services.sessions import SessionEnd
 from idp.web.browser import cookie_name, set_cookie
 
+BACKGROUND = "X-Connect-Background"  # what a page asks by itself, without its person, is no use of the session
 BLIND: set[str] = set()  # blueprints whose endpoints must not look at cookies
 
 
@@ -26,8 +28,21 @@ def current_session() -> Session | None:
         raise Fault("a machine endpoint asked for the session")
     if "session" not in g:
         secret = request.cookies.get(cookie_name("session"))
-        g.session = services().sessions.load(secret) if secret else None
+        is_used = BACKGROUND not in request.headers
+        g.session = services().sessions.load(secret, is_used=is_used) if secret else None
     return cast(Session | None, g.session)
+
+
+def former_session() -> Session | None:
+    """The session that this browser had until it was left alone too long; not one that somebody ended."""
+    secret = request.cookies.get(cookie_name("session"))
+    return services().sessions.former(secret) if secret and current_session() is None else None
+
+
+def session_end() -> SessionEnd | None:
+    """When the session ends that this request has asked for."""
+    session = cast(Session | None, g.get("session"))
+    return services().sessions.end_of(session) if session else None
 
 
 def set_session(secret: str) -> None:

@@ -18,8 +18,8 @@ from idp.services.assembly import build_services
 from idp.services.bundle import Services
 from idp.settings import Settings
 from idp.web.guard import LONGEST_QUERY
-from tests.actions import finish_registration, letter
-from tests.support.person import Person
+from tests.actions import PASSWORD, finish_registration, letter
+from tests.support.person import Person, newest_code
 from wsgi import create_app
 
 HTTPS = "https://connect.example.ch"
@@ -141,6 +141,11 @@ def test_every_cookie_has_every_attribute(
     clock.advance(timedelta(minutes=2))
     person.open("/logout")
     person.submit(extent="all")
+    portal.trusted_devices = True
+    db.session.commit()
+    person.open(f"/{portal.slug}/login")
+    person.submit(email="helene@example.ch", password=PASSWORD)
+    person.submit(otp=newest_code("sms"), trust="yes")
     names = set()
     for line in sent:
         assert len(line) < LARGEST_COOKIE
@@ -151,4 +156,4 @@ def test_every_cookie_has_every_attribute(
         assert cookie["secure"], line
         assert cookie["httponly"], line
         assert "helene" not in cookie.value
-    assert names == {f"__Host-connect_{kind}" for kind in ("browser", "lang", "portal", "session")}
+    assert names == {f"__Host-connect_{kind}" for kind in ("browser", "lang", "portal", "session", "trusted")}

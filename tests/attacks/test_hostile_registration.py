@@ -95,7 +95,7 @@ WISHES: dict[str, Any] = {
     "letter_window": "left", "scopes": ["openid", "profile"], "security_profile": "fapi2", "require_pkce": False,
     "assertion_audience": "token_endpoint", "subject_type": "public", "access_token_format": "jwt",
     "resources": ["https://api.evil.example.ch"], "refresh_rotation": False, "allowed_acr": ["mfa"], "consent": True,
-    "publisher": "Evil AG", "verified_claims": True,
+    "publisher": "Evil AG", "verified_claims": True, "trusted_devices": True,
 }  # fmt: skip
 ON_THE_WIRE = {
     "client_name": "Caisse Evil", "client_name#fr": "Caisse Evil", "client_uri": "https://evil.example.ch/",

@@ -195,8 +195,8 @@ def test_the_owner_who_signed_in_a_moment_ago_is_not_stopped_by_a_lock(
     services: Services, person: Person, clock: FrozenClock
 ) -> None:
     lock_factor(services, db.session.scalars(select(Account)).one(), "sms", clock)
-    person.open("/cpx/account/factor")
-    assert person.title == "Choisissez votre nouvelle méthode"
+    person.open("/cpx/account/mobile")
+    assert 'name="mobile"' in person.text
 
 
 def test_the_owner_is_told_of_guesses_at_the_second_factor_once(

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from flows.journeys import LOGIN, REGISTRATION, Journey
+from flows.journeys import LOGIN, REGISTRATION, RESET, Journey
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
@@ -44,6 +44,7 @@ class Attack(ABC):
 
     tag = AuditTag.FACTOR_REFUSED
     fact = "factor_proved"
+    budget = BUDGET
 
     def __init__(self, services: Services, portal: Portal, count: int) -> None:
         self.services, self.portal = services, portal
@@ -151,6 +152,18 @@ class AtMailedCodes(Attack):
         return stands
 
 
+class AtResetCodes(Attack):
+    """The mailed code on the way to a new password: every walk has its own budget, below a ceiling for the address."""
+
+    fact, budget = "account_id", 20
+
+    def prepare(self, count: int) -> list[Stand]:
+        add_account(self.services, self.portal, EMAIL)
+        stands = [self.walk(RESET, "email_code", email=EMAIL) for _ in range(count)]
+        send_codes(self.services, Kind.EMAIL, stands, [EMAIL] * count, RIGHT_OTP)
+        return stands
+
+
 class AtLetterCodes(Attack):
     tag, fact = AuditTag.CODE_REFUSED, "code_id"
 
@@ -186,9 +199,15 @@ class AtBirthDates(Attack):
 
 
 ATTACKS: list[Callable[[Services, Portal, int], Attack]] = [
-    AtPasswords, AtTextedCodes, AtAppCodes, AtRecoveryCodes, AtRecoveryLetters, AtMailedCodes, AtLetterCodes,
-    AtBirthDates,
+    AtPasswords, AtTextedCodes, AtAppCodes, AtRecoveryCodes, AtRecoveryLetters, AtMailedCodes, AtResetCodes,
+    AtLetterCodes, AtBirthDates,
 ]  # fmt: skip
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """With a place for everybody at the processor, so that every guess gets as far as the counter."""
+    return environment | {"CONNECT_HASHES_WAITING": "500"}
 
 
 def guess(app: Flask, answers: Sequence[tuple[Stand, Answer]], number: int) -> int:
@@ -212,5 +231,20 @@ def test_of_many_guesses_at_once_five_are_judged_and_then_not_even_the_right_one
     right = [(where, attack.right()) for where in attack.stands]
     outcomes = instances.race(environment, clock.now(), guess, [wrong, right], guesses)
     assert {status for outcome in outcomes for status in outcome} == {303}
-    assert judged(attack.tag) == BUDGET
+    assert judged(attack.tag) == attack.budget
     assert {run.state[attack.fact] for run in db.session.scalars(select(FlowRun))} == {None}
+
+
+@GUESSES
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("kind", [AtPasswords, AtBirthDates])
+def test_guesses_that_find_no_place_at_the_processor_are_not_judged_either(
+    web: Flask, services: Services, portal: Portal, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances, guesses: int, kind: Callable[[Services, Portal, int], Attack],
+) -> None:  # fmt: skip
+    attack = kind(services, portal, guesses)
+    wrong = [(where, attack.wrong(number)) for number, where in enumerate(attack.stands)]
+    narrow = environment | {"CONNECT_HASHES_WAITING": "2"}
+    (statuses,) = instances.race(narrow, clock.now(), guess, [wrong], guesses)
+    assert set(statuses) == {303, 429}
+    assert 0 < judged(attack.tag) <= min(BUDGET, statuses.count(303))

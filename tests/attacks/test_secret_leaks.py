@@ -88,10 +88,15 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Any:
         tokens = [side.exchange(browsers[0]) for side in sides]
         assert tokens
         first.exchange(browsers[1])
+        first.portal.trusted_devices = True
+        db.session.commit()
         browsers[0].open(first.address(prompt="login"))
         sign_in(made, browsers[0], BY_SMS)
         last = first.exchange(browsers[0])
         browsers[0].open(f"/logout?id_token_hint={last['id_token']}&post_logout_redirect_uri=https://x.example/")
+        browsers[0].open(f"/{first.portal.slug}/login")
+        browsers[0].submit(email=BY_SMS.email, password=BY_SMS.password)  # without a code: the device is trusted
+        assert "cookie __Host-connect_trusted" in {name.split(" #")[0] for name in made.canaries.values}
         browsers[1].open(first.address(prompt="login"))
         sign_in(made, browsers[1], BY_APP)
         crash(made, first, browsers[1])

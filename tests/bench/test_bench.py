@@ -30,7 +30,7 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
     finally:
         for path in kept:
             path.unlink()
-    assert set(documents) == {"pages", "memory", "start"}
+    assert set(documents) == {"pages", "memory", "start", "flood"}
     for name, document in documents.items():
         assert {"at", "rounds", "server", "database", "python", "cores", "load"} <= set(document), name
         for figure in document["figures"]:
@@ -48,7 +48,7 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
 def test_an_unknown_measurement_is_refused_with_the_known_ones() -> None:
     done = bench("speed")
     assert done.returncode == 2
-    assert "pages, memory, start" in done.stderr
+    assert "pages, memory, start, flood" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from idp.models.base import db
 from tests.browser.walk import PASSWORD, Walk, international
 from tests.browser.world import World
+from tests.support.relying_party import RelyingParty
 
 EMAIL, MOBILE = "helene@example.ch", "079 123 45 67"
 
@@ -147,7 +149,16 @@ def account(walk: Walk, world: World) -> Iterator[str]:
     walk.open("/account")
     yield "account"
     yield from passkeys(walk, world)
+    yield from methods(walk, world)
     walk.open("/account")
+    walk.press(walk.page.locator(".todo button").first)
+    yield "account, one advice put off"
+    walk.open("/account/profile")
+    yield "profile"
+    walk.open("/account/language")
+    yield "language"
+    walk.open("/account/portals")
+    yield "portals"
     walk.press(walk.text("acc.add"))
     yield "account, add a portal"
     walk.open("/fon/link/code")
@@ -182,6 +193,27 @@ def passkeys(walk: Walk, world: World) -> Iterator[str]:
     walk.fill("name", "")
     walk.press()
     yield "passkeys, without a name"
+
+
+def methods(walk: Walk, world: World) -> Iterator[str]:
+    """An app beside the number, and one method less again."""
+    walk.open("/cpx/account/method")
+    yield "methods, the last one"
+    walk.press(walk.text("acc.app.add"))
+    yield "methods, new app"
+    walk.press()
+    yield "methods, key of the new app"
+    walk.fill("otp", world.app_code(walk.scan()))
+    walk.press()
+    yield "methods, two"
+    walk.open("/cpx/account/app")
+    yield "methods, another app"
+    walk.open("/cpx/account/method")
+    yield "methods, one less"
+    walk.press()
+    yield "methods, nothing chosen"
+    walk.choose("factor", "app")
+    walk.press()
 
 
 def answer_with_nonsense(walk: Walk) -> None:
@@ -230,16 +262,18 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield "security, make codes"
     walk.press()
     yield "security, codes"
-    walk.open("/cpx/account/factor")
+    walk.open("/cpx/account/mobile")
     yield "security, second factor first"
     walk.press(walk.text("r5.resend"))
     walk.fill("otp", world.code("sms", international(MOBILE), 0))
     walk.press()
-    yield "security, new method"
-    walk.choose("factor", "sms")
+    yield "security, new number"
+    walk.fill("mobile", "123")
+    walk.press()
+    yield "security, new number, no number"
     walk.fill("mobile", "079 765 43 21")
     walk.press()
-    yield "security, new number"
+    yield "security, code to the new number"
     walk.open("/cpx/account/email")
     yield "new address"
     walk.fill("email", "helene.mueller@example.ch")
@@ -247,8 +281,40 @@ def changes(walk: Walk, world: World) -> Iterator[str]:
     yield "new address, code"
     walk.open("/account/sessions")
     yield "sessions"
+    yield from trusted(walk, world)
     walk.open("/account/data")
     yield "all data"
+    yield from kept(walk, world)
+
+
+def trusted(walk: Walk, world: World) -> Iterator[str]:
+    """A device that its person trusts; ends signed in as before."""
+    portal = world.portals[0]
+    portal.trusted_devices = True
+    db.session.commit()
+    account = world.services.accounts.find(EMAIL)
+    assert account is not None
+    for browser in ("one", "another"):
+        world.services.trusted_devices.trust(account.id, browser, "Firefox on Windows")
+    db.session.commit()
+    walk.open("/account/sessions")
+    yield "sessions, trusted devices"
+    walk.press(walk.text("acc.trusted.endAll"))
+    yield "sessions, no trusted devices"
+
+
+def kept(walk: Walk, world: World) -> Iterator[str]:
+    """A form that came after its session had ended; ends signed in as before."""
+    walk.open("/account/security/passkeys")
+    walk.press(walk.page.locator(".portals a").first)
+    world.later(minutes=31)
+    walk.fill("name", "Téléphone de Léa")
+    walk.press()
+    walk.press(walk.page.locator(".portals a").filter(has_text="Caisse CPX"))
+    walk.sign_in(EMAIL)
+    walk.fill("otp", world.code("sms", international("079 765 43 21"), 0))
+    walk.press()
+    yield "a form that was kept"
 
 
 def sign_in(walk: Walk, world: World) -> Iterator[str]:
@@ -258,6 +324,10 @@ def sign_in(walk: Walk, world: World) -> Iterator[str]:
     yield "L1"
     walk.press()
     yield "L1, empty"
+    portal = world.portals[0]
+    walk.open(RelyingParty(world.app, portal.client_id, portal.redirect_uris[0]).request(acr_values="phr"))
+    yield "L1, a passkey and nothing else"
+    walk.open("/cpx/login")
     walk.fill("email", EMAIL)
     walk.fill("password", "not the password")
     walk.press()
@@ -365,4 +435,25 @@ def forgotten_password(walk: Walk, world: World) -> Iterator[str]:
     yield "W4, done"
 
 
-EVERY_STATE = (entrance, code_of_the_letter, email, details, account, sign_in, recovery_letter, forgotten_password)
+def closing(walk: Walk, world: World) -> Iterator[str]:
+    """The end of the account, by app."""
+    app = world.add_app(EMAIL)
+    walk.open("/cpx/account/close")
+    yield "closing, who are you"
+    walk.fill("password", "neun kamele am waldrand")
+    walk.press()
+    yield "closing, second factor"
+    walk.fill("otp", world.app_code(app))
+    walk.press()
+    yield "closing"
+    walk.press()
+    yield "closing, not ticked"
+    walk.choose("agree", "yes")
+    walk.press()
+    yield "closed"
+
+
+EVERY_STATE = (
+    entrance, code_of_the_letter, email, details, account, sign_in, recovery_letter, forgotten_password,
+    closing,
+)  # fmt: skip

@@ -14,7 +14,8 @@ from flask import Flask
 
 from docs import configuration, roles
 from idp.cli.main import main
-from idp.settings import PREFIX, Settings
+from idp.setting_faults import PREFIX
+from idp.settings import Settings
 from tests.house.tree import ROOT, texts, tracked
 
 DOCUMENTS = {name: content for name, content in texts() if name.endswith(".md")}

@@ -16,7 +16,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.gsm import SEGMENT, septets
 from idp.services.mail import SMTPMailSender
-from idp.settings import LONGEST_HOST
+from idp.setting_faults import LONGEST_HOST
 from idp.texts import LANGUAGES, PLACEHOLDER, Texts
 
 LARGEST_MAIL = 20 * 1024

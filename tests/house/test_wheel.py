@@ -77,7 +77,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert "Name: connect-idp\n" in said
     assert "License-Expression: Apache-2.0" in said
     licences = [name.rpartition("/")[2] for name in archive.namelist() if "/licenses/" in name]
-    assert sorted(licences) == ["LICENSE", "OFL.txt"]
+    assert sorted(licences) == ["LICENSE", "LICENSES.txt", "OFL.txt"]
     assert "connect = idp.cli.main:main" in archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from idp.services.own_data import FIELDS
 from idp.texts import LANGUAGES, PLACEHOLDER, Texts
 from tests.house.tree import texts as files
 
@@ -65,6 +66,12 @@ def test_the_code_names_texts_that_exist() -> None:
     }
     assert len(named) > 100
     assert {(name, key) for name, key in named if key not in TEXTS.keys() | pages} == set()
+
+
+def test_everything_that_is_kept_about_a_person_has_a_name() -> None:
+    for subject, fields in FIELDS.items():
+        assert f"data.{subject}" in TEXTS.keys()  # noqa: SIM118 - not a mapping
+        assert {f"data.field.{name}" for name in fields} <= TEXTS.keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("idp", "flows", "keys")
-BINARY = {".woff2", ".png", ".ico", ".pdf"}
+BINARY = {".woff2", ".png", ".ico", ".pdf", ".bin"}
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,8 @@ import base64
 
 import pytest
 
-from idp.settings import LONGEST_HOST, Settings, SettingsError
+from idp.setting_faults import LONGEST_HOST
+from idp.settings import Settings, SettingsError
 
 
 def test_a_complete_configuration_is_taken(environment: dict[str, str]) -> None:

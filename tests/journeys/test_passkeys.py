@@ -108,6 +108,27 @@ def test_a_new_passkey_needs_a_sign_in_of_the_last_ten_minutes(person: Person, c
     assert options_on(person.text) != late
 
 
+def test_removing_one_ends_what_passkeys_opened_elsewhere(web: Flask, person: Person, clock: FrozenClock) -> None:
+    """The device that holds it may be lost; what a password and a code opened goes on, and so does this session."""
+    device = Authenticator()
+    create(person, device)
+    clock.advance(timedelta(minutes=2))
+    lost, elsewhere = Person(web), Person(web)
+    for one in (lost, elsewhere):
+        one.open("/cpx/login")
+    lost.submit(passkey=device.sign(options_on(lost.text)))
+    sign_in(elsewhere)
+    row = db.session.scalars(select(Passkey)).one()
+    person.open(f"{LIST}/{row.id}")
+    person.submit(1)
+    assert count() == 0
+    titles = []
+    for one in (lost, elsewhere, person):
+        one.open("/account")
+        titles.append(one.title)
+    assert titles == ["Connexion à Caisse CPX", "Votre compte", "Votre compte"]
+
+
 def test_a_slow_dialog_still_ends_well(person: Person, clock: FrozenClock) -> None:
     clock.advance(timedelta(minutes=9))
     person.open(NEW)

@@ -37,7 +37,7 @@ def stuck(web: Flask) -> Person:
     person = Person(web)
     person.open("/cpx/login")
     person.submit(email=EMAIL, password=PASSWORD)
-    person.open(person.address.replace("/login/code", "/login/help"))
+    person.open(re.sub("/login/(code|methods)", "/login/help", person.address))
     assert person.title == "Retrouver l’accès à votre compte"
     return person
 
@@ -235,8 +235,8 @@ def test_guesses_at_a_lost_factor_do_not_keep_its_owner_from_setting_it_up_anew(
     for _ in range(5):
         services.attempts.pay(SMS_CODE, str(account.id))
     assert services.attempts.refusal(SMS_CODE, str(account.id))
-    person.open("/cpx/account/factor")
-    person.submit(factor="sms", mobile="079 999 88 77")
+    person.open("/cpx/account/mobile")
+    person.submit(mobile="079 999 88 77")
     person.submit(otp=newest_code("sms"))
     assert person.title == "Sécurité"
     assert services.attempts.refusal(SMS_CODE, str(account.id)) is None

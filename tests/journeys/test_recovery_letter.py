@@ -279,7 +279,7 @@ def test_a_new_password_or_method_voids_what_is_on_its_way(
     for number, (path, answers) in enumerate(
         {
             "password": [{"password": NEW_PASSWORD}],
-            "factor": [{"factor": "sms", "mobile": "079 999 88 77"}, {}],
+            "mobile": [{"mobile": "079 999 88 77"}, {}],
         }.items()
     ):
         ask(services, account, portal)

@@ -55,7 +55,7 @@ BUDGET = {  # statements and commits
     "GET /userinfo": 5,
     "GET /jwks": 0,
     "GET /.well-known/openid-configuration": 0,
-    "GET /account": 6,
+    "GET /account": 8,
     "GET /logout": 10,
 }
 

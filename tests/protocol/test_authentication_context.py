@@ -92,6 +92,14 @@ def test_a_passkey_is_asked_for_by_name(
         assert acr_of(rp, answer_of(somebody.address)) == "phr"
 
 
+def test_the_page_says_when_only_a_passkey_will_do(web: Flask, rp: RelyingParty) -> None:
+    words = "une clé d’accès (passkey) est nécessaire"
+    for changes, is_said in (({"acr_values": "phr"}, True), ({"acr_values": "phr mfa"}, False), ({}, False)):
+        somebody = Person(web)
+        somebody.open(rp.request(**changes))
+        assert (words in somebody.text) is is_said
+
+
 def test_the_portal_has_a_default_and_a_policy(rp: RelyingParty, portal: Portal, person: Person) -> None:
     row = db.session.get_one(Portal, portal.id)
     row.default_acr_values = ["phr"]

@@ -24,17 +24,20 @@ from tests.support.person import ISSUER
 
 @dataclass(frozen=True)
 class Stand:
-    """Where somebody stands: the address of the step, and the secret of their browser."""
+    """Where somebody stands: the address of the step, the secret of their browser, and that of their session if any."""
 
     address: str
     secret: str
     run_id: UUID
+    session: str = ""
 
     def post(self, app: Flask, **fields: str) -> TestResponse:
         """Send the step's form, for the first time."""
         bundle: Services = app.extensions["connect"]
         client = app.test_client()
         client.set_cookie("connect_browser", self.secret, domain="localhost")
+        if self.session:
+            client.set_cookie("connect_session", self.session, domain="localhost")
         form = {"csrf_token": bundle.vault.mac("csrf", self.secret), "nonce": token(bundle.random)[:22], **fields}
         return client.post(self.address, data=form, base_url=ISSUER, headers={"Origin": ISSUER})
 

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from flows import run as runs
 from flows.context import Step
-from flows.journeys import JOURNEYS, LOGIN, RESET, Journey
+from flows.journeys import CLOSING, JOURNEYS, LOGIN, RESET, Journey
 from flows.steps.lock import FACTOR_BUDGETS
 from idp.clock import FrozenClock
 from idp.models.account import Account
@@ -30,7 +30,11 @@ from tests.support.person import Person, newest_code
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 BORN = "27.3.1958"
 NEW_PASSWORD = "neun kamele am waldrand"
-DONE = {"registration": "Votre inscription est terminée", "reset": "Mot de passe modifié"}  # their last pages
+DONE = {  # their last pages
+    "registration": "Votre inscription est terminée",
+    "reset": "Mot de passe modifié",
+    "closing": "Votre compte est fermé",
+}
 
 
 def add_account(services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "") -> Account:
@@ -81,18 +85,20 @@ class Variant:
         return found
 
     def _is_automatic(self, step: Step) -> bool:
-        """Whoever lost the telephone chooses another way."""
-        return step.name in AUTOMATIC and not (self.way_back and step.name == "choose_method")
+        """Proved without a question: a sign-in is fresh enough for all but the closing; the lost choose their way."""
+        if step.name == "choose_method":
+            return not self.way_back
+        return step.name == "confirm" and self.journey is not CLOSING
 
     def _is_known(self, step: Step) -> bool:
         """An owner who just signed in is not asked for the factor again."""
-        return self.journey.is_own and "factor_proved" in step.proves
+        return self.journey.is_own and self.journey is not CLOSING and "factor_proved" in step.proves
 
 
-AUTOMATIC = {"choose_method", "confirm"}  # proved without a question: one method, a fresh sign-in
 # Consent has no walk without a portal's request: tests/protocol/test_consent.py walks it.
 WALKED = [journey for journey in JOURNEYS.values() if journey.name != "consent"]
 FACTORS = dict.fromkeys(("link", "password", "codes", "email"), ("sms",))  # these ask for no factor of their own
+FACTORS |= {"mobile": ("sms",), "app": ("app",), "removal": ("both",)}
 VARIANTS = [Variant(journey, factor) for journey in WALKED for factor in FACTORS.get(journey.name, ("sms", "app"))]
 VARIANTS += [Variant(journey, factor, "letter") for journey, factor in ((LOGIN, "sms"), (RESET, "app"))]
 
@@ -185,9 +191,9 @@ class World:
         return at and self.person.page.status_code == 200 and 'name="nonce"' in self.person.text
 
     def is_finished(self) -> bool:
-        if self.variant.journey.is_own:
-            return self.person.address.split("?")[0].split("/")[1] == "account" and self.person.page.status_code == 200
         done = DONE.get(self.variant.journey.name)
+        if self.variant.journey.is_own and not done:
+            return self.person.address.split("?")[0].split("/")[1] == "account" and self.person.page.status_code == 200
         return self.person.title == done if done else self.person.address == self.portal.home_url
 
     def path(self, step: str) -> str:
@@ -262,6 +268,11 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "choose_method": lambda world: {"method": world.variant.way_back},
     "letter_code": lambda world: {"letter_code": world.code},
     "new_factor": lambda world: {"factor": world.variant.factor, "mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
+    "new_number": lambda world: {"mobile": f"{world.mobile[:-7]}9{world.mobile[-6:]}"},
+    "new_app": lambda world: {},
+    "confirm": lambda world: {"password": PASSWORD},
+    "close": lambda world: {"agree": "yes"},
+    "remove_method": lambda world: {"factor": "sms"},
     "new_mobile": lambda world: {"otp": newest_code("sms")},
     "make_codes": lambda world: {},
     "new_email": lambda world: {"email": f"new-{world.email}"},

@@ -15,7 +15,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.actions import PASSWORD, register
 from tests.support.operators import add_operator, app_code, sign_in
-from tests.support.person import ISSUER, Person
+from tests.support.person import ISSUER, Person, newest_code
 
 EMAIL = "olga@fund.example.ch"
 
@@ -196,3 +196,55 @@ def test_somebody_registered_at_a_portal_may_work_here_with_the_same_account(
     assert person.errors() == ["password"]
     person.submit(password=PASSWORD, otp=app_code(services))
     assert "lettres – cpx" in person.text
+
+
+def test_whoever_resets_the_password_does_not_reach_the_console(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    """F-39: mailbox and SMS are enough for the account of a person, and not for the console."""
+    account_id = add_operator(services, EMAIL, ["superuser"])
+    services.accounts.add_phone(account_id, "+41791234567")
+    db.session.commit()
+    before = sign_in(web, services, EMAIL)
+    thief = Person(web)
+    thief.open("/cpx/reset")
+    thief.submit(email=EMAIL)
+    thief.submit(otp=newest_code("mail"))
+    thief.open(thief.address.replace("reset/factor", "reset/methods"))
+    thief.submit(method="sms")
+    thief.submit(otp=newest_code("sms"))
+    thief.submit(password="neun kamele am waldrand")
+    assert thief.title == "Mot de passe modifié"
+    before.open("/admin")
+    assert before.title == "Console\u00a0: connexion"
+    clock.advance(timedelta(minutes=1))
+    before.submit(email=EMAIL, password="neun kamele am waldrand", otp=app_code(services))
+    assert before.errors() == ["email"]
+    secret, _ = services.operators.invite(EMAIL, ["superuser"], None)  # connect admin bootstrap
+    db.session.commit()
+    clock.advance(timedelta(minutes=1))
+    before.open("/admin/invitation")
+    before.submit(code=secret)
+    before.submit(password="neun kamele am waldrand", otp=app_code(services))
+    assert before.title == "Console"
+
+
+def test_an_app_that_was_added_by_sms_opens_no_console(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock, person: Person
+) -> None:
+    account = services.accounts.find("helene@example.ch")
+    assert account is not None
+    secret, invitation = services.operators.invite("helene@example.ch", ["reader"], None)
+    assert services.operators.accept(invitation, account)
+    db.session.commit()
+    assert secret
+    person.open("/cpx/account/app")
+    person.submit()  # what is needed for it
+    seed = person.text.split('data-copy="')[1].split('"')[0]
+    person.submit(otp=app_code(services, seed))
+    clock.advance(timedelta(minutes=1))
+    other = Person(web)
+    other.open("/admin/login")
+    other.submit(email="helene@example.ch", password=PASSWORD, otp=app_code(services, seed))
+    assert other.errors() == ["email"]
+    assert services.totp.verify(account.id, app_code(services, seed)).step is None  # the code was right, and is used

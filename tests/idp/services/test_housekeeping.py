@@ -26,14 +26,18 @@ from idp.models.authorization import (
 )
 from idp.models.base import Base, db
 from idp.models.flow import AttemptCounter, Challenge, FlowRun, Submission
+from idp.models.kept_form import KeptForm
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
+from idp.models.trusted_device import TrustedDevice
 from idp.services import housekeeping
 from idp.services.attempts import PASSWORD
 from idp.services.bundle import Services
 from idp.services.housekeeping import Cleaned, clean, heaps
+from idp.services.kept_forms import KEPT_FOR
+from idp.services.trusted_devices import TRUSTED_FOR
 from tests.support.engines import POSTGRESQL
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -139,6 +143,22 @@ def test_each_row_goes_when_nobody_asks_for_it_any_more(household: Household) ->
     goes_after(FlowRun, at, DAY)
     assert (count(Challenge), count(Submission)) == (0, 0)
     goes_after(PortalInvite, at, 30 * DAY)
+
+
+def test_a_trusted_device_goes_with_its_last_day(
+    app: Flask, services: Services, account: Account, clock: FrozenClock
+) -> None:
+    services.trusted_devices.trust(account.id, "b", "")
+    db.session.commit()
+    goes_after(TrustedDevice, clock.now(), TRUSTED_FOR)
+
+
+def test_a_form_that_nobody_came_back_for_goes(
+    app: Flask, services: Services, account: Account, clock: FrozenClock
+) -> None:
+    services.kept_forms.keep("b", account.id, "/account/sessions/end", {"session": "all"})
+    db.session.commit()
+    goes_after(KeptForm, clock.now(), KEPT_FOR)
 
 
 def test_codes_and_tokens_go_while_their_grant_lives(household: Household, clock: FrozenClock) -> None:

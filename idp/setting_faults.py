@@ -1,0 +1,134 @@
+"""What can be wrong with a well-formed configuration: one sentence a fault, and never a value."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from idp.settings import Settings
+
+PREFIX = "CONNECT_"
+PLACEHOLDERS = re.compile(
+    r"change[-_ ]?me|secret|password|example|placeholder|xxx+|test|0000000|1234567", re.IGNORECASE
+)
+RANDOM_LOOKING = 20  # distinct characters; a long random value may hold "test" or "xxx" by chance
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
+LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
+LONGEST_CODE_LIFE = timedelta(seconds=60)
+LARGEST_BLOCKLIST = 32 * 2**20  # bytes
+PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+
+
+def issuer_faults(issuer: str) -> list[str]:
+    parts = urlsplit(issuer)
+    faults = []
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        return [f"{PREFIX}ISSUER: must be a full address such as https://connect.example.ch"]
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        faults.append(f"{PREFIX}ISSUER: must be https; http is for localhost only")
+    if parts.path or parts.query or parts.fragment or parts.username:
+        faults.append(f"{PREFIX}ISSUER: must be scheme and host only, without path and without a slash at the end")
+    if len(parts.netloc) > LONGEST_HOST:
+        faults.append(f"{PREFIX}ISSUER: the host may have {LONGEST_HOST} characters, because every SMS ends with it")
+    return faults
+
+
+def database_faults(url: str) -> list[str]:
+    try:
+        make_url(url)
+        is_known = DATABASE.fullmatch(url) is not None
+    except (ArgumentError, ValueError):
+        is_known = False
+    if not is_known:
+        return [f"{PREFIX}DATABASE_URL: must begin with sqlite:/// and name a file, or with postgresql+psycopg://"]
+    return []
+
+
+def protocol_faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.authorization_code_for > LONGEST_CODE_LIFE:
+        faults.append(f"{PREFIX}AUTHORIZATION_CODE_FOR: at most 60 seconds (FAPI 2.0 §5.3.2.1, ASVS 10.4.3)")
+    if settings.mtls_certificate_header and not settings.trusted_proxies:
+        faults.append(f"{PREFIX}MTLS_CERTIFICATE_HEADER: needs a proxy that is trusted, {PREFIX}TRUSTED_PROXIES")
+    if (settings.mtls_ca_file or settings.mtls_origin) and not settings.mtls_certificate_header:
+        faults.append(f"{PREFIX}MTLS_CA_FILE, {PREFIX}MTLS_ORIGIN: need {PREFIX}MTLS_CERTIFICATE_HEADER")
+    if settings.mtls_origin is not None:
+        faults += [fault.replace("ISSUER", "MTLS_ORIGIN") for fault in issuer_faults(settings.mtls_origin)]
+    return faults
+
+
+def key_faults(value: SecretStr | None, descriptor: int | None, command: str | None) -> list[str]:
+    if sum(source is not None for source in (value, descriptor, command)) != 1:
+        return [f"{PREFIX}MASTER_KEY, {PREFIX}MASTER_KEY_FD, {PREFIX}MASTER_KEY_COMMAND: set exactly one of the three"]
+    if value is not None and is_placeholder(value):
+        return [f"{PREFIX}MASTER_KEY: this is a placeholder; make a real one with `connect key new-master`"]
+    return []
+
+
+def is_placeholder(secret: SecretStr) -> bool:
+    text = secret.get_secret_value()
+    return bool(PLACEHOLDERS.search(text)) and len(set(text)) < RANDOM_LOOKING
+
+
+def place_faults(places: tuple[str, ...]) -> list[str]:
+    return [
+        f"{PREFIX}PORTALS_INSIDE: entry {count} is neither a host name nor a network such as 10.1.0.0/16"
+        for count, place in enumerate(places, 1)
+        if not (is_network(place) if "/" in place or ":" in place else PLACE.fullmatch(place))
+    ]
+
+
+def is_network(place: str) -> bool:
+    try:
+        ipaddress.ip_network(place)
+    except ValueError:
+        return False
+    return True
+
+
+def blocklist_faults(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        if file.stat().st_size > LARGEST_BLOCKLIST:
+            return [f"{PREFIX}BLOCKLIST_FILE: has more than {LARGEST_BLOCKLIST // 2**20} MB"]
+        is_empty = not file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return [f"{PREFIX}BLOCKLIST_FILE: cannot be read"]
+    except UnicodeDecodeError:
+        return [f"{PREFIX}BLOCKLIST_FILE: is not UTF-8"]
+    return [f"{PREFIX}BLOCKLIST_FILE: is empty"] if is_empty else []
+
+
+def delivery_faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:
+        faults.append(f"{PREFIX}SMTP_SECURITY: none is for a mail server on this machine only")
+    if bool(settings.smtp_username) != bool(settings.smtp_password):
+        faults.append(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD: set both or neither")
+    if settings.mail_from.count("@") != 1 or not settings.mail_from.isascii():
+        faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address of plain characters")
+    gateway = urlsplit(settings.sms_url)
+    if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
+        faults.append(f"{PREFIX}SMS_URL: must be https; http is for a gateway on this machine only")
+    if settings.sms_provider == "aspsms" and not settings.sms_user:
+        faults.append(f"{PREFIX}SMS_USER: ASPSMS needs the user key")
+    secrets = {"SMS_SECRET": settings.sms_secret, "SMTP_PASSWORD": settings.smtp_password}
+    for name, secret in secrets.items():
+        if secret is not None and is_placeholder(secret):
+            faults.append(f"{PREFIX}{name}: this is a placeholder")
+    if settings.sms_provider == "webhook" and len(settings.sms_secret.get_secret_value()) < 32:
+        faults.append(f"{PREFIX}SMS_SECRET: the signing key of the webhook needs at least 32 characters")
+    if settings.demo_folder and urlsplit(settings.issuer).hostname not in LOOPBACK:
+        faults.append(f"{PREFIX}DEMO_FOLDER: the demonstration runs on localhost only")
+    return faults
