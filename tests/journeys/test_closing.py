@@ -13,7 +13,7 @@ from idp.models.audit import AuditEvent
 from idp.models.authorization import Grant
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
-from idp.models.person import InsuredPerson
+from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.audit import AuditTag
@@ -21,6 +21,7 @@ from idp.services.bundle import Services
 from idp.services.closing import ERASED
 from tests.actions import PASSWORD, finish_registration, link
 from tests.support.builders import add_portal
+from tests.support.letters import ask, printed
 from tests.support.person import Person, newest_code, newest_message
 from tests.support.relying_party import RelyingParty, answer_of
 
@@ -97,6 +98,19 @@ def test_nothing_of_the_person_is_left_and_the_owner_is_told(
     assert rp.refresh(tokens["refresh_token"]).status_code == 400
     person.open("/account")
     assert "Connexion à" in person.title
+
+
+def test_a_recovery_letter_that_is_on_its_way_opens_nothing_any_more(
+    person: Person, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    account = account_of(services)
+    ask(services, account, portal)
+    (code,) = printed(services, portal)
+    close(person, clock)
+    digest = services.vault.mac("registration-code", code)
+    row = db.session.scalars(select(RegistrationCode).where(RegistrationCode.code_hash == digest)).one()
+    assert row.state(clock.now()) == "revoked"
+    assert services.recovery_letters.of_portal(portal) == []
 
 
 def test_every_tab_and_every_other_browser_is_out(
