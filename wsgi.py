@@ -24,6 +24,8 @@ from idp.account.well_known import blueprint as well_known
 from idp.admin.audit import blueprint as admin_audit
 from idp.admin.home import blueprint as admin_home
 from idp.admin.invitation import blueprint as admin_invitation
+from idp.admin.keys import blueprint as admin_keys
+from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
@@ -88,6 +90,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_sign_in,
         admin_invitation,
         admin_home,
+        admin_messages,
+        admin_keys,
         admin_operators,
         admin_audit,
         journeys,

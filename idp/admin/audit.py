@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from urllib.parse import urlencode
 from uuid import UUID
 
-from flask import Blueprint, request
+from flask import Blueprint
 from sqlalchemy import Select, select
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
+from idp.admin.paging import filters, page_of
 from idp.clock import SWISS_TIME, swiss
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
@@ -21,13 +20,11 @@ from idp.models.portal import Portal, list_portals
 from idp.services.audit import AuditTag
 from idp.services.permissions import Permission
 from idp.texts import format_date, format_time
-from idp.web.forms import FormView, line
+from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_audit", __name__)
 SEE = Permission.SEE_AUDIT
-PAGE = 50
-FILTERS = ("tag", "portal", "on")
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,18 +53,16 @@ class AuditView:
 @blueprint.get("/admin/audit")
 @requires(SEE)
 def audit() -> Response:
-    given = {name: line(request.args.get(name))[:100] for name in FILTERS}
-    asked = {name: value for name, value in given.items() if value}
+    given = filters("tag", "portal", "on")
     portals = {portal.id: portal for portal in list_portals() if _is_visible(portal.id)}
-    rows = list(db.session.scalars(_page(_filtered(given, portals))))
-    shown, more = rows[:PAGE], len(rows) > PAGE
+    shown, older = page_of(_filtered(given, portals), AuditEvent.id, given)
     names = _names({row.actor_id for row in shown})
     view = AuditView(
         events=tuple(_view(row, portals, names) for row in shown),
         tags=tuple((tag.value, tag.value) for tag in AuditTag),
         portals=tuple((portal.slug, portal.name(language())) for portal in portals.values()),
-        older=f"?{urlencode({**asked, 'before': str(shown[-1].id)})}" if more else "",
-        is_filtered=bool(asked),
+        older=older,
+        is_filtered=any(given.values()),
     )
     form = FormView(given, {"on": text("adm.e.day")} if given["on"] and _day(given["on"]) is None else {})
     return console("admin/audit.html", text("adm.audit"), view, needs=SEE, form=form)
@@ -88,13 +83,6 @@ def _filtered(given: dict[str, str], portals: dict[UUID, Portal]) -> Select[Audi
         begin = datetime(day.year, day.month, day.day, tzinfo=SWISS_TIME)
         found = found.where(AuditEvent.at >= begin, AuditEvent.at < begin + timedelta(days=1))
     return found
-
-
-def _page(found: Select[AuditEvent]) -> Select[AuditEvent]:
-    """Ids sort by time, so the page goes on where the last one ended, whatever was added since."""
-    with suppress(ValueError):
-        found = found.where(AuditEvent.id < UUID(request.args.get("before", "")))
-    return found.order_by(AuditEvent.id.desc()).limit(PAGE + 1)
 
 
 def _day(typed: str) -> date | None:

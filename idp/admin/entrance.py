@@ -35,6 +35,8 @@ NEEDS: dict[str, Need] = {}  # view → what it needs
 # The sections of the console in their order: address, message key, what one must be allowed to see.
 SECTIONS = (
     ("/admin", "adm.home", Permission.SEE_CONSOLE),
+    ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
+    ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

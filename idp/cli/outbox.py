@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import click
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from idp.cli.context import at_work
-from idp.models.base import db, write
-from idp.models.outbox import OutboxMessage
+from idp.models.base import db
+from idp.models.outbox import OutboxMessage, hurry
 
 
 @click.group()
@@ -40,6 +40,6 @@ def show(state: str) -> None:
 def retry() -> None:
     """Try the messages again that wait for a later try, now."""
     with at_work() as bundle:
-        count = write(update(OutboxMessage).where(OutboxMessage.state == "waiting").values(due_at=bundle.clock.now()))
+        count = hurry(bundle.clock.now())
         db.session.commit()
         click.echo(f"{count} messages are tried again")

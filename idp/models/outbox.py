@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,6 +65,14 @@ def take_message(channel: str, now: datetime, lease: timedelta) -> Attempt | Non
         db.session.commit()
         if number is not None:  # else another worker was faster
             return Attempt(ident, number)
+
+
+def hurry(now: datetime, portal_ids: Collection[UUID] | None = None) -> int:
+    """Make due at once what waits for a later try, at these portals or everywhere; how many messages."""
+    waiting = update(OutboxMessage).where(OutboxMessage.state == "waiting")
+    if portal_ids is not None:
+        waiting = waiting.where(OutboxMessage.portal_id.in_(portal_ids))
+    return write(waiting.values(due_at=now).execution_options(synchronize_session=False))
 
 
 def end_attempt(attempt: Attempt, *, is_sent: bool, **values: Any) -> bool:

@@ -66,6 +66,7 @@ class AuditTag(StrEnum):
     REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
     KEY_ROTATED = "operator:signing_key:rotate"
+    MESSAGES_RETRIED = "operator:message:retry"
     OPERATOR_INVITED = "operator:operator:invite"
     OPERATOR_JOINED = "operator:operator:join"
     OPERATOR_CHANGED = "operator:operator:change"

@@ -23,6 +23,10 @@ class Role(StrEnum):
 class Permission(StrEnum):
     SEE_CONSOLE = "see_console"
     SEE_AUDIT = "see_audit"
+    SEE_MESSAGES = "see_messages"
+    RETRY_MESSAGES = "retry_messages"
+    SEE_KEYS = "see_keys"
+    ROTATE_KEYS = "rotate_keys"
     SEE_OPERATORS = "see_operators"
     CHANGE_OPERATORS = "change_operators"
 
@@ -31,6 +35,10 @@ EVERYBODY = frozenset(Role)
 GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.SEE_CONSOLE: EVERYBODY,
     Permission.SEE_AUDIT: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
+    Permission.SEE_MESSAGES: frozenset({Role.READER, Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
+    Permission.RETRY_MESSAGES: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
+    Permission.SEE_KEYS: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
+    Permission.ROTATE_KEYS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_OPERATORS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.CHANGE_OPERATORS: frozenset({Role.SUPERUSER}),
 }

@@ -18,6 +18,8 @@ EMAIL = "olga@fund.example.ch"
 def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from invitation(walk, world)
     yield from operators(walk, world)
+    yield from messages(walk, world)
+    yield from keys(walk)
     yield from audit(walk)
     yield from door(walk, world)
 
@@ -62,6 +64,27 @@ def operators(walk: Walk, world: World) -> Iterator[str]:
     yield "operator, no role chosen"
     walk.press(walk.text("adm.resume"))
     yield "operators, resumed"
+
+
+def messages(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/admin/messages")
+    yield "messages"
+    walk.press(walk.text("msg.retry"))
+    yield "messages, tried"
+    world.fail_messages()
+    walk.open("/admin/messages?state=dead")
+    yield "messages, given up"
+    walk.open("/admin/messages?state=sent")
+    yield "messages, none"
+
+
+def keys(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/keys")
+    yield "keys"
+    walk.press(walk.text("key.rotate"))
+    yield "keys, what a rotation does"
+    walk.press()
+    yield "keys, rotated"
 
 
 def audit(walk: Walk) -> Iterator[str]:

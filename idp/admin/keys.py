@@ -1,0 +1,85 @@
+"""The signing keys: which sign now, which come next, and a rotation by hand, with what it may cost said before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from idp.admin.entrance import console, requires, worker
+from idp.clock import swiss
+from idp.services.audit import AuditTag
+from idp.services.bundle import services
+from idp.services.permissions import Permission
+from idp.texts import format_date
+from idp.web.i18n import text
+from keys.jwk import ALGORITHMS
+
+blueprint = Blueprint("admin_keys", __name__)
+SEE, ROTATE = Permission.SEE_KEYS, Permission.ROTATE_KEYS
+LIST, ROTATION = "/admin/keys", "/admin/keys/rotate"
+
+
+@dataclass(frozen=True)
+class KeyView:
+    alg: str
+    state: str
+    since: str
+    kid: str
+
+
+@dataclass(frozen=True)
+class KeysView:
+    """`next_on`: when the calendar rotates the oldest key that signs."""
+
+    keys: tuple[KeyView, ...]
+    next_on: str
+    may_rotate: bool
+
+
+@dataclass(frozen=True)
+class RotationView:
+    """`young`: algorithms whose next key a portal may not have read yet; `algs`: what there is to rotate."""
+
+    algs: tuple[str, ...]
+    young: tuple[str, ...]
+
+
+@blueprint.get(LIST)
+@requires(SEE, everywhere=True)
+def keys() -> Response:
+    bundle = services()
+    rows = bundle.keyring.rows()
+    signing = [row.state_since for row in rows if row.state == "active"]
+    view = KeysView(
+        keys=tuple(
+            KeyView(row.alg, text(f"key.state.{row.state}"), format_date(swiss(row.state_since).date()), row.kid)
+            for row in rows
+        ),
+        next_on=format_date(swiss(min(signing) + bundle.settings.key_active_for).date()) if signing else "",
+        may_rotate=worker().rights.may(ROTATE),
+    )
+    status = text("key.rotated") if "done" in request.args else None
+    return console("admin/keys.html", text("key.title"), view, needs=SEE, status=status)
+
+
+@blueprint.get(ROTATION)
+@requires(ROTATE, everywhere=True)
+def rotation() -> Response:
+    """What will happen, before it does."""
+    view = RotationView(tuple(ALGORITHMS), tuple(services().keyring.announced_lately()))
+    return console("admin/rotate.html", text("key.rotate"), view, needs=ROTATE, back=LIST)
+
+
+@blueprint.post(ROTATION)
+@requires(ROTATE, everywhere=True)
+def rotate() -> Response:
+    alg = request.form.get("alg", "")
+    wanted = alg if alg in ALGORITHMS else None
+    if wanted is None and alg != "all":
+        return redirect(ROTATION, 303)
+    bundle = services()
+    bundle.keyring.rotate(wanted)
+    bundle.audit.record(AuditTag.KEY_ROTATED, account=worker().account.id, alg=wanted or "all")
+    return redirect(f"{LIST}?done=yes", 303)

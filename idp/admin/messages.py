@@ -1,0 +1,118 @@
+"""Mail, SMS and logout notices on their way: where each stands. Recipients and contents stay sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, redirect
+from sqlalchemy import Select, select
+from werkzeug.wrappers import Response
+
+from idp.admin.entrance import console, requires, worker
+from idp.admin.paging import filters, page_of
+from idp.clock import swiss
+from idp.models.outbox import OutboxMessage, hurry
+from idp.models.portal import Portal, list_portals
+from idp.services.audit import AuditTag
+from idp.services.bundle import services
+from idp.services.permissions import Permission
+from idp.texts import format_date, format_time
+from idp.web.forms import FormView
+from idp.web.i18n import language, text
+
+blueprint = Blueprint("admin_messages", __name__)
+SEE, RETRY = Permission.SEE_MESSAGES, Permission.RETRY_MESSAGES
+LIST = "/admin/messages"
+CHANNELS = ("mail", "sms", "logout")
+STATES = ("waiting", "sending", "sent", "expired", "dead", "dropped")
+
+
+@dataclass(frozen=True, repr=False)
+class MessageView:
+    at: str
+    channel: str
+    portal: str
+    state: str
+    tries: int
+    error: str
+
+
+@dataclass(frozen=True, repr=False)
+class MessagesView:
+    """`older` is the address of the next page; `may_retry` where messages wait that may be sent at once."""
+
+    messages: tuple[MessageView, ...]
+    channels: tuple[tuple[str, str], ...]
+    states: tuple[tuple[str, str], ...]
+    portals: tuple[tuple[str, str], ...]
+    older: str
+    is_filtered: bool
+    may_retry: bool
+
+
+@blueprint.get(LIST)
+@requires(SEE)
+def messages() -> Response:
+    given = filters("channel", "state", "portal")
+    portals = {portal.id: portal for portal in list_portals() if worker().rights.may(SEE, portal.id)}
+    shown, older = page_of(_filtered(given, portals), OutboxMessage.id, given)
+    view = MessagesView(
+        messages=tuple(_view(row, portals) for row in shown),
+        channels=tuple((name, text(f"msg.{name}")) for name in CHANNELS),
+        states=tuple((name, text(f"msg.state.{name}")) for name in STATES),
+        portals=tuple((portal.slug, portal.name(language())) for portal in portals.values()),
+        older=older,
+        is_filtered=any(given.values()),
+        may_retry=worker().rights.may_somewhere(RETRY) and any(row.state == "waiting" for row in shown),
+    )
+    done = filters("tried")["tried"][:6]
+    status = text("msg.retried", n=int(done)) if done.isdecimal() else None
+    return console("admin/messages.html", text("msg.title"), view, needs=SEE, form=FormView(given), status=status)
+
+
+@blueprint.post("/admin/messages/retry")
+@requires(RETRY)
+def retry() -> Response:
+    """Send at once what waits for a later try, at the portals that one may do so."""
+    covered, bundle = worker().rights.portals(RETRY), services()
+    count = hurry(bundle.clock.now(), covered)
+    bundle.audit.record(AuditTag.MESSAGES_RETRIED, account=worker().account.id, count=str(count))
+    return redirect(f"{LIST}?tried={count}", 303)
+
+
+def _filtered(given: dict[str, str], portals: dict[UUID, Portal]) -> Select[OutboxMessage]:
+    found = select(OutboxMessage)
+    covered = worker().rights.portals(SEE)
+    if covered is not None:
+        found = found.where(OutboxMessage.portal_id.in_(covered))
+    if given["portal"]:
+        ids = [one.id for one in portals.values() if one.slug == given["portal"]]
+        found = found.where(OutboxMessage.portal_id.in_(ids))
+    for name in ("channel", "state"):
+        if given[name]:
+            found = found.where(getattr(OutboxMessage, name) == given[name])
+    return found
+
+
+def _view(row: OutboxMessage, portals: dict[UUID, Portal]) -> MessageView:
+    portal = portals.get(row.portal_id) if row.portal_id else None
+    return MessageView(
+        at=_moment(row.created_at),
+        channel=text(f"msg.{row.channel}"),
+        portal=portal.slug if portal else "",
+        state=_state(row),
+        tries=row.tries,
+        error=row.last_error or "",
+    )
+
+
+def _state(row: OutboxMessage) -> str:
+    """In words; of what waits for a later try, when that is."""
+    words = text(f"msg.state.{row.state}")
+    return f"{words} ({_moment(row.due_at)})" if row.state == "waiting" and row.tries else words
+
+
+def _moment(at: datetime) -> str:
+    return f"{format_date(swiss(at).date())}, {format_time(at)}"
