@@ -230,7 +230,8 @@ def test_of_many_guesses_at_once_five_are_judged_and_then_not_even_the_right_one
     wrong = [(where, attack.wrong(number)) for number, where in enumerate(attack.stands)]
     right = [(where, attack.right()) for where in attack.stands]
     outcomes = instances.race(environment, clock.now(), guess, [wrong, right], guesses)
-    assert {status for outcome in outcomes for status in outcome} == {303}
+    # Who finds no connection to the database in time is told to come back, and nothing was judged.
+    assert {303} <= {status for outcome in outcomes for status in outcome} <= {303, 503}
     assert judged(attack.tag) == attack.budget
     assert {run.state[attack.fact] for run in db.session.scalars(select(FlowRun))} == {None}
 
@@ -246,5 +247,5 @@ def test_guesses_that_find_no_place_at_the_processor_are_not_judged_either(
     wrong = [(where, attack.wrong(number)) for number, where in enumerate(attack.stands)]
     narrow = environment | {"CONNECT_HASHES_WAITING": "2"}
     (statuses,) = instances.race(narrow, clock.now(), guess, [wrong], guesses)
-    assert set(statuses) == {303, 429}
+    assert {303, 429} <= set(statuses) <= {303, 429, 503}
     assert 0 < judged(attack.tag) <= min(BUDGET, statuses.count(303))

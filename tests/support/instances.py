@@ -25,6 +25,7 @@ from wsgi import create_app
 
 INSTANCES = 2
 PATIENCE_S = 120
+PATIENCE_PER_CLIENT_S = 2  # they all share this machine
 
 Job = Callable[[Flask, Any, int], Any]
 """What one client does: with its instance's application, the value of the round, and its own number."""
@@ -60,6 +61,7 @@ class Instances:
         `job` is a function of a test module; what it raises counts as its answer, by name.
         """
         share = clients // INSTANCES
+        self._together.reset()  # a race that broke off before is over
         for at_instance, pipe in enumerate(self._pipes):
             pipe.send(Race(environ, at, job, rounds, range(at_instance * share, (at_instance + 1) * share)))
         answers = [pipe.recv() for pipe in self._pipes]
@@ -92,7 +94,8 @@ def _serve(pipe: Connection, together: SharedBarrier) -> None:
 
 def _run(race: Race, together: SharedBarrier) -> list[list[Any]]:
     app = create_app(services=build_services(Settings.from_environ(race.environ), clock=FrozenClock(race.at)))
-    gate = Barrier(len(race.clients), action=lambda: _meet(together), timeout=PATIENCE_S)
+    patience = PATIENCE_S + PATIENCE_PER_CLIENT_S * len(race.clients)
+    gate = Barrier(len(race.clients), action=lambda: _meet(together, patience), timeout=patience)
 
     def client(number: int) -> list[Any]:
         found = []
@@ -108,8 +111,8 @@ def _run(race: Race, together: SharedBarrier) -> list[list[Any]]:
     return [list(results) for results in zip(*by_client, strict=True)]
 
 
-def _meet(together: SharedBarrier) -> None:
-    together.wait(PATIENCE_S)
+def _meet(together: SharedBarrier, patience: int) -> None:
+    together.wait(patience)
 
 
 def _try(job: Job, app: Flask, value: Any, number: int) -> Any:
