@@ -92,14 +92,25 @@ def update(slug: str, **options: Any) -> None:
             click.echo(f"client_secret  {secret}\n{SHOWN_ONCE}")
 
 
-@portal.command(epilog="Example: connect portal secret cpx")
+@portal.command(epilog="Example: connect portal secret cpx --keep-old-days 14")
 @click.argument("slug")
-def secret(slug: str) -> None:
-    """Make a new client secret and show it this once; the old one is void at once."""
+@click.option("--keep-old-days", type=click.IntRange(1, 90), help="how long the old one stays good beside it")
+def secret(slug: str, keep_old_days: int | None) -> None:
+    """Make a new client secret and show it this once; the old one is void at once, or stays good for some days."""
     with at_work() as bundle:
-        fresh = bundle.portals.renew_secret(slug)
+        fresh = bundle.portals.renew_secret(slug, timedelta(days=keep_old_days or 0))
         db.session.commit()
         click.echo(fresh)
+
+
+@portal.command("end-secret", epilog="Example: connect portal end-secret cpx")
+@click.argument("slug")
+def end_secret(slug: str) -> None:
+    """Void the older of two client secrets, once the portal uses the new one."""
+    with at_work() as bundle:
+        bundle.portal_secrets.end_previous(bundle.portals.load(slug))
+        db.session.commit()
+        click.echo(f"the older secret of portal {slug} is void")
 
 
 @portal.command(epilog="Example: connect portal disable cpx")

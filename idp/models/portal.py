@@ -22,6 +22,7 @@ class Portal(Base):
     client_id: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]  # empty for what has not been changed since this is kept
 
     # What persons see. `names` has the keys fr, de, it, en; `short_name` is for SMS (GSM-7, at most 20).
     names: Mapped[dict[str, str]]
@@ -48,6 +49,10 @@ class Portal(Base):
     token_endpoint_auth_method: Mapped[str] = mapped_column(default="client_secret_basic")
     token_endpoint_auth_signing_alg: Mapped[str | None]
     client_secret_hash: Mapped[str | None]
+    client_secret_made_at: Mapped[datetime | None]
+    previous_secret_hash: Mapped[str | None]  # good too, while the portal changes to the new one
+    previous_secret_made_at: Mapped[datetime | None]
+    previous_secret_until: Mapped[datetime | None]  # empty: until somebody ends it
     jwks: Mapped[dict[str, Any] | None]
     assertion_audience: Mapped[str] = mapped_column(default="issuer")  # or "token_endpoint"
     id_token_signed_response_alg: Mapped[str] = mapped_column(default="RS256")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
@@ -122,9 +121,7 @@ def _basic(authorization: str) -> Presented:
 
 def _has_right_secret(bundle: Services, portal: Portal | None, secret: str) -> bool:
     """An unknown client costs the same as a wrong secret."""
-    stored = (portal.client_secret_hash if portal else None) or ""
-    given = bundle.vault.mac("client-secret", secret)
-    return hmac.compare_digest(given.encode(), stored.encode())
+    return bundle.portal_secrets.is_right(portal, secret)
 
 
 def _claimed_client(assertion: str) -> str:

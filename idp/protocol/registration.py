@@ -143,9 +143,7 @@ def _answer(bundle: Services, portal: Portal, client_secret: str | None, access_
 
 
 def _is_secret(bundle: Services, portal: Portal, given: object) -> bool:
-    stored = portal.client_secret_hash or ""
-    shown = bundle.vault.mac("client-secret", given) if isinstance(given, str) else ""
-    return bool(stored) and hmac.compare_digest(shown, stored)
+    return isinstance(given, str) and bundle.portal_secrets.is_right(portal, given)
 
 
 def _unknown_token(kind: str) -> ProtocolError:

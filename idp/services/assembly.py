@@ -34,6 +34,7 @@ from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
+from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
@@ -75,6 +76,7 @@ def build_services(
     reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
     audit = Audit(clock, random, vault)
+    portal_secrets = PortalSecrets(clock, random, vault, audit)
     operators = Operators(clock, random, audit)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
@@ -113,7 +115,8 @@ def build_services(
         tokens=tokens,
         access_tokens=AccessTokens(settings.issuer, clock),
         devices=Devices(settings, clock, random, vault, tokens),
-        portals=Portals(clock, random, vault, audit, reach),
+        portals=Portals(clock, random, portal_secrets, audit, reach),
+        portal_secrets=portal_secrets,
         logout_notices=logout_notices,
         sign_out=sign_out,
         closing=Closing(clock, attempts, sign_out, tokens),

@@ -31,6 +31,7 @@ from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.portal_keys import PortalKeys
+from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
@@ -84,6 +85,7 @@ class Services:
     self_tests: SelfTests
     reach: Reach
     portals: Portals
+    portal_secrets: PortalSecrets
     portal_keys: PortalKeys
     invites: Invites
     imports: Imports

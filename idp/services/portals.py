@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from idp.chance import Random, new_id, pick, token
+from idp.chance import Random, new_id, pick
 from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models.base import db
@@ -15,9 +18,9 @@ from idp.models.portal import Portal
 from idp.services.audit import Audit, AuditTag
 from idp.services.http_out import Reach
 from idp.services.portal_details import PortalDetails, judge
-from idp.services.portal_rules import DEFAULTS, SECRET_METHODS
+from idp.services.portal_rules import DEFAULTS
+from idp.services.portal_secrets import PortalSecrets
 from idp.services.sectors import check_sector
-from keys import Vault
 
 CLIENT_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 SECTOR_FIELDS = ("sector_identifier_uri", "redirect_uris")
@@ -29,10 +32,10 @@ def fields_of(portal: Portal) -> dict[str, Any]:
 
 
 class Portals:
-    def __init__(self, clock: Clock, random: Random, vault: Vault, audit: Audit, reach: Reach) -> None:
+    def __init__(self, clock: Clock, random: Random, secrets: PortalSecrets, audit: Audit, reach: Reach) -> None:
         self._clock = clock
         self._random = random
-        self._vault = vault
+        self._secrets = secrets
         self._audit = audit
         self._reach = reach
 
@@ -56,9 +59,10 @@ class Portals:
             id=new_id(self._random, now),
             client_id=f"{details.slug}.{pick(self._random, CLIENT_ID_ALPHABET, 12)}",  # a `sub` never has a dot
             created_at=now,
+            changed_at=now,
             **details.model_dump(),
         )
-        secret = self._fit_secret(portal)
+        secret = self._secrets.fit(portal)
         db.session.add(portal)
         try:
             db.session.flush()
@@ -75,8 +79,14 @@ class Portals:
         profile = changes.get("security_profile", portal.security_profile)
         decided = DEFAULTS.get(profile, {}) if profile != portal.security_profile else {}
         details = self.judged(fields_of(portal) | decided | changes, portal)
+        before = fields_of(portal)
         changed, secret = self.apply(portal, details)
-        self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="update", fields=" ".join(changed))
+        after = fields_of(portal)
+        self._audit.record(
+            AuditTag.PORTAL_CHANGED, portal=portal.id, action="update", fields=" ".join(changed),
+            before=_recorded({name: before[name] for name in changed}),
+            after=_recorded({name: after[name] for name in changed}),
+        )  # fmt: skip
         return portal, secret
 
     def apply(self, portal: Portal, details: PortalDetails) -> tuple[list[str], str | None]:
@@ -84,22 +94,18 @@ class Portals:
         changed = [name for name, value in fields_of(portal).items() if value != getattr(details, name)]
         for name in changed:
             setattr(portal, name, getattr(details, name))
-        return changed, self._fit_secret(portal)
+        portal.changed_at = self._clock.now()
+        return changed, self._secrets.fit(portal)
 
-    def renew_secret(self, slug: str) -> str:
-        """A new client secret in plain text, this once; the old one is void. Raises `BadInput`."""
-        portal = self.load(slug)
-        if portal.token_endpoint_auth_method not in SECRET_METHODS:
-            raise BadInput("this portal authenticates with its own key and has no secret")
-        secret = self._new_secret(portal)
-        self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="secret")
-        return secret
+    def renew_secret(self, slug: str, keep_old_for: timedelta | None = timedelta(0)) -> str:
+        """A new client secret in plain text, this once; see `PortalSecrets.renew`. Raises `BadInput`."""
+        return self._secrets.renew(self.load(slug), keep_old_for)
 
     def disable(self, slug: str) -> Portal:
         """Nobody signs in to it any more; its records stay. Raises `BadInput`."""
         portal = self.load(slug)
         if portal.disabled_at is None:
-            portal.disabled_at = self._clock.now()
+            portal.disabled_at = portal.changed_at = self._clock.now()
             self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="disable")
         return portal
 
@@ -107,7 +113,7 @@ class Portals:
         """Open a disabled portal again, as it was. Raises `BadInput`."""
         portal = self.load(slug)
         if portal.disabled_at is not None:
-            portal.disabled_at = None
+            portal.disabled_at, portal.changed_at = None, self._clock.now()
             self._audit.record(AuditTag.PORTAL_CHANGED, portal=portal.id, action="enable")
         return portal
 
@@ -121,14 +127,12 @@ class Portals:
     def all(self) -> list[Portal]:
         return list(db.session.scalars(select(Portal).order_by(Portal.slug)))
 
-    def _fit_secret(self, portal: Portal) -> str | None:
-        """A secret exactly where the authentication method has one; a fresh one in plain text, this once."""
-        if portal.token_endpoint_auth_method not in SECRET_METHODS:
-            portal.client_secret_hash = None
-            return None
-        return None if portal.client_secret_hash else self._new_secret(portal)
 
-    def _new_secret(self, portal: Portal) -> str:
-        secret = token(self._random, "cc_cs_")
-        portal.client_secret_hash = self._vault.mac("client-secret", secret)
-        return secret
+def _recorded(values: dict[str, Any]) -> str:
+    """Values of fields for the record of events; what is long or a key stands there by its digest or its name."""
+    said = dict(values)
+    if said.get("jwks") is not None:
+        said["jwks"] = [key.get("kid") or key["kty"] for key in said["jwks"]["keys"]]
+    if said.get("logo_svg") is not None:
+        said["logo_svg"] = hashlib.sha256(said["logo_svg"].encode()).hexdigest()[:10]
+    return json.dumps(said, ensure_ascii=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from idp.clock import FrozenClock
+from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -77,6 +80,52 @@ def test_the_secret_in_the_body_where_registered(web: Flask, services: Services)
     right = {"client_id": "client-post", "client_secret": PORTAL_SECRET}
     assert ask(web, right)[1] == "invalid_grant"
     assert ask(web, {}, ("client-post", PORTAL_SECRET))[1] == "invalid_client"
+
+
+def test_two_secrets_are_good_until_the_older_one_ends(
+    web: Flask, rp: RelyingParty, portal: Portal, services: Services, clock: FrozenClock
+) -> None:
+    def refused(secret: str) -> str:
+        return ask(web, {}, (rp.client_id, secret))[1]
+
+    def renew(keep_old_for: timedelta | None) -> str:
+        fresh = services.portals.renew_secret("cpx", keep_old_for)
+        db.session.commit()
+        return fresh
+
+    second = renew(timedelta(days=7))
+    assert (refused(PORTAL_SECRET), refused(second), refused("wrong")) == (
+        "invalid_grant", "invalid_grant", "invalid_client",
+    )  # fmt: skip
+    with pytest.raises(BadInput, match="two secrets"):
+        services.portals.renew_secret("cpx", None)
+    clock.advance(timedelta(days=7))
+    assert (refused(PORTAL_SECRET), refused(second)) == ("invalid_client", "invalid_grant")
+    third = renew(None)
+    clock.advance(timedelta(days=700))
+    assert (refused(second), refused(third)) == ("invalid_grant", "invalid_grant")
+    services.portal_secrets.end_previous(services.portals.load("cpx"))
+    db.session.commit()
+    assert (refused(second), refused(third)) == ("invalid_client", "invalid_grant")
+    with pytest.raises(BadInput, match="no older secret"):
+        services.portal_secrets.end_previous(services.portals.load("cpx"))
+    fourth = renew(timedelta(0))
+    assert (refused(third), refused(fourth)) == ("invalid_client", "invalid_grant")
+
+
+def test_a_secret_is_judged_with_the_same_work_whoever_shows_it(
+    portal: Portal, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.portals.renew_secret("cpx", timedelta(days=7))
+    compared = []
+    real = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, two: compared.append(0) or real(one, two))
+    counts = []
+    for shown, whose in (("x", None), ("x", portal), (PORTAL_SECRET, portal), ("", portal)):
+        services.portal_secrets.is_right(whose, shown)
+        counts.append(len(compared))
+        compared.clear()
+    assert counts == [2, 2, 2, 2]
 
 
 KEYS: dict[str, Any] = {

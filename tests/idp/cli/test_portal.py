@@ -74,6 +74,31 @@ def test_a_new_secret_voids_the_old(connect: Connect, services: Services) -> Non
     assert services.vault.mac("client-secret", fresh) == stored().client_secret_hash != old
 
 
+def test_the_old_secret_stays_good_beside_the_new_one_until_it_is_ended(connect: Connect, services: Services) -> None:
+    connect("portal", "add", *CPX)
+    old = stored().client_secret_hash
+    fresh = connect("portal", "secret", "cpx", "--keep-old-days", "14").strip()
+    assert (stored().previous_secret_hash, services.portal_secrets.is_right(stored(), fresh)) == (old, True)
+    assert "end the older one first" in connect.refuses("portal", "secret", "cpx", "--keep-old-days", "14")
+    connect("portal", "end-secret", "cpx")
+    assert stored().previous_secret_hash is None
+    assert services.portal_secrets.is_right(stored(), fresh)
+    assert "no older secret" in connect.refuses("portal", "end-secret", "cpx")
+
+
+def test_an_update_is_recorded_with_what_was_before_and_after(connect: Connect) -> None:
+    connect("portal", "add", *CPX)
+    connect("portal", "update", "cpx", "--place", "Thun")
+    event = db.session.scalars(select(AuditEvent).order_by(AuditEvent.at.desc())).first()
+    assert event is not None
+    assert (event.detail["fields"], event.detail["before"], event.detail["after"]) == (
+        "place", '{"place": "Bern"}', '{"place": "Thun"}',
+    )  # fmt: skip
+    changed_at = stored().changed_at
+    assert changed_at is not None
+    assert stored().created_at < changed_at <= event.at
+
+
 def test_a_portal_with_a_key_of_its_own_has_no_secret(connect: Connect, tmp_path: Path) -> None:
     key = ECKey.generate_key("P-256")
     file = tmp_path / "jwks.json"

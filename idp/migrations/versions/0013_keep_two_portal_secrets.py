@@ -1,0 +1,25 @@
+"""Let a portal have two client secrets for a while, and say when it was changed last."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from idp.models.base import UTCDateTime
+
+revision = "0013"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+MOMENTS = ("changed_at", "client_secret_made_at", "previous_secret_made_at", "previous_secret_until")
+
+
+def upgrade() -> None:
+    for name in MOMENTS:
+        op.add_column("portal", sa.Column(name, UTCDateTime(timezone=True), nullable=True))
+    op.add_column("portal", sa.Column("previous_secret_hash", sa.String(), nullable=True))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("portal") as table:
+        for name in (*MOMENTS, "previous_secret_hash"):
+            table.drop_column(name)
