@@ -27,6 +27,10 @@ from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.keys import blueprint as admin_keys
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
+from idp.admin.portal_checks import blueprint as admin_portal_checks
+from idp.admin.portal_edit import blueprint as admin_portal_edit
+from idp.admin.portal_state import blueprint as admin_portal_state
+from idp.admin.portals import blueprint as admin_portals
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -93,6 +97,10 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_messages,
         admin_keys,
         admin_operators,
+        admin_portals,
+        admin_portal_edit,
+        admin_portal_state,
+        admin_portal_checks,
         admin_audit,
         journeys,
         way_back,

@@ -35,6 +35,7 @@ NEEDS: dict[str, Need] = {}  # view → what it needs
 # The sections of the console in their order: address, message key, what one must be allowed to see.
 SECTIONS = (
     ("/admin", "adm.home", Permission.SEE_CONSOLE),
+    ("/admin/portals", "por.title", Permission.SEE_PORTALS),
     ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
     ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
@@ -92,7 +93,7 @@ def refused(permission: Permission) -> Response:
 
 def console(
     template: str, title: str, view: object = None, *, needs: Permission, form: FormView | None = None,
-    back: str | None = None, status: str | None = None, status_code: int = 200,
+    back: str | None = None, status: str | None = None, status_code: int = 200, can_switch: bool = True,
 ) -> Response:  # fmt: skip
     """A page of the console in its frame."""
     at_work = worker()
@@ -101,6 +102,7 @@ def console(
         form=form or FormView(),
         back=back,
         status=status,
+        can_switch=can_switch,
         look="console",
         who=_name(at_work),
         sections=tuple(

@@ -105,6 +105,11 @@ def find_portal(slug: str) -> Portal | None:
     return _enabled(Portal.slug == slug) if _may_name(slug) else None
 
 
+def find_portal_in_any_state(slug: str) -> Portal | None:
+    """The portal of this slug, disabled or not: for those who keep it."""
+    return db.session.scalar(select(Portal).where(Portal.slug == slug)) if _may_name(slug) else None
+
+
 def find_client(client_id: str) -> Portal | None:
     """The enabled portal of this client id."""
     return _enabled(Portal.client_id == client_id) if _may_name(client_id) else None

@@ -29,6 +29,11 @@ class Permission(StrEnum):
     ROTATE_KEYS = "rotate_keys"
     SEE_OPERATORS = "see_operators"
     CHANGE_OPERATORS = "change_operators"
+    SEE_PORTALS = "see_portals"
+    CHANGE_PORTAL = "change_portal"
+    ROTATE_SECRET = "rotate_secret"
+    CREATE_PORTAL = "create_portal"
+    TRUST_PORTAL = "trust_portal"
 
 
 EVERYBODY = frozenset(Role)
@@ -41,6 +46,12 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.ROTATE_KEYS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_OPERATORS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.CHANGE_OPERATORS: frozenset({Role.SUPERUSER}),
+    Permission.SEE_PORTALS: EVERYBODY,
+    Permission.CHANGE_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
+    Permission.ROTATE_SECRET: frozenset({Role.PORTAL_ADMIN, Role.SECURITY, Role.SUPERUSER}),
+    # At all portals: a portal that could choose its sector would learn the `sub` of another one.
+    Permission.CREATE_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
+    Permission.TRUST_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
 }
 
 

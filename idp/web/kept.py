@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from flask import redirect, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from idp.services.bundle import services
@@ -25,15 +26,16 @@ Named = Mapping[str, str | dict[str, str]]  # what stands in a message; in the r
 
 @dataclass(frozen=True, repr=False)
 class Wrong:
-    """A message key with the names it needs."""
+    """A message key with the names it needs; `code` is what a machine says of it, in English."""
 
     key: str
     named: Named = field(default_factory=dict)
+    code: str = ""
 
 
 def lead(path: str, whose: str, values: Mapping[str, str], errors: Mapping[str, Wrong] | None = None) -> Response:
     """303 to a page of ours that shows these values again, and these errors. `whose`: the browser or the session."""
-    wrong = {name: [error.key, dict(error.named)] for name, error in (errors or {}).items()}
+    wrong = {name: [error.key, dict(error.named), error.code] for name, error in (errors or {}).items()}
     known = json.dumps({"values": dict(values), "errors": wrong}).encode()
     sealed = services().vault.seal(known, _context(path, whose))
     return redirect(f"{path}?{urlencode({PARAMETER: sealed})}{'#e' if wrong else ''}", 303)
@@ -49,8 +51,9 @@ def find(whose: str) -> FormView | None:
     return FormView(known["values"], {name: _words(*wrong) for name, wrong in known["errors"].items()})
 
 
-def _words(key: str, named: Named) -> str:
-    return text(key, **{name: value if isinstance(value, str) else value[language()] for name, value in named.items()})
+def _words(key: str, named: Named, code: str) -> str:
+    words = text(key, **{name: value if isinstance(value, str) else value[language()] for name, value in named.items()})
+    return Markup('{} <code lang="en">{}</code>').format(words, code) if code else words
 
 
 def _context(path: str, whose: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyotp
 
+from idp.admin.portal_forms import SECTIONS
 from idp.models.base import db
 from tests.actions import PASSWORD
 from tests.browser.walk import Walk
@@ -13,11 +14,16 @@ from tests.browser.world import World
 from tests.support.operators import add_operator
 
 EMAIL = "olga@fund.example.ch"
+NEW = {
+    "slug": "caisse-y", "short_name": "Caisse Y", "phone": "058 123 45 67", "email": "aide@caisse-y.example.ch",
+    "home_url": "https://caisse-y.example.ch/", "redirect_uris": "https://caisse-y.example.ch/callback",
+}  # fmt: skip
 
 
 def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from invitation(walk, world)
     yield from operators(walk, world)
+    yield from portals(walk)
     yield from messages(walk, world)
     yield from keys(walk)
     yield from audit(walk)
@@ -85,6 +91,52 @@ def keys(walk: Walk) -> Iterator[str]:
     yield "keys, what a rotation does"
     walk.press()
     yield "keys, rotated"
+
+
+def portals(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/portals")
+    yield "portals"
+    walk.open("/admin/new-portal")
+    yield "new portal"
+    walk.fill("names_fr", "Caisse Y")
+    walk.press()
+    yield "new portal, wrong"
+    for name, value in NEW.items():
+        walk.page.locator(f"[name={name}]").fill(value)
+    walk.press()
+    yield "new portal, its secret"
+    walk.open("/admin/portals/caisse-y")
+    yield "portal"
+    for section in SECTIONS:
+        walk.open(f"/admin/portals/caisse-y/{section.name}")
+        yield f"portal, {section.name}"
+    walk.choose("consent", "yes")
+    walk.fill("sector_identifier", "no host")
+    walk.press()
+    yield "portal, trust, wrong"
+    walk.open("/admin/portals/caisse-y/client")
+    walk.page.locator("[name=jwks]").fill("no document")
+    walk.page.locator("[name=security_profile]").select_option("fapi2")
+    for at in range(5):
+        walk.page.locator("[type=checkbox]").nth(at).uncheck()
+    walk.press()
+    yield "portal, client, wrong"
+    walk.open("/admin/portals/caisse-y/checks")
+    yield "portal, checks"
+    walk.press(walk.text("por.checks.now"))
+    yield "portal, checks, found"
+    walk.press(walk.text("por.selftest.make"))
+    yield "portal, self-test"
+    walk.open("/admin/portals/caisse-y/disable")
+    yield "portal, disable"
+    walk.press()
+    yield "portal, disabled"
+    walk.open("/admin/portals/caisse-y/checks")
+    yield "portal, checks, disabled"
+    walk.open("/admin/portals/caisse-y/enable")
+    yield "portal, enable"
+    walk.press()
+    yield "portal, enabled"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -68,7 +68,7 @@ SIZES = """() => {
 }"""
 
 # Of each field what stands there to be read: its label, its hint and its error.
-WRITTEN = """() => [...document.querySelectorAll("main input:not([type=hidden]):not([type=radio])")]
+WRITTEN = """() => [...document.querySelectorAll("main input:not([type=hidden],[type=radio],[type=file]),textarea")]
   .filter(one => one.checkVisibility()).map(one => {
     const spaced = text => text.trim().replace(/\\s+/g, " "), words = node => spaced(node.textContent);
     const field = one.closest(".field");
@@ -152,8 +152,8 @@ def inspect(page: Page, name: str, language: str, schemes: tuple[str, ...] = ("l
     if has_errors and (page.evaluate("document.activeElement.id") != "e" or not title.startswith(("Err", "Fehl"))):
         faults.append("the error summary has no focus, or the title does not say Error")
     session = page.context.new_cdp_session(page)
-    written = [tuple(one) for one in page.evaluate(WRITTEN)]
-    heard = announced(session)
+    written = sorted(tuple(one) for one in page.evaluate(WRITTEN))
+    heard = sorted(announced(session))  # the tree tells groups of fields after the fields that stand alone
     session.detach()
     if written != heard:
         faults.append(f"fields: {json.dumps({'written': written, 'heard': heard}, ensure_ascii=False)}")

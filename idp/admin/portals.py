@@ -1,0 +1,107 @@
+"""The portals that one may see, and what there is to know of each (ux.md §9.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Blueprint, request
+from sqlalchemy import func, select
+from werkzeug.wrappers import Response
+
+from idp.admin.entrance import console, requires, worker
+from idp.admin.portal_access import at_portal
+from idp.admin.portal_forms import SECTIONS
+from idp.clock import swiss
+from idp.models.base import db
+from idp.models.person import InsuredPerson
+from idp.models.portal import Portal
+from idp.services.permissions import Permission
+from idp.services.portal_rules import SECRET_METHODS
+from idp.texts import format_date, format_time
+from idp.web.i18n import language, text
+
+blueprint = Blueprint("admin_portals", __name__)
+LIST = "/admin/portals"
+SEE = Permission.SEE_PORTALS
+DONE = {"saved": "c.saved", "disabled": "por.disabled", "enabled": "por.enabled"}
+
+
+@dataclass(frozen=True, repr=False)
+class PortalView:
+    slug: str
+    name: str
+    client_id: str
+    persons: int
+    changed: str
+    state: str
+    is_disabled: bool
+
+
+@dataclass(frozen=True, repr=False)
+class ListView:
+    portals: tuple[PortalView, ...]
+    may_create: bool
+
+
+@dataclass(frozen=True, repr=False)
+class OneView:
+    """`pages`: what can be looked at and changed, as the last part of an address and its name."""
+
+    portal: PortalView
+    pages: tuple[tuple[str, str], ...]
+
+
+@blueprint.get(LIST)
+@requires(SEE)
+def portals() -> Response:
+    found = select(Portal)
+    covered = worker().rights.portals(SEE)
+    if covered is not None:
+        found = found.where(Portal.id.in_(covered))
+    rows = list(db.session.scalars(found.order_by(Portal.slug)))
+    counts = _counts([row.id for row in rows])
+    shown = tuple(_view(row, counts.get(row.id, 0)) for row in rows)
+    view = ListView(shown, worker().rights.may(Permission.CREATE_PORTAL))
+    return console("admin/portals.html", text("por.title"), view, needs=SEE)
+
+
+@blueprint.get("/admin/portals/<slug>")
+@at_portal(SEE)
+def portal(row: Portal) -> Response:
+    """One portal, and the way to everything that can be done with it."""
+    shown = _view(row, _counts([row.id]).get(row.id, 0))
+    done = DONE.get(request.args.get("done", ""))
+    return console(
+        "admin/portal.html", shown.name, OneView(shown, _pages(row)), needs=SEE, back=LIST,
+        status=text(done) if done else None,
+    )  # fmt: skip
+
+
+def _pages(row: Portal) -> tuple[tuple[str, str], ...]:
+    names = [section.name for section in SECTIONS] + ["checks"]
+    return tuple((name, text(f"por.s.{name}")) for name in names)
+
+
+def has_secret(row: Portal) -> bool:
+    return row.token_endpoint_auth_method in SECRET_METHODS
+
+
+def _counts(ids: list[UUID]) -> dict[UUID, int]:
+    counted = (
+        select(InsuredPerson.portal_id, func.count())
+        .where(InsuredPerson.portal_id.in_(ids))
+        .group_by(InsuredPerson.portal_id)
+    )
+    return {row[0]: row[1] for row in db.session.execute(counted)}
+
+
+def _view(row: Portal, persons: int) -> PortalView:
+    state = text("por.state.disabled" if row.is_disabled else "por.state.open")
+    changed = moment(row.changed_at or row.created_at)
+    return PortalView(row.slug, row.name(language()), row.client_id, persons, changed, state, row.is_disabled)
+
+
+def moment(at: datetime) -> str:
+    return f"{format_date(swiss(at).date())}, {format_time(at)}"
