@@ -29,6 +29,8 @@ from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.portal_checks import blueprint as admin_portal_checks
 from idp.admin.portal_edit import blueprint as admin_portal_edit
+from idp.admin.portal_invite import blueprint as admin_portal_invite
+from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portals import blueprint as admin_portals
 from idp.admin.sign_in import blueprint as admin_sign_in
@@ -101,6 +103,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_edit,
         admin_portal_state,
         admin_portal_checks,
+        admin_portal_secrets,
+        admin_portal_invite,
         admin_audit,
         journeys,
         way_back,

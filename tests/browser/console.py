@@ -121,6 +121,16 @@ def portals(walk: Walk) -> Iterator[str]:
         walk.page.locator("[type=checkbox]").nth(at).uncheck()
     walk.press()
     yield "portal, client, wrong"
+    walk.open("/admin/portals/caisse-y/secrets")
+    yield "portal, secrets"
+    walk.press(walk.text("por.secret.renew"))
+    yield "portal, new secret"
+    walk.open("/admin/portals/caisse-y/secrets")
+    yield "portal, two secrets"
+    walk.press(walk.text("por.secret.end"))
+    yield "portal, end a secret"
+    walk.press()
+    yield "portal, one secret"
     walk.open("/admin/portals/caisse-y/checks")
     yield "portal, checks"
     walk.press(walk.text("por.checks.now"))
@@ -133,6 +143,16 @@ def portals(walk: Walk) -> Iterator[str]:
     yield "portal, disabled"
     walk.open("/admin/portals/caisse-y/checks")
     yield "portal, checks, disabled"
+    walk.open("/admin/invite-portal")
+    yield "invite a developer"
+    walk.fill("valid_days", "0")
+    walk.press()
+    yield "invite a developer, wrong"
+    for name, value in {**NEW, "slug": "caisse-z", "names_fr": "Caisse Z", "valid_days": "7"}.items():
+        if name != "redirect_uris":
+            walk.page.locator(f"[name={name}]").fill(value)
+    walk.press()
+    yield "developer, invited"
     walk.open("/admin/portals/caisse-y/enable")
     yield "portal, enable"
     walk.press()
