@@ -27,6 +27,7 @@ from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.keys import blueprint as admin_keys
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
+from idp.admin.portal_brand import blueprint as admin_portal_brand
 from idp.admin.portal_checks import blueprint as admin_portal_checks
 from idp.admin.portal_edit import blueprint as admin_portal_edit
 from idp.admin.portal_invite import blueprint as admin_portal_invite
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portals,
         admin_portal_edit,
         admin_portal_state,
+        admin_portal_brand,
         admin_portal_checks,
         admin_portal_secrets,
         admin_portal_invite,

@@ -80,7 +80,7 @@ def portal(row: Portal) -> Response:
 
 
 def _pages(row: Portal) -> tuple[tuple[str, str], ...]:
-    names = [section.name for section in SECTIONS] + ["secrets", "checks"]
+    names = ["contact", "brand", *(section.name for section in SECTIONS[1:]), "secrets", "checks"]
     return tuple((name, text(f"por.s.{name}")) for name in names)
 
 

@@ -10,6 +10,8 @@ HELP = {
     "email": "customer service, and the address that answers to mails go to",
     "hours": "opening hours of the customer service",
     "brand_color": "like #0B5C7A; contrast is seen to",
+    "logo_svg": "file with the logo: an SVG of drawing alone, at most 10 KB",
+    "logo_alt": "what the logo says beyond the name, for those who do not see it",
     "home_url": "address of the portal's first page",
     "code_life_days": "how long a letter's code is good: 14 to 90 days, else 30",
     "second_item": "what is asked for beside the code: birth_date or none",

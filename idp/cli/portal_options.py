@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FIELDS = PortalDetails.model_fields
 LANGUAGES = ("fr", "de", "it", "en")
 IN_LANGUAGES = {"names": "name", "hours": "hours"}
-APART = {"slug", "jwks", *IN_LANGUAGES}  # said in another way than by an option of their own name
+APART = {"slug", "jwks", "logo_svg", *IN_LANGUAGES}  # said in another way than by an option of their own name
 
 
 def _is_list(field: FieldInfo) -> bool:
@@ -40,6 +40,8 @@ def options_for(names: Iterable[str]) -> Callable[[F], F]:
         path = click.Path(exists=True, dir_okay=False, path_type=Path)
         if "jwks" in wanted:
             command = click.option("--jwks", type=path, help="file with the portal's public JWK Set")(command)
+        if "logo_svg" in wanted:
+            command = click.option("--logo-svg", type=path, help=HELP["logo_svg"])(command)
         empty = click.Choice([name for name in wanted if not FIELDS[name].is_required()])
         command = click.option(
             "--unset", type=empty, metavar="FIELD", multiple=True, help="empty, or back to its default; may be repeated"
@@ -67,6 +69,8 @@ def given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any
     said |= {name: FIELDS[name].get_default(call_default_factory=True) for name in unset}
     if options.get("jwks") is not None:
         options["jwks"] = _read_json(options["jwks"])
+    if options.get("logo_svg") is not None:
+        options["logo_svg"] = _read_text(options["logo_svg"])
     for name, value in options.items():
         if name in FIELDS and value not in (None, ()):
             said[name] = list(value) if isinstance(value, tuple) else value
@@ -78,6 +82,13 @@ def given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any
         if texts:
             said[name] = {**(getattr(known, name) if known else {}), **before, **texts}
     return said
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError:
+        fail(f"{path} is no text in UTF-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Portal(Base):
     hours: Mapped[dict[str, str]]  # opening hours in fr, de, it, en
     brand_color: Mapped[str] = mapped_column(default="#0B5C7A")
     logo_svg: Mapped[str | None]
+    logo_alt: Mapped[str | None]  # what the logo says beyond the name that stands beside it
     home_url: Mapped[str]
 
     # How persons are registered.

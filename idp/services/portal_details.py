@@ -19,6 +19,8 @@ from idp.services.portal_fields import (
     Email,
     GrantType,
     HttpsAddress,
+    Line,
+    Logo,
     Scope,
     Sector,
     ShortName,
@@ -42,6 +44,8 @@ class PortalDetails(BaseModel):
     email: Email
     hours: Texts = Field(default_factory=dict)
     brand_color: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#0B5C7A"
+    logo_svg: Logo | None = None
+    logo_alt: Line | None = None
     home_url: Address
     code_life_days: int = Field(30, ge=14, le=90)
     second_item: Literal["birth_date", "none"] = "birth_date"

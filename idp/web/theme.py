@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from idp.models.portal import Portal
@@ -95,15 +96,65 @@ def _unclipped(lightness: float, chroma: float, hue: float) -> RGB:
     )
 
 
-@lru_cache(maxsize=256)
-def stylesheet(color: str) -> str:
-    """The few custom properties that differ from the default. A colour too pale for the card gets a visible edge."""
+def tokens(color: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The few custom properties that differ from the default, by day and by night. A colour too pale for the card gets
+    a visible edge.
+    """
     dark = readable_on(color, CARD_DARK, COMFORTABLE)
     link = readable_on(color, PAGE_LIGHT)  # the page is darker than the card, so the card is served too
-    edge = color if contrast(color, CARD_LIGHT) >= VISIBLE else BORDER_LIGHT
-    light = f"--brand:{color};--on-brand:{text_on(color)};--edge:{edge};--link:{link}"
-    night = f"--brand:{dark};--on-brand:{text_on(dark)};--edge:{dark};--link:{dark}"
-    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{night}}}}}"
+    edge = BORDER_LIGHT if is_pale(color) else color
+    light = {"brand": color, "on-brand": text_on(color), "edge": edge, "link": link}
+    return light, {"brand": dark, "on-brand": text_on(dark), "edge": dark, "link": dark}
+
+
+def is_pale(color: str) -> bool:
+    """Whether a button of this colour would be hard to see on the white card without an edge (WCAG 2.2, 1.4.11)."""
+    return contrast(color, CARD_LIGHT) < VISIBLE
+
+
+def visible(color: str) -> str:
+    """The nearest colour that is seen without an edge."""
+    return readable_on(color, CARD_LIGHT, VISIBLE)
+
+
+@lru_cache(maxsize=256)
+def stylesheet(color: str) -> str:
+    light, dark = (_rules(mode) for mode in tokens(color))
+    return f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def preview(color: str) -> str:
+    """Both modes at once, for a page that shows them side by side."""
+    light, dark = (_rules(mode) for mode in tokens(color))
+    return f".preview-light{{{light}}}.preview-dark{{{dark}}}"
+
+
+def _rules(mode: dict[str, str]) -> str:
+    return ";".join(f"--{name}:{value}" for name, value in mode.items())
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """`what` of `mode`: two colours, their contrast, and what WCAG 2.2 AA needs."""
+
+    what: str
+    mode: str
+    color: str
+    against: str
+    ratio: float
+    needed: float
+
+
+def ratios(color: str) -> list[Ratio]:
+    """What is shown to the operator who chooses the colour; tests hold every colour to it."""
+    found = []
+    for mode, names, cards in zip(("light", "dark"), tokens(color), (CARD_LIGHT, CARD_DARK), strict=True):
+        for what, one, other, needed in (
+            ("button", names["on-brand"], names["brand"], READABLE), ("link", names["link"], cards, READABLE),
+            ("edge", names["edge"], cards, VISIBLE),
+        ):  # fmt: skip
+            found.append(Ratio(what, mode, one, other, contrast(one, other), needed))
+    return found
 
 
 def theme_address(portal: Portal) -> str:

@@ -91,6 +91,7 @@ def test_parallel_registrations_with_one_invitation_make_one_portal(web: Flask, 
 WISHES: dict[str, Any] = {
     "slug": "evil", "names": {"fr": "Caisse Evil"}, "short_name": "Evil", "place": "Evil", "phone": "0900 123 456",
     "email": "aide@evil.example.ch", "hours": {"fr": "toujours"}, "brand_color": "#AA0000",
+    "logo_svg": '<svg xmlns="http://www.w3.org/2000/svg"/>', "logo_alt": "Evil",
     "home_url": "https://evil.example.ch/", "code_life_days": 90, "second_item": "none", "factors": ["sms"],
     "letter_window": "left", "scopes": ["openid", "profile"], "security_profile": "fapi2", "require_pkce": False,
     "assertion_audience": "token_endpoint", "subject_type": "public", "access_token_format": "jwt",
@@ -104,7 +105,7 @@ ON_THE_WIRE = {
 }  # fmt: skip
 OUR_OWN = {
     "id": "x", "client_id_issued_at": 0, "created_at": 0, "disabled_at": None, "client_secret": "s" * 40,
-    "client_secret_hash": "h", "registration_token_hash": "h", "is_disabled": False, "logo_svg": "<svg/>",
+    "client_secret_hash": "h", "registration_token_hash": "h", "is_disabled": False,
 }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from tests.browser.world import World
 from tests.support.operators import add_operator
 
 EMAIL = "olga@fund.example.ch"
+SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 4"><rect width="8" height="4" fill="#a00"/></svg>'
 NEW = {
     "slug": "caisse-y", "short_name": "Caisse Y", "phone": "058 123 45 67", "email": "aide@caisse-y.example.ch",
     "home_url": "https://caisse-y.example.ch/", "redirect_uris": "https://caisse-y.example.ch/callback",
@@ -121,6 +123,7 @@ def portals(walk: Walk) -> Iterator[str]:
         walk.page.locator("[type=checkbox]").nth(at).uncheck()
     walk.press()
     yield "portal, client, wrong"
+    yield from brand(walk)
     walk.open("/admin/portals/caisse-y/secrets")
     yield "portal, secrets"
     walk.press(walk.text("por.secret.renew"))
@@ -157,6 +160,24 @@ def portals(walk: Walk) -> Iterator[str]:
     yield "portal, enable"
     walk.press()
     yield "portal, enabled"
+
+
+def brand(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/portals/caisse-y/brand")
+    yield "portal, brand"
+    walk.fill("brand_color", "#FFCC00")
+    walk.press(walk.text("por.brand.preview"))
+    yield "portal, brand, preview of a pale colour"
+    script = {"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": SCRIPT}
+    walk.page.locator("[type=file]").set_input_files(script)  # type: ignore[arg-type]
+    walk.press(walk.text("c.save"))
+    yield "portal, brand, wrong"
+    walk.choose("pale", "yes")
+    walk.page.locator("[type=file]").set_input_files({**script, "buffer": LOGO})  # type: ignore[arg-type]
+    walk.press(walk.text("c.save"))
+    yield "portal, brand, saved"
+    walk.open("/admin/portals/caisse-y/brand")
+    yield "portal, brand with a logo"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -30,6 +30,8 @@ def test_a_brand_colour_is_readable_everywhere(color: str) -> None:
         assert theme.contrast(mode["link"], page) >= 4.5
         assert theme.contrast(mode["edge"], card) >= 3
     assert light["brand"] == color
+    assert all(one.ratio >= one.needed for one in theme.ratios(color)), "what cannot be read cannot be chosen"
+    assert theme.contrast(theme.visible(color), "#FFFFFF") >= 3
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,4 +1,4 @@
-"""Let a portal have two client secrets for a while, and say when it was changed last."""
+"""Let a portal have two client secrets for a while, words for its logo, and say when it was changed last."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,15 +11,17 @@ branch_labels = None
 depends_on = None
 
 MOMENTS = ("changed_at", "client_secret_made_at", "previous_secret_made_at", "previous_secret_until")
+WORDS = ("previous_secret_hash", "logo_alt")
 
 
 def upgrade() -> None:
     for name in MOMENTS:
         op.add_column("portal", sa.Column(name, UTCDateTime(timezone=True), nullable=True))
-    op.add_column("portal", sa.Column("previous_secret_hash", sa.String(), nullable=True))
+    for name in WORDS:
+        op.add_column("portal", sa.Column(name, sa.String(), nullable=True))
 
 
 def downgrade() -> None:
     with op.batch_alter_table("portal") as table:
-        for name in (*MOMENTS, "previous_secret_hash"):
+        for name in (*MOMENTS, *WORDS):
             table.drop_column(name)
