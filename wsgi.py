@@ -33,6 +33,7 @@ from idp.admin.portal_edit import blueprint as admin_portal_edit
 from idp.admin.portal_invite import blueprint as admin_portal_invite
 from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
+from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_edit,
         admin_portal_state,
         admin_portal_brand,
+        admin_portal_texts,
         admin_portal_checks,
         admin_portal_secrets,
         admin_portal_invite,

@@ -92,7 +92,7 @@ class Context:
             "hours": portal.opening_hours(language),
             "contact": f"{portal.phone}, {portal.email}",
         }
-        return self.services.texts.get(language, key, **{**known, **values})
+        return self.services.texts.of(portal.texts).get(language, key, **{**known, **values})
 
     def link(self, path: str) -> str:
         """The address of another step of this run."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from io import BytesIO
@@ -28,9 +28,10 @@ FRENCH_HIGH = re.compile(r"(?<=[\w»)}])([?!;]|:(?=\s|$))")
 
 @dataclass(frozen=True, repr=False)
 class Texts:
-    """All catalogues, read once."""
+    """All catalogues, read once; `own`: what a portal says in its own words, by language and key."""
 
     catalogues: Mapping[str, Mapping[str, str]]
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     @cache
@@ -40,8 +41,12 @@ class Texts:
 
     def get(self, language: str, key: str, **values: object) -> str:
         """The text with its placeholders filled in literally: a value is data, never a template. Raises KeyError."""
-        text = self.catalogues[language][key]
+        text = self.own.get(language, {}).get(key) or self.catalogues[language][key]
         return PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), text)
+
+    def of(self, own: Mapping[str, Mapping[str, str]] | None) -> Texts:
+        """The same with a portal's own words before the usual ones."""
+        return replace(self, own=own) if own else self
 
     def keys(self) -> set[str]:
         return set(self.catalogues["fr"])
@@ -51,11 +56,12 @@ def _read(language: str) -> dict[str, str]:
     raw = (FOLDER / language / "LC_MESSAGES" / "connect.po").read_bytes()
     catalogue = read_po(BytesIO(raw), locale=language)
     return {
-        str(message.id): _typeset(str(message.id), str(message.string), language) for message in catalogue if message.id
+        str(message.id): typeset(str(message.id), str(message.string), language) for message in catalogue if message.id
     }
 
 
-def _typeset(key: str, text: str, language: str) -> str:
+def typeset(key: str, text: str, language: str) -> str:
+    """The typography of the language; SMS keep to their alphabet."""
     if key.startswith("s."):
         return text
     text = text.replace("'", "’")

@@ -12,6 +12,7 @@ HELP = {
     "brand_color": "like #0B5C7A; contrast is seen to",
     "logo_svg": "file with the logo: an SVG of drawing alone, at most 10 KB",
     "logo_alt": "what the logo says beyond the name, for those who do not see it",
+    "texts": "JSON file with texts of its own, by language and key",
     "home_url": "address of the portal's first page",
     "code_life_days": "how long a letter's code is good: 14 to 90 days, else 30",
     "second_item": "what is asked for beside the code: birth_date or none",

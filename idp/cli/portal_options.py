@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FIELDS = PortalDetails.model_fields
 LANGUAGES = ("fr", "de", "it", "en")
 IN_LANGUAGES = {"names": "name", "hours": "hours"}
-APART = {"slug", "jwks", "logo_svg", *IN_LANGUAGES}  # said in another way than by an option of their own name
+APART = {"slug", "jwks", "logo_svg", "texts", *IN_LANGUAGES}  # said in another way than by an option of their own name
 
 
 def _is_list(field: FieldInfo) -> bool:
@@ -40,6 +40,8 @@ def options_for(names: Iterable[str]) -> Callable[[F], F]:
         path = click.Path(exists=True, dir_okay=False, path_type=Path)
         if "jwks" in wanted:
             command = click.option("--jwks", type=path, help="file with the portal's public JWK Set")(command)
+        if "texts" in wanted:
+            command = click.option("--texts", type=path, help=HELP["texts"])(command)
         if "logo_svg" in wanted:
             command = click.option("--logo-svg", type=path, help=HELP["logo_svg"])(command)
         empty = click.Choice([name for name in wanted if not FIELDS[name].is_required()])
@@ -67,8 +69,9 @@ def given(options: dict[str, Any], known: Portal | None = None) -> dict[str, Any
     file, unset = options.pop("file"), options.pop("unset")
     said = _read_json(file) if file is not None else {}
     said |= {name: FIELDS[name].get_default(call_default_factory=True) for name in unset}
-    if options.get("jwks") is not None:
-        options["jwks"] = _read_json(options["jwks"])
+    for name in ("jwks", "texts"):
+        if options.get(name) is not None:
+            options[name] = _read_json(options[name])
     if options.get("logo_svg") is not None:
         options["logo_svg"] = _read_text(options["logo_svg"])
     for name, value in options.items():

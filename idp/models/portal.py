@@ -35,6 +35,7 @@ class Portal(Base):
     logo_svg: Mapped[str | None]
     logo_alt: Mapped[str | None]  # what the logo says beyond the name that stands beside it
     home_url: Mapped[str]
+    texts: Mapped[dict[str, Any] | None]  # language → key → what it says in its own words
 
     # How persons are registered.
     code_life_days: Mapped[int] = mapped_column(default=30)

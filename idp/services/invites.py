@@ -23,7 +23,7 @@ from idp.services.portal_details import PortalDetails, faults_in
 # What persons see and trust, and how strict we are with the portal: never the developer's to say.
 OPERATOR_FIELDS = (
     "slug", "names", "short_name", "place", "phone", "email", "hours", "brand_color", "logo_svg", "logo_alt",
-    "home_url", "code_life_days", "second_item", "factors", "letter_window", "scopes", "security_profile",
+    "texts", "home_url", "code_life_days", "second_item", "factors", "letter_window", "scopes", "security_profile",
     "require_pkce", "assertion_audience", "subject_type", "access_token_format", "resources", "refresh_rotation",
     "allowed_acr", "trusted_devices", "consent", "publisher", "verified_claims",
 )  # fmt: skip

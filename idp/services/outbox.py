@@ -67,8 +67,9 @@ class Outbox:
         """
         name, phone, email = self._sender(portal, language)
         values = {"portal": name, "phone": phone, **values}
-        subject = self._texts.get(language, f"m.{kind}.subject", **values)
-        lines = self._texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
+        texts = self._texts.of(portal.texts if portal else None)
+        subject = texts.get(language, f"m.{kind}.subject", **values)
+        lines = texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
         footer = [
             ", ".join(filter(None, (name, phone, email))),
             self._texts.get(language, "c.never"),

@@ -21,6 +21,7 @@ from idp.services.portal_fields import (
     HttpsAddress,
     Line,
     Logo,
+    OwnTexts,
     Scope,
     Sector,
     ShortName,
@@ -46,6 +47,7 @@ class PortalDetails(BaseModel):
     brand_color: Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#0B5C7A"
     logo_svg: Logo | None = None
     logo_alt: Line | None = None
+    texts: OwnTexts | None = None
     home_url: Address
     code_life_days: int = Field(30, ge=14, le=90)
     second_item: Literal["birth_date", "none"] = "birth_date"

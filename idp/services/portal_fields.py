@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field
 from idp.services.emails import normalise_email
 from idp.services.gsm import septets
 from idp.services.logos import judged as judged_logo
+from idp.services.portal_texts import judged as judged_texts
 from keys.jwks import UnusableKeys, judged
 
 RESERVED = frozenset(
@@ -111,6 +112,7 @@ Slug = Annotated[str, AfterValidator(_check_slug)]
 Email = Annotated[str, AfterValidator(_check_email)]
 ShortName = Annotated[str, AfterValidator(_check_short_name)]
 Logo = Annotated[str, AfterValidator(judged_logo)]
+OwnTexts = Annotated[dict[str, dict[str, str]], AfterValidator(judged_texts)]
 JWKS = Annotated[dict[str, Any], AfterValidator(_check_jwks)]
 SubjectName = Annotated[str, Field(max_length=300), AfterValidator(_check_name)]
 Sector = Annotated[str, Field(pattern=rf"^{HOST}$", max_length=260)]

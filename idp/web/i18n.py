@@ -21,8 +21,8 @@ def language() -> str:
 
 
 def text(key: str, **values: object) -> str:
-    """The text in the language of this page."""
-    return services().texts.get(language(), key, **values)
+    """The text in the language of this page, in the words of the portal whose page it is."""
+    return services().texts.of(g.get("own_texts")).get(language(), key, **values)
 
 
 def prefer(locales: list[str]) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from markupsafe import Markup, escape
 
 from idp.models.portal import Portal
@@ -64,6 +64,7 @@ def origins(portal: Portal) -> tuple[str, ...]:
 def page(template: str, frame: Frame, view: object = None, *, status: int = 200) -> Response:
     """An HTML page; its CSP lets forms lead to this installation and to the portal's registered origins."""
     if frame.portal is not None:
+        g.own_texts = frame.portal.texts
         allow_form_targets(origins(frame.portal))
         if frame.form is not None:
             remember_portal(frame.portal.slug)

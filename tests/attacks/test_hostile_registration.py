@@ -92,6 +92,7 @@ WISHES: dict[str, Any] = {
     "slug": "evil", "names": {"fr": "Caisse Evil"}, "short_name": "Evil", "place": "Evil", "phone": "0900 123 456",
     "email": "aide@evil.example.ch", "hours": {"fr": "toujours"}, "brand_color": "#AA0000",
     "logo_svg": '<svg xmlns="http://www.w3.org/2000/svg"/>', "logo_alt": "Evil",
+    "texts": {"fr": {"l.first": "Evil"}},
     "home_url": "https://evil.example.ch/", "code_life_days": 90, "second_item": "none", "factors": ["sms"],
     "letter_window": "left", "scopes": ["openid", "profile"], "security_profile": "fapi2", "require_pkce": False,
     "assertion_audience": "token_endpoint", "subject_type": "public", "access_token_format": "jwt",

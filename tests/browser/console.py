@@ -124,6 +124,16 @@ def portals(walk: Walk) -> Iterator[str]:
     walk.press()
     yield "portal, client, wrong"
     yield from brand(walk)
+    walk.open(f"/admin/portals/caisse-y/texts-{walk.language}")
+    yield "portal, texts"
+    walk.page.locator("[name=m_code_body]").fill("No code, www.example.ch")
+    walk.press(walk.text("por.brand.preview"))
+    yield "portal, texts, wrong"
+    walk.page.locator("[name=m_code_body]").fill("{{7*7}} {code} {portal} {time}\n\n**{code}**")
+    walk.press(walk.text("por.brand.preview"))
+    yield "portal, texts, preview"
+    walk.press(walk.text("c.save"))
+    yield "portal, texts, saved"
     walk.open("/admin/portals/caisse-y/secrets")
     yield "portal, secrets"
     walk.press(walk.text("por.secret.renew"))
