@@ -48,10 +48,10 @@ SECTIONS = (
     Section("client", (
         "security_profile", "token_endpoint_auth_method", "jwks_uri", "jwks", "token_endpoint_auth_signing_alg",
         "tls_client_auth_subject_dn", "tls_client_auth_san_dns", "grant_types", "scopes", "resources", "allowed_acr",
-        "default_acr_values", "default_max_age", "id_token_signed_response_alg", "access_token_format",
-        "refresh_rotation", "dpop_bound_access_tokens", "tls_client_certificate_bound_access_tokens", "require_par",
-        "require_signed_request_object", "request_object_signing_alg", "authorization_signed_response_alg",
-        "introspection_signed_response_alg",
+        "default_acr_values", "default_max_age", "trusted_devices", "id_token_signed_response_alg",
+        "access_token_format", "refresh_rotation", "dpop_bound_access_tokens",
+        "tls_client_certificate_bound_access_tokens", "require_par", "require_signed_request_object",
+        "request_object_signing_alg", "authorization_signed_response_alg", "introspection_signed_response_alg",
     )),
     Section("trust", (
         "consent", "publisher", "policy_uri", "tos_uri", "verified_claims", "subject_type", "sector_identifier",

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from idp.admin.portal_brand import FIELDS as BRAND
+from idp.admin.portal_forms import SECTIONS
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.portal_details import PortalDetails
 from tests.support.builders import add_person, add_portal
 from tests.support.console import newest_event, said, save, stored
 from tests.support.operators import add_operator, sign_in
@@ -30,6 +33,11 @@ NEW = {
 def olga(web: Flask, services: Services, portal: Portal) -> Person:
     add_operator(services, EMAIL, ["portal_admin", "reader"])
     return sign_in(web, services, EMAIL)
+
+
+def test_every_field_of_a_portal_has_its_place_in_the_console() -> None:
+    placed = [name for section in SECTIONS for name in section.fields]
+    assert sorted([*placed, "slug", *BRAND, "texts"]) == sorted(PortalDetails.model_fields)
 
 
 def test_the_list_shows_the_portals_of_ones_role_and_no_other(web: Flask, services: Services, portal: Portal) -> None:
