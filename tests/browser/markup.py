@@ -41,12 +41,16 @@ class _Reader(HTMLParser):
             self.faults.append(f"{tag} in p")
         if tag in ALONE and ALONE & set(self.open):
             self.faults.append(f"{tag} in {self.open}")
-        if tag in PARENTS and (not self.open or self.open[-1] not in PARENTS[tag]):
+        if tag in PARENTS and (not self.open or self.open[-1] not in PARENTS[tag]) and not self._is_in_group(tag):
             self.faults.append(f"{tag} in {self.open[-1:]}")
         if tag in {"ul", "ol"} and {"ul", "ol"} & set(self.open[-1:]):
             self.faults.append(f"{tag} straight in a list")
         if tag not in VOID | DRAWING:
             self.open.append(tag)
+
+    def _is_in_group(self, tag: str) -> bool:
+        """A `dl` may hold its terms in groups (HTML, the dl element)."""
+        return tag in {"dt", "dd"} and self.open[-2:] == ["dl", "div"]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in DRAWING:
