@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.conftest import Opener
-from tests.browser.console import console_states
+from tests.browser.console import EMAIL, NEW, console_states
 from tests.browser.inspect_page import inspect
-from tests.browser.walk import Walk
+from tests.browser.keyboard import KeyboardWalk
+from tests.browser.walk import PASSWORD, Walk
 from tests.browser.world import World
+from tests.support.operators import add_operator, app_code
 
 SCHEMES = {"fr": ("light", "dark"), "de": ("dark",), "it": (), "en": ()}
 
@@ -22,3 +24,35 @@ def test_every_screen_of_the_console(world: World, open_page: Opener, language: 
         faults += inspect(walk.page, name, language, SCHEMES[language])
     assert faults == []
     assert len(seen) == len(set(seen)) > 15
+
+
+def test_a_portal_is_brought_online_by_keyboard_alone_and_without_javascript(world: World, open_page: Opener) -> None:
+    add_operator(world.services, EMAIL, ["portal_admin"])
+    walk = KeyboardWalk(open_page("fr", java_script_enabled=False), world.home, world, "fr")
+    walk.open("/admin/login")
+    for name, value in (("email", EMAIL), ("password", PASSWORD), ("otp", app_code(world.services))):
+        walk.fill(name, value)
+    walk.press()
+    walk.open("/admin/portals")
+    walk.press(walk.text("por.create"))
+    for name, value in {**NEW, "names_fr": "Caisse Y"}.items():
+        walk.page.locator(f"[name={name}]").focus()
+        walk.page.keyboard.type(value)
+    walk.page.locator("[name=jwks_uri]").focus()  # of a tall field a browser brings only the caret into sight
+    walk.press()
+    assert "cc_cs_" in walk.body
+    walk.press(walk.text("c.continue"))
+    assert walk.heading == "Caisse Y"
+    walk.press(walk.text("por.s.brand"))
+    walk.fill("brand_color", "#AA0000")
+    walk.press(walk.text("por.brand.preview"))
+    assert walk.says("por.brand.shown", color="#AA0000")
+    walk.press()
+    assert walk.says("c.saved")
+    walk.press(walk.text("por.s.secrets"))
+    walk.press()
+    assert "cc_cs_" in walk.body
+    walk.press(walk.text("c.continue"))
+    walk.press(walk.text("por.disable"))
+    walk.press()
+    assert walk.says("por.disabled")
