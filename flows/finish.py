@@ -26,7 +26,7 @@ from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
-from idp.web.i18n import prefer
+from idp.web.i18n import language, prefer
 from idp.web.session import current_session, set_session
 
 # acr, and amr of RFC 8176; no attestation tells more of a passkey than whether its provider copies it.
@@ -87,7 +87,8 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
         secret = bundle.sessions.open(account, browser_hash=ctx.browser_hash, acr=acr, amr=amr, user_agent=agent)
     bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
     set_session(secret)
-    prefer([account.language])
+    if account.language != language():
+        prefer([account.language])
 
 
 def store_factor(ctx: Context, account: Account) -> str:
