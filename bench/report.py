@@ -74,7 +74,7 @@ class Report:
 def circumstances(*, rounds: int, **more: Any) -> dict[str, Any]:
     """What the figures depend on. Absolute times of a shared machine are a hint, not a promise."""
     return {
-        "rounds": rounds, **more, "server": "granian, 1 process", "database": "SQLite, WAL, synchronous=FULL",
+        "rounds": rounds, "server": "granian, 1 process", "database": "SQLite, WAL, synchronous=FULL", **more,
         "python": platform.python_version(), "cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1),
     }  # fmt: skip
 

@@ -26,6 +26,7 @@ from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.services.person_words import renew_words
 from idp.web.i18n import language, prefer
 from idp.web.session import current_session, set_session
 
@@ -192,6 +193,7 @@ def finish_registration(ctx: Context) -> Ending:
     if not (is_redeemed and person.link(account.id, ctx.now)):
         db.session.rollback()
         return Restart("registration_code", "code", Message("e.code.used"))
+    renew_words([person.id])
     store_factor(ctx, account)
     bundle.attempts.forgive(LETTER_CODE, ctx.letter_subject)
     _open_session(ctx, account, state.factor)
@@ -244,6 +246,7 @@ def finish_link(ctx: Context) -> Ending:
     if not is_linked:
         db.session.rollback()
         return Restart("registration_code", "code", Message("e.code.used"))
+    renew_words([person.id])
     bundle.audit.record(AuditTag.PORTAL_LINKED, account=account_id, person=person.id, portal=ctx.portal.id)
     return onward(ctx)
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select, update
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.models.base import Base, db, write
 from idp.models.portal import Portal
 
 REGISTER, RECOVER = "register", "recover"  # the purposes of a code
+IS_REGISTERED = text("account_id IS NOT NULL")
+IS_OPEN = text("redeemed_at IS NULL AND revoked_at IS NULL")
 
 
 class InsuredPerson(Base):
@@ -22,7 +24,12 @@ class InsuredPerson(Base):
     __table_args__ = (
         UniqueConstraint("portal_id", "external_id"),
         UniqueConstraint("portal_id", "account_id"),
-    )
+        Index("ix_insured_person_listed", "portal_id", "id"),
+        Index(
+            "ix_insured_person_registered", "portal_id", "id", sqlite_where=IS_REGISTERED,
+            postgresql_where=IS_REGISTERED,
+        ),
+    )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))
@@ -57,7 +64,13 @@ class RegistrationCode(Base):
     """
 
     __tablename__ = "registration_code"
-    __table_args__ = (Index("ix_registration_code_person", "insured_person_id", "issued_at"),)
+    __table_args__ = (
+        Index("ix_registration_code_person", "insured_person_id", "issued_at"),
+        Index(
+            "ix_registration_code_open", "insured_person_id", "expires_at", sqlite_where=IS_OPEN,
+            postgresql_where=IS_OPEN,
+        ),
+    )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))

@@ -33,6 +33,7 @@ from idp.services.operators import Operators
 from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
+from idp.services.persons import Persons
 from idp.services.portal_keys import PortalKeys
 from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
@@ -126,6 +127,7 @@ def build_services(
         portal_keys=PortalKeys(clock, reach),
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
+        persons=Persons(settings, clock),
         letters=Letters(settings, clock, random, texts, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),

@@ -30,6 +30,7 @@ from idp.services.operators import Operators
 from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
+from idp.services.persons import Persons
 from idp.services.portal_keys import PortalKeys
 from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
@@ -89,6 +90,7 @@ class Services:
     portal_keys: PortalKeys
     invites: Invites
     imports: Imports
+    persons: Persons
     letters: Letters
     operators: Operators
     operator_sessions: OperatorSessions

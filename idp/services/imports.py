@@ -19,6 +19,7 @@ from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services.audit import Audit, AuditTag
+from idp.services.person_words import renew_words, store_words
 from idp.services.persons_csv import Row, RowError, read
 
 FIELDS = ("external_id", "insured_number", "given_name", "family_name", "birth_date", "language", "address")
@@ -108,8 +109,10 @@ class Imports:
                 for row in batch
             ]
             db.session.execute(insert(InsuredPerson), fresh)
+            store_words(fresh)
         for batch in _batches(changed):
             db.session.execute(update(InsuredPerson), [{"changed_at": now, **row} for row in batch])
+            renew_words([row["id"] for row in batch])
 
 
 def _batches(rows: list[Row]) -> Iterator[list[Row]]:

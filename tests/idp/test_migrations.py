@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from idp.models.authorization import AccessToken
 from idp.models.base import Base, db
+from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
 from idp.models.signing_key import SigningKey
 from idp.services import schema
@@ -104,14 +105,7 @@ def test_the_migrated_schema_is_the_one_the_models_create(empty: Callable[[str],
 
 def test_portals_and_tokens_of_the_first_release_survive_the_next(empty: Callable[[str], Flask]) -> None:
     with empty("filled").app_context():
-        schema.upgrade("0001")
-        with db.engine.begin() as connection:
-            tables = MetaData()
-            tables.reflect(connection)
-            is_sqlite = connection.dialect.name == SQLITE  # it keeps a UUID as its 32 digits
-            for table, row in FIRST_ROWS:
-                kept = {name: value.hex if is_sqlite and value == ONE else value for name, value in row.items()}
-                connection.execute(insert(tables.tables[table]).values(kept))
+        fill_the_first_release(FIRST_ROWS)
         schema.upgrade()
         token = db.session.scalars(select(AccessToken)).one()
         portal = db.session.scalars(select(Portal)).one()
@@ -138,8 +132,31 @@ def test_of_keys_that_two_processes_made_together_one_of_a_kind_stays(empty: Cal
         assert db.session.query(SigningKey).count() == 2 * len(left)
 
 
+def test_persons_of_before_are_found_by_their_words(empty: Callable[[str], Flask]) -> None:
+    with empty("known").app_context():
+        fill_the_first_release((FIRST_ROWS[0], ("insured_person", PERSON)))
+        schema.upgrade()
+        assert set(db.session.scalars(select(PersonWord.word))) == {"p1", "75612", "zoe", "muller", "mueller", "1000"}
+
+
+def fill_the_first_release(rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    schema.upgrade("0001")
+    with db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        is_sqlite = connection.dialect.name == SQLITE  # it keeps a UUID as its 32 digits
+        for table, row in rows:
+            kept = {name: value.hex if is_sqlite and value == ONE else value for name, value in row.items()}
+            connection.execute(insert(tables.tables[table]).values(kept))
+
+
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 ONE = UUID(int=1)
+PERSON: dict[str, Any] = {
+    "id": ONE, "portal_id": ONE, "external_id": "P-1", "insured_number": "756.12", "given_name": "Zoé",
+    "family_name": "Müller", "birth_date": date(1958, 3, 27), "language": "fr", "address": ["Rue 1", "1000 Lausanne"],
+    "created_at": MOMENT, "changed_at": MOMENT,
+}  # fmt: skip
 FIRST_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("portal", {
         "id": ONE, "slug": "cpx", "client_id": "cpx.1", "created_at": MOMENT, "names": {"fr": "Caisse"},

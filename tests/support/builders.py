@@ -9,6 +9,7 @@ from uuid import uuid4
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.services.person_words import renew_words
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,5 +42,7 @@ def add_person(portal: Portal, external_id: str = "P-1", **changes: Any) -> Insu
     }  # fmt: skip
     person = InsuredPerson(**(values | changes))
     db.session.add(person)
+    db.session.flush()
+    renew_words([person.id])
     db.session.commit()
     return person

@@ -1,0 +1,166 @@
+"""How long lists and searches of the console take among a million insured persons on PostgreSQL, by the service itself.
+
+Names are as uneven as in life: the commonest belong to one person in a hundred.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text as sql
+
+from bench.report import Figure, Report, circumstances, percentile
+from idp.models.base import db
+from idp.models.portal import Portal
+from idp.services.bundle import Services
+from idp.services.person_words import words_of
+from idp.services.persons import Filter, Wanted
+from tests.support import servers
+from tests.support.builders import BORN, add_portal
+from tests.support.engines import empty_postgresql_database
+from tests.support.served import inside, installation
+
+TARGET_MS = 300
+COUNT, ROUNDS, ASKED = 1_000_000, 5, 40
+QUICK_COUNT, QUICK_ROUNDS, QUICK_ASKED = 3_000, 2, 3
+SHARES = (("cpx", 0.70), ("fon", 0.95), ("cpk", 1.0))  # of all persons, up to
+GIVEN = ("Maria", "Anna", "Hélène", "Peter", "Hans-Peter", "Jean-Pierre", "Ursula", "Giovanni", "Thomas", "Zoë")
+SYLLABLES = ("mül", "ler", "ro", "chat", "ber", "ger", "sto", "cker", "fa", "vre", "bian", "chi", "zur", "brig", "gen")
+PERSON = ("id", "portal_id", "external_id", "insured_number", "given_name", "family_name", "birth_date", "language",
+          "address", "account_id", "created_at", "changed_at")  # fmt: skip
+SPREAD = 2654435761  # multiplicative hashing: numbers that follow each other land far apart
+
+
+def share(number: int, salt: int = 1) -> float:
+    """A number from 0 to 1 that looks like chance and is the same in every run."""
+    return (number * salt * SPREAD % 2**32) / 2**32
+
+
+def name(number: int) -> tuple[str, str]:
+    """Given and family name: a few of each are common, most are rare."""
+    common, rare = share(number, 3) ** 3, int(share(number, 5) ** 3 * len(SYLLABLES) ** 3)
+    base = len(SYLLABLES)
+    family = SYLLABLES[rare // base**2 % base] + SYLLABLES[rare // base % base] + SYLLABLES[rare % base]
+    return GIVEN[int(common * len(GIVEN))], family.title()
+
+
+def records(count: int, portals: list[Portal]) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        given, family = name(number)
+        portal = next(portal for portal, (_, until) in zip(portals, SHARES, strict=True) if share(number, 7) <= until)
+        is_registered = share(number, 11) < 0.3
+        yield {
+            "id": UUID(int=number + 1), "portal_id": portal.id, "external_id": f"P-{number:07}",
+            "insured_number": f"756.{number % 9000 + 1000}.{number // 9000 % 9000 + 1000}.{number % 90 + 10}",
+            "given_name": given, "family_name": family, "birth_date": "1958-03-27", "language": "fr",
+            "address": ["Rue du Lac 1", f"{1000 + int(share(number, 13) * 8999)} Ville"],
+            "account_id": UUID(int=number + 1) if is_registered else None, "created_at": BORN, "changed_at": BORN,
+        }  # fmt: skip
+
+
+def seed(services: Services, count: int) -> list[Portal]:
+    """Persons, their words, a third of them registered and most others with a code."""
+    portals = [add_portal(slug) for slug, _ in SHARES]
+    connection = db.engine.raw_connection()
+    cursor: Any = connection.cursor()
+    open_until = services.clock.now() + timedelta(days=30)
+    account = "COPY account (id, email, email_verified_at, given_name, family_name, language, status, " \
+              "terms_accepted_at, created_at) FROM STDIN"  # fmt: skip
+    with cursor.copy(account) as copy:
+        for at, row in enumerate(records(count, portals)):
+            if row["account_id"]:
+                names = (row["given_name"], row["family_name"])
+                copy.write_row((row["account_id"], f"p{at}@example.ch", BORN, *names, "fr", "active", BORN, BORN))
+    with cursor.copy(f"COPY insured_person ({', '.join(PERSON)}) FROM STDIN") as copy:
+        for row in records(count, portals):
+            lines = '["' + '", "'.join(row["address"]) + '"]'
+            copy.write_row([lines if column == "address" else row[column] for column in PERSON])
+    with cursor.copy("COPY person_word (portal_id, word, person_id) FROM STDIN") as copy:
+        for row in records(count, portals):
+            for word in words_of(row):
+                copy.write_row((row["portal_id"], word, row["id"]))
+    code = "COPY registration_code (id, insured_person_id, purpose, code_hash, issued_at, expires_at, reserved_at) " \
+           "FROM STDIN"  # fmt: skip
+    with cursor.copy(code) as copy:
+        for at, row in enumerate(records(count, portals)):
+            kind = share(at, 17)
+            if not row["account_id"] and kind < 0.8:
+                begun, until = (BORN if kind < 0.01 else None), (open_until if kind < 0.5 else BORN)
+                copy.write_row((row["id"], row["id"], "register", str(at), BORN, until, begun))
+    connection.commit()
+    connection.close()
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as analysed:
+        analysed.execute(sql("SET statement_timeout = 0"))
+        analysed.execute(sql("VACUUM ANALYZE"))
+    return portals
+
+
+def questions(services: Services, portals: list[Portal], count: int) -> dict[str, Callable[[int], Wanted]]:
+    everywhere, few = [one.id for one in portals], [portals[-1].id]
+
+    def search(typed: Callable[[int], str], where: list[UUID] = everywhere) -> Callable[[int], Wanted]:
+        return lambda number: Wanted(where, services.persons.read(typed(number)))
+
+    def of(number: int) -> int:
+        return int(share(number + 1, 19) * count)
+
+    asked: dict[str, Callable[[int], Wanted]] = {
+        "first page": lambda _: Wanted(everywhere),
+        "any page": lambda number: Wanted(everywhere, before=UUID(int=of(number) + 1)),
+        "search, two letters": search(lambda number: name(of(number))[1][:2]),
+        "search, family name": search(lambda number: name(of(number))[1]),
+        "search, common given name": search(lambda number: "maria"),
+        "search, both names": search(lambda number: " ".join(name(of(number)))),
+        "search, two common beginnings": search(lambda number: "ma mu"),
+        "search, both names at the smallest": search(lambda number: " ".join(name(of(number))), few),
+        "search, insured number": search(lambda number: f"756.{of(number) % 9000 + 1000}.{of(number) // 9000 + 1000}"),
+        "search, postcode": search(lambda number: str(1000 + number)),
+        "search, e-mail address": search(lambda number: f"p{of(number)}@example.ch"),
+        "search, nobody": search(lambda number: "quarzenegger"),
+    }
+    for which in Filter:
+        asked[f"filter, {which}"] = lambda number, which=which: Wanted(  # type: ignore[misc]
+            everywhere, filter=which, before=UUID(int=of(number) + 1)
+        )
+        asked[f"filter, {which}, at the smallest"] = lambda _, which=which: Wanted(few, filter=which)  # type: ignore[misc]
+    return asked
+
+
+def measure(*, quick: bool) -> Report:
+    count, rounds, times = (QUICK_COUNT, QUICK_ROUNDS, QUICK_ASKED) if quick else (COUNT, ROUNDS, ASKED)
+    report = Report("persons", circumstances(
+        rounds=rounds, persons=count, figures="p95", server="none, the service itself",
+        database="PostgreSQL 15, default memory",
+    ))  # fmt: skip
+    run = servers.new_run_folder()
+    try:
+        with tempfile.TemporaryDirectory(prefix="connect-bench-") as folder:
+            environ = installation(
+                Path(folder), "http://localhost", CONNECT_DATABASE_URL=empty_postgresql_database(run, "bench")
+            )
+            with inside(environ) as services:
+                portals = seed(services, count)
+                for what, wanted in questions(services, portals, count).items():
+                    report.figures.append(_timed(services, what, wanted, rounds, times))
+    finally:
+        servers.stop_all(run)
+    return report
+
+
+def _timed(services: Services, what: str, wanted: Callable[[int], Wanted], rounds: int, times: int) -> Figure:
+    p95 = []
+    for _ in range(rounds):
+        taken = []
+        for number in range(times):
+            began = time.perf_counter()
+            services.persons.list(wanted(number))
+            taken.append((time.perf_counter() - began) * 1000)
+            db.session.rollback()
+        p95.append(percentile(taken, 0.95))
+    return Figure(what, "ms", p95, TARGET_MS, times)

@@ -1,0 +1,142 @@
+"""Insured persons as operators look for them: page by page, newest first, within the portals that their role covers.
+
+Each portal is asked for its own page, so no portal's millions stand in the way of another's few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, exists, select, union_all
+
+from idp.clock import Clock
+from idp.models.account import Account, Phone
+from idp.models.base import db
+from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.person_word import with_words
+from idp.services.emails import normalise_email
+from idp.services.person_words import read_words
+from idp.services.phones import BadNumber, read_mobile
+from idp.settings import Settings
+
+PAGE = 50
+
+
+class Filter(StrEnum):
+    """What an operator may ask for. `started`: the code was entered, and nobody is registered yet."""
+
+    INVITED = "invited"
+    STARTED = "started"
+    REGISTERED = "registered"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, repr=False)
+class Question:
+    """What was typed in the box: an address or a number belongs to accounts, everything else is beginnings of words."""
+
+    words: tuple[str, ...] = ()
+    accounts: tuple[UUID, ...] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it tells nobody apart."""
+        return not self.words and self.accounts is None
+
+
+@dataclass(frozen=True, repr=False)
+class Wanted:
+    """Whom to list. `before` and `after` are the ids at the ends of the page that was shown last."""
+
+    portals: Sequence[UUID]
+    question: Question | None = None
+    filter: Filter | None = None
+    before: UUID | None = None
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    persons: tuple[InsuredPerson, ...]
+    has_older: bool
+    has_newer: bool
+
+
+class Persons:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+
+    def read(self, typed: str) -> Question:
+        """What is looked for. An e-mail address is found as a whole, and so is a mobile number."""
+        if "@" in typed:
+            return Question(accounts=_accounts(select(Account.id).where(Account.email == normalise_email(typed))))
+        number = read_mobile(typed, self._settings.sms_countries)
+        if not isinstance(number, BadNumber):
+            found = _accounts(select(Phone.account_id).where(Phone.number == number))
+            if found:
+                return Question(accounts=found)
+        return Question(read_words(typed))
+
+    def list(self, wanted: Wanted, locked: Sequence[UUID] = ()) -> Page:
+        """One page, newest first. `locked` are the accounts that may not guess now."""
+        newer = wanted.after is not None
+        ids = list(db.session.scalars(statement(wanted, self._clock.now(), locked)))
+        more, ids = len(ids) > PAGE, ids[:PAGE]
+        found = db.session.scalars(select(InsuredPerson).where(InsuredPerson.id.in_(ids)))
+        rows = {one.id: one for one in found}
+        persons = tuple(rows[one] for one in (ids[::-1] if newer else ids))
+        return Page(persons, more or newer, more if newer else wanted.before is not None)
+
+
+def statement(wanted: Wanted, now: datetime, locked: Sequence[UUID] = ()) -> Select[UUID]:
+    """The ids of a page and one more, of all portals together."""
+    is_newer = wanted.after is not None
+    pages = []
+    for portal_id in wanted.portals:
+        of_portal = select(InsuredPerson.id).where(InsuredPerson.portal_id == portal_id)
+        of_portal = of_portal.where(*_conditions(wanted, portal_id, now, locked))
+        order = InsuredPerson.id.asc() if is_newer else InsuredPerson.id.desc()
+        pages.append(select(of_portal.order_by(order).limit(PAGE + 1).subquery()))
+    together = union_all(*pages).subquery()
+    order = together.c.id.asc() if is_newer else together.c.id.desc()
+    return select(together.c.id).order_by(order).limit(PAGE + 1)
+
+
+def _conditions(wanted: Wanted, portal_id: UUID, now: datetime, locked: Sequence[UUID]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.before is not None:
+        found.append(InsuredPerson.id < wanted.before)
+    if wanted.after is not None:
+        found.append(InsuredPerson.id > wanted.after)
+    if wanted.question is not None:
+        if wanted.question.accounts is not None:
+            found.append(InsuredPerson.account_id.in_(wanted.question.accounts))
+        else:
+            found.append(InsuredPerson.id.in_(with_words(portal_id, wanted.question.words)))
+    if wanted.filter is Filter.REGISTERED:
+        found.append(InsuredPerson.account_id.is_not(None))
+    elif wanted.filter is Filter.LOCKED:
+        found.append(InsuredPerson.account_id.in_(locked))
+    elif wanted.filter is not None:
+        found += [InsuredPerson.account_id.is_(None), _has_open_code(now, is_begun=wanted.filter is Filter.STARTED)]
+    return found
+
+
+def _has_open_code(now: datetime, *, is_begun: bool) -> ColumnElement[bool]:
+    is_open = and_(
+        RegistrationCode.insured_person_id == InsuredPerson.id,
+        RegistrationCode.redeemed_at.is_(None),
+        RegistrationCode.revoked_at.is_(None),
+        RegistrationCode.expires_at > now,
+        RegistrationCode.reserved_at.is_not(None) if is_begun else RegistrationCode.reserved_at.is_(None),
+    )
+    return exists().where(is_open)
+
+
+def _accounts(statement: Select[UUID]) -> tuple[UUID, ...]:
+    return tuple(db.session.scalars(statement.limit(PAGE)))
