@@ -35,6 +35,7 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
+from idp.admin.persons import blueprint as admin_persons
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -100,6 +101,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_home,
         admin_messages,
         admin_keys,
+        admin_persons,
         admin_operators,
         admin_portals,
         admin_portal_edit,

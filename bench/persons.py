@@ -69,6 +69,7 @@ def seed(services: Services, count: int) -> list[Portal]:
     portals = [add_portal(slug) for slug, _ in SHARES]
     connection = db.engine.raw_connection()
     cursor: Any = connection.cursor()
+    cursor.execute("SET statement_timeout = 0")
     open_until = services.clock.now() + timedelta(days=30)
     account = "COPY account (id, email, email_verified_at, given_name, family_name, language, status, " \
               "terms_accepted_at, created_at) FROM STDIN"  # fmt: skip

@@ -38,6 +38,7 @@ SECTIONS = (
     ("/admin/portals", "por.title", Permission.SEE_PORTALS),
     ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
     ("/admin/keys", "key.title", Permission.SEE_KEYS),
+    ("/admin/persons", "per.title", Permission.SEE_PERSONS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )
@@ -106,13 +107,18 @@ def console(
         look="console",
         who=_name(at_work),
         sections=tuple(
-            (address, text(key), request.path == address)
+            (address, text(key), _is_here(address))
             for address, key, permission in SECTIONS
             if at_work.rights.may_somewhere(permission)
         ),
         may=may_words(needs),
     )
     return page(template, frame, view, status=status_code)
+
+
+def _is_here(address: str) -> bool:
+    """A page below a section belongs to it."""
+    return request.path == address or (address != "/admin" and request.path.startswith(f"{address}/"))
 
 
 def may_words(permission: Permission) -> str:

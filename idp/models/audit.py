@@ -6,14 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, select
+from sqlalchemy import BigInteger, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db
 
+IS_LOCK = text("tag = 'person:attempts:exhaust'")
+
 
 class AuditEvent(Base):
     __tablename__ = "audit_event"
+    __table_args__ = (Index("ix_audit_event_lock", "at", sqlite_where=IS_LOCK, postgresql_where=IS_LOCK),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)

@@ -25,6 +25,7 @@ from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
+from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.notices import Notices
@@ -128,6 +129,7 @@ def build_services(
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
         persons=Persons(settings, clock),
+        locks=Locks(clock, attempts),
         letters=Letters(settings, clock, random, texts, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),

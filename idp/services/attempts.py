@@ -6,7 +6,7 @@ so a fresh session, another browser or another process never resets them, and 50
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -110,6 +110,20 @@ class Attempts:
             )
         )
         return {keys[key]: Refused(at, is_lock=True) for key, last_at, at in rows if at and at - last_at >= LOCK}
+
+    def refusals_of_all(self, subjects: Sequence[tuple[Budget, str]]) -> dict[tuple[str, str], Refused]:
+        """Whether guessing is closed for many subjects, by kind and subject; who may guess is left out."""
+        keys = {self._key(budget, subject): (budget.kind, subject) for budget, subject in subjects}
+        rows = db.session.scalars(
+            select(AttemptCounter)
+            .where(AttemptCounter.subject.in_(keys), AttemptCounter.blocked_until > self._clock.now())
+            .execution_options(populate_existing=True)
+        )
+        return {
+            keys[row.subject]: Refused(row.blocked_until, row.blocked_until - row.last_at >= LOCK)
+            for row in rows
+            if row.blocked_until is not None
+        }
 
     def queue(self, subject: str) -> None:
         """Wait for one's turn: until this transaction ends, nobody else passes here for this subject."""

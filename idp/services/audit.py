@@ -65,6 +65,7 @@ class AuditTag(StrEnum):
     REGISTRATION_CHANGED = "portal:registration:change"
     REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
+    PERSONS_SEARCHED = "operator:insured_person:search"
     KEY_ROTATED = "operator:signing_key:rotate"
     MESSAGES_RETRIED = "operator:message:retry"
     OPERATOR_INVITED = "operator:operator:invite"

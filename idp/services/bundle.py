@@ -22,6 +22,7 @@ from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letters import Letters
+from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.notices import Notices
@@ -91,6 +92,7 @@ class Services:
     invites: Invites
     imports: Imports
     persons: Persons
+    locks: Locks
     letters: Letters
     operators: Operators
     operator_sessions: OperatorSessions

@@ -11,13 +11,14 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, union_all
 
 from idp.clock import Clock
 from idp.models.account import Account, Phone
 from idp.models.base import db
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.person_word import with_words
+from idp.models.session import Session
 from idp.services.emails import normalise_email
 from idp.services.person_words import read_words
 from idp.services.phones import BadNumber, read_mobile
@@ -90,6 +91,8 @@ class Persons:
         found = db.session.scalars(select(InsuredPerson).where(InsuredPerson.id.in_(ids)))
         rows = {one.id: one for one in found}
         persons = tuple(rows[one] for one in (ids[::-1] if newer else ids))
+        if not persons:
+            return Page((), has_older=False, has_newer=False)
         return Page(persons, more or newer, more if newer else wanted.before is not None)
 
 
@@ -140,3 +143,57 @@ def _has_open_code(now: datetime, *, is_begun: bool) -> ColumnElement[bool]:
 
 def _accounts(statement: Select[UUID]) -> tuple[UUID, ...]:
     return tuple(db.session.scalars(statement.limit(PAGE)))
+
+
+class Standing(StrEnum):
+    """Where somebody stands, one word for the list."""
+
+    NEW = "new"  # never sent a code
+    INVITED = "invited"
+    STARTED = "started"
+    EXPIRED = "expired"  # or voided: no code is good
+    REGISTERED = "registered"
+    LOCKED = "locked"
+    DISABLED = "disabled"
+
+
+def standing(account: Account | None, newest: RegistrationCode | None, now: datetime, *, is_locked: bool) -> Standing:
+    """Of somebody with this account, whose last code is this one."""
+    if account is not None:
+        if not account.is_active:
+            return Standing.DISABLED
+        return Standing.LOCKED if is_locked else Standing.REGISTERED
+    if newest is None:
+        return Standing.NEW
+    words = {"issued": Standing.INVITED, "reserved": Standing.STARTED}
+    return words.get(newest.state(now), Standing.EXPIRED)
+
+
+def newest_codes(person_ids: Sequence[UUID]) -> dict[UUID, RegistrationCode]:
+    """The code that each of these persons was issued last."""
+    rows = db.session.scalars(
+        select(RegistrationCode)
+        .where(RegistrationCode.insured_person_id.in_(person_ids))
+        .order_by(RegistrationCode.issued_at, RegistrationCode.id)
+    )
+    return {row.insured_person_id: row for row in rows}
+
+
+def last_sign_ins(account_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    rows = db.session.execute(
+        select(Session.account_id, func.max(Session.auth_time))
+        .where(Session.account_id.in_(account_ids))
+        .group_by(Session.account_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def mask_name(given: str, family: str) -> str:
+    """H. Müller; empty where there is no name."""
+    return f"{given[:1]}. {family}" if given and family else family or (f"{given[:1]}." if given else "")
+
+
+def mask_number(number: str) -> str:
+    """The last three characters: enough to tell two persons of one name apart, too little to be told a caller."""
+    bare = "".join(character for character in number if character.isalnum())
+    return f"…{bare[-3:]}" if bare else ""

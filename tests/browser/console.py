@@ -28,6 +28,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from portals(walk)
     yield from messages(walk, world)
     yield from keys(walk)
+    yield from persons(walk, world)
     yield from audit(walk)
     yield from door(walk, world)
 
@@ -188,6 +189,17 @@ def brand(walk: Walk) -> Iterator[str]:
     yield "portal, brand, saved"
     walk.open("/admin/portals/caisse-y/brand")
     yield "portal, brand with a logo"
+
+
+def persons(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/admin/persons")
+    yield "persons"
+    walk.fill("q", "x")
+    walk.press(walk.text("per.search.do"))
+    yield "persons, too short"
+    walk.fill("q", "Quarzenegger")
+    walk.press(walk.text("per.search.do"))
+    yield "persons, nobody"
 
 
 def audit(walk: Walk) -> Iterator[str]:

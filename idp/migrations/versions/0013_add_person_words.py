@@ -1,4 +1,4 @@
-"""Add the words by which persons are found, fill them in, and index persons in the order of the list.
+"""Add the words by which persons are found, fill them in, and index persons and locks in the order of their lists.
 
 The words are made by the code that keeps them; a release that folds words otherwise makes them anew.
 """
@@ -25,6 +25,7 @@ ACCOUNT = sa.table(
     "account", sa.column("id", sa.Uuid()), sa.column("given_name", sa.String()), sa.column("family_name", sa.String())
 )
 IS_REGISTERED = sa.text("account_id IS NOT NULL")
+IS_LOCK = sa.text("tag = 'person:attempts:exhaust'")
 IS_OPEN = sa.text("redeemed_at IS NULL AND revoked_at IS NULL")
 
 
@@ -50,6 +51,9 @@ def upgrade() -> None:
         "ix_registration_code_open", "registration_code", ["insured_person_id", "expires_at"], unique=False,
         sqlite_where=IS_OPEN, postgresql_where=IS_OPEN,
     )  # fmt: skip
+    op.create_index(
+        "ix_audit_event_lock", "audit_event", ["at"], unique=False, sqlite_where=IS_LOCK, postgresql_where=IS_LOCK
+    )
 
 
 def _fill(words: sa.Table) -> None:
@@ -73,6 +77,7 @@ def _fill(words: sa.Table) -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_audit_event_lock", table_name="audit_event")
     op.drop_index("ix_registration_code_open", table_name="registration_code")
     op.drop_index("ix_insured_person_registered", table_name="insured_person")
     op.drop_index("ix_insured_person_listed", table_name="insured_person")
