@@ -27,6 +27,8 @@ from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.keys import blueprint as admin_keys
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
+from idp.admin.person import blueprint as admin_person
+from idp.admin.persons import blueprint as admin_persons
 from idp.admin.portal_brand import blueprint as admin_portal_brand
 from idp.admin.portal_checks import blueprint as admin_portal_checks
 from idp.admin.portal_edit import blueprint as admin_portal_edit
@@ -35,7 +37,6 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
-from idp.admin.persons import blueprint as admin_persons
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -102,6 +103,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_messages,
         admin_keys,
         admin_persons,
+        admin_person,
         admin_operators,
         admin_portals,
         admin_portal_edit,

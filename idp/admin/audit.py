@@ -56,7 +56,7 @@ def audit() -> Response:
     given = filters("tag", "portal", "on")
     portals = {portal.id: portal for portal in list_portals() if _is_visible(portal.id)}
     shown, older = page_of(_filtered(given, portals), AuditEvent.id, given)
-    names = _names({row.actor_id for row in shown})
+    names = actor_names({row.actor_id for row in shown})
     view = AuditView(
         events=tuple(_view(row, portals, names) for row in shown),
         tags=tuple((tag.value, tag.value) for tag in AuditTag),
@@ -96,7 +96,8 @@ def _is_visible(portal_id: UUID) -> bool:
     return worker().rights.may(SEE, portal_id)
 
 
-def _names(ids: set[UUID | None]) -> dict[UUID, str]:
+def actor_names(ids: set[UUID | None]) -> dict[UUID, str]:
+    """Who the operators of these accounts are."""
     known = [one for one in ids if one]
     rows = db.session.execute(
         select(Account.id, Account.given_name, Account.family_name, Account.email).where(Account.id.in_(known))

@@ -30,6 +30,13 @@ class Need:
     everywhere: bool
 
 
+class NotAllowed(Exception):
+    """Allowed somewhere, but not at the portal of what was asked for."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+
 NEEDS: dict[str, Need] = {}  # view → what it needs
 
 # The sections of the console in their order: address, message key, what one must be allowed to see.
@@ -69,7 +76,10 @@ def requires(permission: Permission, *, everywhere: bool = False) -> Callable[[F
             rights = at_work.rights
             if not (rights.may(permission) if everywhere else rights.may_somewhere(permission)):
                 return refused(permission)
-            return view(*args, **kwargs)
+            try:
+                return view(*args, **kwargs)
+            except NotAllowed as error:
+                return refused(error.permission)
 
         return cast(F, checked)
 

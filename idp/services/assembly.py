@@ -19,6 +19,7 @@ from idp.services.bundle import Services
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
 from idp.services.devices import Devices
+from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
@@ -85,6 +86,7 @@ def build_services(
     tokens = Tokens(settings, clock, random, vault)
     outbox = Outbox(settings, clock, random, vault, texts)
     accounts, notices = Accounts(clock, random), Notices(clock, texts, outbox)
+    challenges = Challenges(settings, clock, random, vault, outbox, attempts, audit)
     keyring = Keyring(clock, vault, settings.key_active_for)
     sessions = Sessions(settings, clock, random)
     trusted_devices = TrustedDevices(clock, random, audit)
@@ -104,7 +106,7 @@ def build_services(
         sms=sms or sms_sender(settings),
         outbox=outbox,
         notices=notices,
-        challenges=Challenges(settings, clock, random, vault, outbox, attempts, audit),
+        challenges=challenges,
         passwords=Passwords(settings, clock, vault),
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
@@ -130,6 +132,7 @@ def build_services(
         imports=Imports(clock, random, audit),
         persons=Persons(settings, clock),
         locks=Locks(clock, attempts),
+        dossiers=Dossiers(clock, challenges),
         letters=Letters(settings, clock, random, texts, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),

@@ -65,6 +65,8 @@ class AuditTag(StrEnum):
     REGISTRATION_CHANGED = "portal:registration:change"
     REGISTRATION_WITHDRAWN = "portal:registration:withdraw"
     PERSONS_IMPORTED = "operator:insured_person:import"
+    PERSON_OPENED = "operator:insured_person:open"
+    PERSON_REVEALED = "operator:insured_person:reveal"
     PERSONS_SEARCHED = "operator:insured_person:search"
     KEY_ROTATED = "operator:signing_key:rotate"
     MESSAGES_RETRIED = "operator:message:retry"

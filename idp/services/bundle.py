@@ -16,6 +16,7 @@ from idp.services.audit import Audit
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
 from idp.services.devices import Devices
+from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
 from idp.services.imports import Imports
 from idp.services.invites import Invites
@@ -93,6 +94,7 @@ class Services:
     imports: Imports
     persons: Persons
     locks: Locks
+    dossiers: Dossiers
     letters: Letters
     operators: Operators
     operator_sessions: OperatorSessions

@@ -111,6 +111,15 @@ class Challenges:
             .limit(1)
         )
 
+    def runs_of(self, recipients: Sequence[str], since: datetime) -> set[UUID]:
+        """The walks that sent a code to one of these addresses."""
+        rows = select(Challenge.run_id).where(
+            Challenge.recipient_hash.in_([self._address(one) for one in recipients]),
+            Challenge.kind.in_(list(Kind)),
+            Challenge.sent_at > since,
+        )
+        return set(db.session.scalars(rows))
+
     def send(self, errand: Errand) -> Wait | Stopped | None:
         """Send a new code, or say why not. Rows and cost are the same whether the address has an account or not."""
         if refused := self.refusal(errand):

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     CREATE_PORTAL = "create_portal"
     TRUST_PORTAL = "trust_portal"
     SEE_PERSONS = "see_persons"
+    REVEAL_PERSON = "reveal_person"
 
 
 EVERYBODY = frozenset(Role)
@@ -54,6 +55,7 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.CREATE_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
     Permission.TRUST_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
     Permission.SEE_PERSONS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
+    Permission.REVEAL_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
 }
 
 

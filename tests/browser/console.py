@@ -200,6 +200,17 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     walk.fill("q", "Quarzenegger")
     walk.press(walk.text("per.search.do"))
     yield "persons, nobody"
+    world.letter()
+    walk.open("/admin/persons")
+    yield "persons, one"
+    walk.press(walk.page.locator("tbody a").first)
+    yield "person"
+    walk.press(walk.text("per.reveal"))
+    yield "person, no reason"
+    walk.choose("birth", "yes")
+    walk.page.locator("[name=reason]").select_option("call")
+    walk.press(walk.text("per.reveal"))
+    yield "person, revealed"
 
 
 def audit(walk: Walk) -> Iterator[str]:
