@@ -1,6 +1,6 @@
 """How long lists and searches of the console take among a million insured persons on PostgreSQL, by the service itself.
 
-Names are as uneven as in life: the commonest belong to one person in a hundred.
+Names are as uneven as in life: the commonest given name belongs to three persons in a hundred.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ def share(number: int, salt: int = 1) -> float:
 
 def name(number: int) -> tuple[str, str]:
     """Given and family name: a few of each are common, most are rare."""
-    common, rare = share(number, 3) ** 3, int(share(number, 5) ** 3 * len(SYLLABLES) ** 3)
     base = len(SYLLABLES)
+    common, rare = int(share(number, 3) ** 1.5 * 200), int(share(number, 5) ** 1.5 * base**3)
+    given = GIVEN[common] if common < len(GIVEN) else (SYLLABLES[common % base] + SYLLABLES[common // base]).title()
     family = SYLLABLES[rare // base**2 % base] + SYLLABLES[rare // base % base] + SYLLABLES[rare % base]
-    return GIVEN[int(common * len(GIVEN))], family.title()
+    return given, family.title()
 
 
 def records(count: int, portals: list[Portal]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, select, union_all
+from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.clock import Clock
 from idp.models.account import Account, Phone
@@ -98,29 +99,43 @@ class Persons:
 
 def statement(wanted: Wanted, now: datetime, locked: Sequence[UUID] = ()) -> Select[UUID]:
     """The ids of a page and one more, of all portals together."""
-    is_newer = wanted.after is not None
+    if wanted.question is not None and wanted.question.words:
+        return _found(wanted, now, locked)
     pages = []
     for portal_id in wanted.portals:
-        of_portal = select(InsuredPerson.id).where(InsuredPerson.portal_id == portal_id)
-        of_portal = of_portal.where(*_conditions(wanted, portal_id, now, locked))
-        order = InsuredPerson.id.asc() if is_newer else InsuredPerson.id.desc()
-        pages.append(select(of_portal.order_by(order).limit(PAGE + 1).subquery()))
+        of_portal = select(InsuredPerson.id).where(
+            InsuredPerson.portal_id == portal_id, *_ends(wanted, InsuredPerson.id), *_filters(wanted, now, locked)
+        )
+        pages.append(select(_page(of_portal, wanted, InsuredPerson.id).subquery()))
     together = union_all(*pages).subquery()
-    order = together.c.id.asc() if is_newer else together.c.id.desc()
-    return select(together.c.id).order_by(order).limit(PAGE + 1)
+    return _page(select(together.c.id), wanted, together.c.id)
 
 
-def _conditions(wanted: Wanted, portal_id: UUID, now: datetime, locked: Sequence[UUID]) -> list[ColumnElement[bool]]:
+def _found(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> Select[UUID]:
+    """Those who have the words, and of them those who are asked for."""
+    words = wanted.question.words if wanted.question else ()
+    ident = with_words(wanted.portals, words).c.person_id
+    asked = select(ident).where(*_ends(wanted, ident))
+    if filters := _filters(wanted, now, locked):
+        asked = asked.join(InsuredPerson, InsuredPerson.id == ident).where(*filters)
+    return _page(asked, wanted, ident)
+
+
+def _page(
+    asked: Select[UUID], wanted: Wanted, ident: ColumnElement[UUID] | InstrumentedAttribute[UUID]
+) -> Select[UUID]:
+    return asked.order_by(ident.desc() if wanted.after is None else ident.asc()).limit(PAGE + 1)
+
+
+def _ends(wanted: Wanted, ident: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> list[ColumnElement[bool]]:
+    ends = [] if wanted.before is None else [ident < wanted.before]
+    return ends if wanted.after is None else [*ends, ident > wanted.after]
+
+
+def _filters(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
-    if wanted.before is not None:
-        found.append(InsuredPerson.id < wanted.before)
-    if wanted.after is not None:
-        found.append(InsuredPerson.id > wanted.after)
-    if wanted.question is not None:
-        if wanted.question.accounts is not None:
-            found.append(InsuredPerson.account_id.in_(wanted.question.accounts))
-        else:
-            found.append(InsuredPerson.id.in_(with_words(portal_id, wanted.question.words)))
+    if wanted.question is not None and wanted.question.accounts is not None:
+        found.append(InsuredPerson.account_id.in_(wanted.question.accounts))
     if wanted.filter is Filter.REGISTERED:
         found.append(InsuredPerson.account_id.is_not(None))
     elif wanted.filter is Filter.LOCKED:
