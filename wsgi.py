@@ -28,6 +28,7 @@ from idp.admin.keys import blueprint as admin_keys
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.person import blueprint as admin_person
+from idp.admin.person_deeds import blueprint as admin_person_deeds
 from idp.admin.persons import blueprint as admin_persons
 from idp.admin.portal_brand import blueprint as admin_portal_brand
 from idp.admin.portal_checks import blueprint as admin_portal_checks
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_keys,
         admin_persons,
         admin_person,
+        admin_person_deeds,
         admin_operators,
         admin_portals,
         admin_portal_edit,

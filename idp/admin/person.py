@@ -13,7 +13,7 @@ from uuid import UUID
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import NotAllowed, console, requires, worker
+from idp.admin.entrance import NotAllowed, console, may_words, requires, worker
 from idp.admin.person_words import FactView, LetterView, facts, history, letters, situation, things
 from idp.admin.persons import LIST, SEE, covered
 from idp.models.account import Account
@@ -21,6 +21,7 @@ from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.services.desk import Deed
 from idp.services.permissions import Permission
 from idp.services.persons import mask_name, mask_number
 from idp.web import kept
@@ -33,6 +34,10 @@ PAGE = "/admin/persons/<uuid:person_id>"
 REVEAL = Permission.REVEAL_PERSON
 SHOWN_FOR = timedelta(minutes=10)
 REASONS = ("call", "post", "fund", "check")
+HELP, LETTER = Permission.HELP_PERSON, Permission.ORDER_LETTER
+NEEDED = {
+    Deed.UNLOCK: HELP, Deed.END_SESSIONS: HELP, Deed.VOID_LETTER: LETTER, Deed.ORDER_LETTER: LETTER,
+}  # fmt: skip
 TOLD = ("name", "birth", "number", "more")  # what a caller says to show who they are
 
 
@@ -48,6 +53,7 @@ class PersonView:
     told: tuple[tuple[str, str], ...]
     reasons: tuple[tuple[str, str], ...]
     may_reveal: bool
+    deeds: tuple[tuple[str, str, str], ...]
     letters: tuple[LetterView, ...]
     things: tuple[tuple[str, tuple[str, ...]], ...]
     history: tuple[tuple[str, str, str], ...]
@@ -72,12 +78,13 @@ def person(person_id: UUID) -> Response:
         told=tuple((one, text(f"per.told.{one}")) for one in TOLD),
         reasons=tuple((one, text(f"per.reason.{one}")) for one in REASONS),
         may_reveal=worker().rights.may(REVEAL, found.portal_id),
+        deeds=deeds(found),
         letters=letters(found),
         things=things(account, portals),
         history=history(found, account, portals),
     )
     done = request.args.get("done", "")
-    status = text(f"per.done.{done}") if done in DONE else None
+    status = text(f"per.done.{done}") if done in set(Deed) else None
     return console("admin/person.html", title(found, account), view, needs=SEE, form=form, back=LIST, status=status)
 
 
@@ -99,7 +106,13 @@ def reveal(person_id: UUID) -> Response:
     return kept.lead(path, whose(), {**told, "reason": reason, "revealed": now.isoformat()})
 
 
-DONE = frozenset[str]()
+def deeds(found: InsuredPerson) -> tuple[tuple[str, str, str], ...]:
+    """Address, label and, where one's role does not allow it, who may."""
+    rights, shown = worker().rights, []
+    for deed, need in NEEDED.items():
+        reason = "" if rights.may(need, found.portal_id) else may_words(need)
+        shown.append((f"{LIST}/{found.id}/{deed}", text(f"per.do.{deed}"), reason))
+    return tuple(shown)
 
 
 def load(person_id: UUID, permission: Permission = SEE) -> tuple[InsuredPerson, Account | None]:

@@ -11,6 +11,7 @@ from idp.admin.audit import actor_names
 from idp.clock import swiss
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
+from idp.models.letter_order import waiting_order
 from idp.models.passkey import passkeys_of
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
@@ -28,7 +29,8 @@ TOLD = tuple(
     tag
     for tag in AuditTag
     if tag.value.startswith("person:") or tag in {
-        AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.PERSON_REVEALED,
+        AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.PERSON_REVEALED, AuditTag.UNLOCKED,
+        AuditTag.SESSIONS_ENDED, AuditTag.LETTER_ORDERED,
     }
 )  # fmt: skip
 METHODS = ("sms", "app", "passkey", "synced_passkey", "recovery")
@@ -62,6 +64,8 @@ def situation(found: InsuredPerson, account: Account | None, portals: Mapping[UU
     codes = bundle.dossiers.codes(found)
     state = standing(account, codes[0] if codes else None, now, is_locked=False)
     said = [text(f"per.is.{state}", date=format_date(swiss(codes[0].expires_at).date()) if codes else "")]
+    if waiting_order(found.id) is not None:
+        said = [text("per.is.ordered")]
     if waits := bundle.dossiers.waits(found, account, portals.keys()):
         said.append(text(f"per.waits.{waits.step}", time=moment(waits.since)))
     said += [text(f"per.lock.{one.kind}", time=_until(one.until, now)) for one in locks]
@@ -91,6 +95,8 @@ def facts(found: InsuredPerson, account: Account | None, told: Sequence[str]) ->
 def letters(found: InsuredPerson) -> tuple[LetterView, ...]:
     """Each letter with what became of it."""
     now, shown = services().clock.now(), []
+    if order := waiting_order(found.id):
+        shown.append(LetterView(moment(order.ordered_at), "–", text("per.letter.ordered")))
     for code in services().dossiers.codes(found):
         state = code.state(now)
         at = code.redeemed_at or code.revoked_at or code.reserved_at

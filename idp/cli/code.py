@@ -15,6 +15,7 @@ from idp.models.base import db
 from idp.models.person import REGISTER, InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
+from idp.services.bundle import Services
 
 
 @click.group()
@@ -26,22 +27,23 @@ def code() -> None:
 @click.option("--portal", "slug", required=True, help="slug of the portal")
 @click.option("--person", "external_ids", multiple=True, help="external_id of one person; may be repeated")
 @click.option("--all-uninvited", "is_all", is_flag=True, help="everybody who has neither account nor letter yet")
+@click.option("--ordered", "is_ordered", is_flag=True, help="everybody for whom the support desk ordered a letter")
 @click.option("--letters", "out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PDF to write")
-def issue(slug: str, external_ids: tuple[str, ...], is_all: bool, out: Path) -> None:
+def issue(slug: str, external_ids: tuple[str, ...], is_all: bool, is_ordered: bool, out: Path) -> None:
     """Issue codes and write their letters into one PDF. A new code voids the person's earlier one.
 
     The codes stand in the PDF and nowhere else: print it, then delete it. More than 1000 letters are written as
     letters-01.pdf, letters-02.pdf and so on.
     """
-    if is_all == bool(external_ids):
-        fail("say whom: either --person (once or more) or --all-uninvited")
+    if [bool(external_ids), is_all, is_ordered].count(True) != 1:
+        fail("say whom: either --person (once or more), --all-uninvited or --ordered")
     with at_work() as bundle:
         portal = bundle.portals.load(slug)
         if portal.is_disabled:
             fail(f"portal {slug} is disabled; nobody could sign in")
-        persons = bundle.letters.uninvited(portal) if is_all else _persons(portal, external_ids)
+        persons = _whom(bundle, portal, external_ids, is_all=is_all)
         if not persons:
-            fail("nobody is without a letter; nothing was written")
+            fail("nobody waits for a letter; nothing was written")
         files = file_names(out, len(persons))
         check_free(files)
         letters = bundle.letters.compose(portal, persons)
@@ -49,6 +51,12 @@ def issue(slug: str, external_ids: tuple[str, ...], is_all: bool, out: Path) -> 
         db.session.rollback()  # nothing is held while the letters are set
         write(letters, files, bundle.letters.render, bundle.letters.issue)
         click.echo(f"{len(persons)} letters in {', '.join(str(file) for file in files)}")
+
+
+def _whom(bundle: Services, portal: Portal, external_ids: tuple[str, ...], *, is_all: bool) -> list[InsuredPerson]:
+    if external_ids:
+        return _persons(portal, external_ids)
+    return bundle.letters.uninvited(portal) if is_all else bundle.letters.ordered(portal)
 
 
 def _persons(portal: Portal, external_ids: tuple[str, ...]) -> list[InsuredPerson]:

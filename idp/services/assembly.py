@@ -18,6 +18,7 @@ from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
+from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
@@ -92,6 +93,7 @@ def build_services(
     trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
+    locks = Locks(clock, attempts)
     return Services(
         settings=settings,
         clock=clock,
@@ -131,8 +133,9 @@ def build_services(
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
         persons=Persons(settings, clock),
-        locks=Locks(clock, attempts),
+        locks=locks,
         dossiers=Dossiers(clock, challenges),
+        desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
         letters=Letters(settings, clock, random, texts, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),

@@ -15,6 +15,7 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
+from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
@@ -95,6 +96,7 @@ class Services:
     persons: Persons
     locks: Locks
     dossiers: Dossiers
+    desk: Desk
     letters: Letters
     operators: Operators
     operator_sessions: OperatorSessions

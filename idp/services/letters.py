@@ -19,6 +19,7 @@ from idp.chance import Random
 from idp.clock import Clock, swiss
 from idp.errors import BadInput
 from idp.models.base import db
+from idp.models.letter_order import IS_WAITING, LetterOrder, settle_orders
 from idp.models.person import InsuredPerson, RegistrationCode, count_codes, count_registered, revoke_codes
 from idp.models.portal import Portal
 from idp.places import TEMPLATES
@@ -76,6 +77,17 @@ class Letters:
             )
         )
 
+    def ordered(self, portal: Portal) -> list[InsuredPerson]:
+        """The persons of a portal whose new letter is to be printed; who registered meanwhile needs none."""
+        return list(
+            db.session.scalars(
+                select(InsuredPerson)
+                .join(LetterOrder, LetterOrder.insured_person_id == InsuredPerson.id)
+                .where(InsuredPerson.portal_id == portal.id, InsuredPerson.account_id.is_(None), IS_WAITING)
+                .order_by(InsuredPerson.external_id)
+            )
+        )
+
     def compose(self, portal: Portal, persons: list[InsuredPerson]) -> list[Letter]:
         """A fresh code for each person. Nothing is stored: print first, then `issue`."""
         last_day, letters = self._codes.last_day(portal), []
@@ -97,6 +109,7 @@ class Letters:
         for batch in _batches(letters):
             ids = [letter.person.id for letter in batch]
             revoke_codes(ids, now)
+            settle_orders(ids, printed_at=now)
             earlier = {letter.person.id: letter.earlier for letter in batch if letter.earlier}
             if count_registered(ids) or count_codes(ids) != earlier:
                 raise BadInput("somebody else issued codes to these persons meanwhile, or one registered; start again")

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     TRUST_PORTAL = "trust_portal"
     SEE_PERSONS = "see_persons"
     REVEAL_PERSON = "reveal_person"
+    HELP_PERSON = "help_person"
+    ORDER_LETTER = "order_letter"
 
 
 EVERYBODY = frozenset(Role)
@@ -56,6 +58,8 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.TRUST_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
     Permission.SEE_PERSONS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
     Permission.REVEAL_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
+    Permission.HELP_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
+    Permission.ORDER_LETTER: frozenset({Role.SUPPORT, Role.LETTERS, Role.SUPERUSER}),
 }
 
 

@@ -211,6 +211,13 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     walk.page.locator("[name=reason]").select_option("call")
     walk.press(walk.text("per.reveal"))
     yield "person, revealed"
+    walk.press(walk.text("per.do.unlock"))
+    yield "person, nothing to unlock"
+    walk.press(walk.text("c.back"))
+    walk.press(walk.text("per.do.letter"))
+    yield "person, new letter"
+    walk.press()
+    yield "person, letter ordered"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -17,6 +17,7 @@ from idp.models.base import db
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.desk import Deed
 from idp.services.letters import Letters
 from idp.services.registration_codes import Found, Unknown, normalise
 from tests.idp.cli.conftest import Connect
@@ -49,7 +50,7 @@ def test_letters_are_written_for_everybody_who_has_none(cpx: Connect, services: 
     tags = [event.tag for event in db.session.scalars(select(AuditEvent)) if event.insured_person_id]
     assert tags == ["operator:registration_code:issue"] * 3
     told = cpx.refuses(*ISSUE, tmp_path / "again.pdf")
-    assert told == "nobody is without a letter; nothing was written\n"
+    assert told == "nobody waits for a letter; nothing was written\n"
     assert sorted(tmp_path.glob("*.pdf")) == [out]
 
 
@@ -201,3 +202,16 @@ def test_codes_are_in_no_row(cpx: Connect, tmp_path: Path) -> None:
     rows += [str(vars(row)) for row in db.session.scalars(select(AuditEvent))]
     assert rows
     assert not [code for code in codes if any(code in row for row in rows)]
+
+
+def test_the_letters_that_the_desk_ordered_are_printed_once(cpx: Connect, services: Services, tmp_path: Path) -> None:
+    ordered = db.session.scalars(select(InsuredPerson).order_by(InsuredPerson.external_id).limit(1)).one()
+    services.desk.do(Deed.ORDER_LETTER, ordered, None, ordered.id)
+    db.session.commit()
+    start = ("code", "issue", "--portal", "cpx", "--ordered", "--letters")
+    assert "1 letters in" in cpx(*start, str(tmp_path / "ordered.pdf"))
+    (code,) = printed_codes(tmp_path / "ordered.pdf")
+    found = services.registration_codes.look_up(ordered.portal, normalise(code))
+    assert isinstance(found, Found)
+    assert found.code.insured_person_id == ordered.id
+    assert "nobody waits for a letter" in cpx.refuses(*start, str(tmp_path / "again.pdf"))

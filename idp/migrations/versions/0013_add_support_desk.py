@@ -1,4 +1,4 @@
-"""Add the words by which persons are found, fill them in, and index persons and locks in the order of their lists.
+"""Add what the support desk looks through: the words by which persons are found, filled in, and letters to print.
 
 The words are made by the code that keeps them; a release that folds words otherwise makes them anew.
 """
@@ -6,7 +6,7 @@ The words are made by the code that keeps them; a release that folds words other
 import sqlalchemy as sa
 from alembic import op
 
-from idp.models.base import JSONDocument
+from idp.models.base import JSONDocument, UTCDateTime
 from idp.models.person_word import WORD
 from idp.services.person_words import words_of
 
@@ -26,6 +26,8 @@ ACCOUNT = sa.table(
 )
 IS_REGISTERED = sa.text("account_id IS NOT NULL")
 IS_LOCK = sa.text("tag = 'person:attempts:exhaust'")
+IS_WAITING = sa.text("printed_at IS NULL AND cancelled_at IS NULL")
+MOMENT = UTCDateTime(timezone=True)
 IS_OPEN = sa.text("redeemed_at IS NULL AND revoked_at IS NULL")
 
 
@@ -54,6 +56,22 @@ def upgrade() -> None:
     op.create_index(
         "ix_audit_event_lock", "audit_event", ["at"], unique=False, sqlite_where=IS_LOCK, postgresql_where=IS_LOCK
     )
+    op.create_table(
+        "letter_order",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("insured_person_id", sa.Uuid(), nullable=False),
+        sa.Column("ordered_by", sa.Uuid(), nullable=False),
+        sa.Column("ordered_at", MOMENT, nullable=False),
+        sa.Column("printed_at", MOMENT, nullable=True),
+        sa.Column("cancelled_at", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(["insured_person_id"], ["insured_person.id"], name="fk_letter_order_insured_person_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_letter_order"),
+    )
+    op.create_index(
+        "uq_letter_order_waiting", "letter_order", ["insured_person_id"], unique=True, sqlite_where=IS_WAITING,
+        postgresql_where=IS_WAITING,
+    )  # fmt: skip
+    op.create_index("ix_letter_order_ordered_by", "letter_order", ["ordered_by", "ordered_at"], unique=False)
 
 
 def _fill(words: sa.Table) -> None:
@@ -77,6 +95,7 @@ def _fill(words: sa.Table) -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("letter_order")
     op.drop_index("ix_audit_event_lock", table_name="audit_event")
     op.drop_index("ix_registration_code_open", table_name="registration_code")
     op.drop_index("ix_insured_person_registered", table_name="insured_person")
