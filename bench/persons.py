@@ -45,7 +45,7 @@ def share(number: int, salt: int = 1) -> float:
 def name(number: int) -> tuple[str, str]:
     """Given and family name: a few of each are common, most are rare."""
     base = len(SYLLABLES)
-    common, rare = int(share(number, 3) ** 1.5 * 200), int(share(number, 5) ** 1.5 * base**3)
+    common, rare = int(share(number, 3) ** 1.5 * 200), int(share(number, 5) ** 1.2 * base**3)
     given = GIVEN[common] if common < len(GIVEN) else (SYLLABLES[common % base] + SYLLABLES[common // base]).title()
     family = SYLLABLES[rare // base**2 % base] + SYLLABLES[rare // base % base] + SYLLABLES[rare % base]
     return given, family.title()
@@ -97,6 +97,7 @@ def seed(services: Services, count: int) -> list[Portal]:
                 copy.write_row((row["id"], row["id"], "register", str(at), BORN, until, begun))
     connection.commit()
     connection.close()
+    db.session.rollback()  # a transaction that is open would keep VACUUM from its work
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as analysed:
         analysed.execute(sql("SET statement_timeout = 0"))
         analysed.execute(sql("VACUUM ANALYZE"))

@@ -111,8 +111,8 @@ def _page(values: dict[str, str], question: Question | None, portals: dict[UUID,
     if not asked:
         return Page((), False, False)
     locked = services().locks.every_locked() if chosen is Filter.LOCKED else ()
-    ends = {name: _id(request.args.get(name, "")) for name in ("before", "after")}
-    return services().persons.list(Wanted(asked, question, chosen, **ends), locked)
+    before, after = (_id(request.args.get(name, "")) for name in ("before", "after"))
+    return services().persons.list(Wanted(asked, question, chosen, before, after), locked)
 
 
 def _lines(page: Page, portals: dict[UUID, Portal]) -> tuple[PersonLine, ...]:

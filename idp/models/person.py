@@ -15,6 +15,7 @@ from idp.models.portal import Portal
 REGISTER, RECOVER = "register", "recover"  # the purposes of a code
 IS_REGISTERED = text("account_id IS NOT NULL")
 IS_OPEN = text("redeemed_at IS NULL AND revoked_at IS NULL")
+IS_BEGUN = text("reserved_at IS NOT NULL AND redeemed_at IS NULL AND revoked_at IS NULL")
 
 
 class InsuredPerson(Base):
@@ -66,6 +67,10 @@ class RegistrationCode(Base):
     __tablename__ = "registration_code"
     __table_args__ = (
         Index("ix_registration_code_person", "insured_person_id", "issued_at"),
+        Index(
+            "ix_registration_code_begun", "insured_person_id", "expires_at", sqlite_where=IS_BEGUN,
+            postgresql_where=IS_BEGUN,
+        ),
         Index(
             "ix_registration_code_open", "insured_person_id", "expires_at", sqlite_where=IS_OPEN,
             postgresql_where=IS_OPEN,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import CTE, ForeignKey, Index, String, intersect, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, exists, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from idp.models.base import Base
+from idp.models.base import Base, db
 
 # In the order of code points whatever the language of the database, so that a beginning is a range.
 WORD = String().with_variant(String(collation="C"), "postgresql")
@@ -25,22 +25,22 @@ class PersonWord(Base):
     person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id", ondelete="CASCADE"), primary_key=True)
 
 
-def with_words(portal_ids: Sequence[UUID], beginnings: Sequence[str]) -> CTE:
-    """The persons of these portals who have a word with each of these beginnings.
-
-    Found as a whole before anything else is asked: its cost grows with what matches and never with what does not,
-    whatever the database believes of how words go together.
-    """
-    each = [
-        select(PersonWord.person_id).where(
-            PersonWord.portal_id.in_(portal_ids), PersonWord.word >= one, PersonWord.word < _after(one)
-        )
-        for one in beginnings
-    ]
-    found = each[0].distinct() if len(each) == 1 else intersect(*each)
-    return found.cte("found").prefix_with("MATERIALIZED")
+def persons_with(portal_ids: Sequence[UUID], beginning: str) -> Select[UUID]:
+    """The persons of these portals who have a word that begins so; some more than once."""
+    return select(PersonWord.person_id).where(PersonWord.portal_id.in_(portal_ids), *_begins(beginning))
 
 
-def _after(beginning: str) -> str:
-    """The first word that sorts behind all that begin so."""
-    return beginning[:-1] + chr(ord(beginning[-1]) + 1)
+def has_word(person_id: ColumnElement[UUID] | InstrumentedAttribute[UUID], beginning: str) -> ColumnElement[bool]:
+    """Whether this person has a word that begins so."""
+    return exists().where(PersonWord.person_id == person_id, *_begins(beginning))
+
+
+def count_words(portal_ids: Sequence[UUID], beginning: str, most: int) -> int:
+    """How many words of these portals begin so; counted no further than `most`."""
+    some = persons_with(portal_ids, beginning).limit(most).subquery()
+    return db.session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _begins(beginning: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    after = beginning[:-1] + chr(ord(beginning[-1]) + 1)  # the first word that sorts behind all that begin so
+    return PersonWord.word >= beginning, PersonWord.word < after

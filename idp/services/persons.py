@@ -6,19 +6,19 @@ Each portal is asked for its own page, so no portal's millions stand in the way 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, union_all
+from sqlalchemy import ColumnElement, Select, exists, func, intersect, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.clock import Clock
 from idp.models.account import Account, Phone
 from idp.models.base import db
 from idp.models.person import InsuredPerson, RegistrationCode
-from idp.models.person_word import with_words
+from idp.models.person_word import count_words, has_word, persons_with
 from idp.models.session import Session
 from idp.services.emails import normalise_email
 from idp.services.person_words import read_words
@@ -26,6 +26,7 @@ from idp.services.phones import BadNumber, read_mobile
 from idp.settings import Settings
 
 PAGE = 50
+COMMON = 20_000  # words that begin so, from which on a beginning tells few persons apart
 
 
 class Filter(StrEnum):
@@ -52,13 +53,17 @@ class Question:
 
 @dataclass(frozen=True, repr=False)
 class Wanted:
-    """Whom to list. `before` and `after` are the ids at the ends of the page that was shown last."""
+    """Whom to list. `before` and `after` are the ids at the ends of the page that was shown last.
+
+    `is_common`: even the rarest of the words belongs to very many.
+    """
 
     portals: Sequence[UUID]
     question: Question | None = None
     filter: Filter | None = None
     before: UUID | None = None
     after: UUID | None = None
+    is_common: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +92,7 @@ class Persons:
     def list(self, wanted: Wanted, locked: Sequence[UUID] = ()) -> Page:
         """One page, newest first. `locked` are the accounts that may not guess now."""
         newer = wanted.after is not None
-        ids = list(db.session.scalars(statement(wanted, self._clock.now(), locked)))
+        ids = list(db.session.scalars(statement(_weighed(wanted), self._clock.now(), locked)))
         more, ids = len(ids) > PAGE, ids[:PAGE]
         found = db.session.scalars(select(InsuredPerson).where(InsuredPerson.id.in_(ids)))
         rows = {one.id: one for one in found}
@@ -99,8 +104,11 @@ class Persons:
 
 def statement(wanted: Wanted, now: datetime, locked: Sequence[UUID] = ()) -> Select[UUID]:
     """The ids of a page and one more, of all portals together."""
-    if wanted.question is not None and wanted.question.words:
-        return _found(wanted, now, locked)
+    words = wanted.question.words if wanted.question is not None else ()
+    if words:
+        return _found(wanted, words, now, locked)
+    if wanted.filter is Filter.STARTED:
+        return _begun(wanted, now, locked)
     pages = []
     for portal_id in wanted.portals:
         of_portal = select(InsuredPerson.id).where(
@@ -111,14 +119,40 @@ def statement(wanted: Wanted, now: datetime, locked: Sequence[UUID] = ()) -> Sel
     return _page(select(together.c.id), wanted, together.c.id)
 
 
-def _found(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> Select[UUID]:
-    """Those who have the words, and of them those who are asked for."""
-    words = wanted.question.words if wanted.question else ()
-    ident = with_words(wanted.portals, words).c.person_id
-    asked = select(ident).where(*_ends(wanted, ident))
+def _found(wanted: Wanted, words: Sequence[str], now: datetime, locked: Sequence[UUID]) -> Select[UUID]:
+    """Those who have the rarest word, as a whole before anything else is asked; and of them those who have the others.
+
+    So the cost grows with what matches, whatever the database believes of how words go together. Where every word is
+    common, looking each person up would take longer than laying the lists of persons over each other.
+    """
+    lists = [persons_with(wanted.portals, word) for word in words]
+    is_laid_over = wanted.is_common and len(words) > 1
+    together = intersect(*lists) if is_laid_over else lists[0].distinct()
+    ident = together.cte("found").prefix_with("MATERIALIZED").c.person_id
+    others = [] if is_laid_over else [has_word(ident, word) for word in words[1:]]
+    asked = select(ident).where(*_ends(wanted, ident), *others)
     if filters := _filters(wanted, now, locked):
         asked = asked.join(InsuredPerson, InsuredPerson.id == ident).where(*filters)
     return _page(asked, wanted, ident)
+
+
+def _begun(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> Select[UUID]:
+    """Few begin and do not finish, so they are found first, and their portals looked at afterwards."""
+    begun = select(RegistrationCode.insured_person_id).where(*_is_open(now, is_begun=True)).distinct()
+    ident = begun.cte("begun").prefix_with("MATERIALIZED").c.insured_person_id
+    filters = _filters(replace(wanted, filter=None), now, locked)
+    asked = select(ident).join(InsuredPerson, InsuredPerson.id == ident)
+    mine = (InsuredPerson.portal_id.in_(wanted.portals), InsuredPerson.account_id.is_(None))
+    return _page(asked.where(*mine, *_ends(wanted, ident), *filters), wanted, ident)
+
+
+def _weighed(wanted: Wanted) -> Wanted:
+    """The rarest word first."""
+    if wanted.question is None or not wanted.question.words:
+        return wanted
+    counts = {word: count_words(wanted.portals, word, COMMON) for word in wanted.question.words}
+    words = tuple(sorted(counts, key=lambda word: counts[word]))
+    return replace(wanted, question=Question(words), is_common=counts[words[0]] >= COMMON)
 
 
 def _page(
@@ -146,14 +180,16 @@ def _filters(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> list[Colu
 
 
 def _has_open_code(now: datetime, *, is_begun: bool) -> ColumnElement[bool]:
-    is_open = and_(
-        RegistrationCode.insured_person_id == InsuredPerson.id,
+    return exists().where(RegistrationCode.insured_person_id == InsuredPerson.id, *_is_open(now, is_begun=is_begun))
+
+
+def _is_open(now: datetime, *, is_begun: bool) -> tuple[ColumnElement[bool], ...]:
+    return (
         RegistrationCode.redeemed_at.is_(None),
         RegistrationCode.revoked_at.is_(None),
         RegistrationCode.expires_at > now,
         RegistrationCode.reserved_at.is_not(None) if is_begun else RegistrationCode.reserved_at.is_(None),
     )
-    return exists().where(is_open)
 
 
 def _accounts(statement: Select[UUID]) -> tuple[UUID, ...]:

@@ -28,6 +28,7 @@ IS_REGISTERED = sa.text("account_id IS NOT NULL")
 IS_LOCK = sa.text("tag = 'person:attempts:exhaust'")
 IS_WAITING = sa.text("printed_at IS NULL AND cancelled_at IS NULL")
 MOMENT = UTCDateTime(timezone=True)
+IS_BEGUN = sa.text("reserved_at IS NOT NULL AND redeemed_at IS NULL AND revoked_at IS NULL")
 IS_OPEN = sa.text("redeemed_at IS NULL AND revoked_at IS NULL")
 
 
@@ -48,6 +49,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_insured_person_registered", "insured_person", ["portal_id", "id"], unique=False,
         sqlite_where=IS_REGISTERED, postgresql_where=IS_REGISTERED,
+    )  # fmt: skip
+    op.create_index(
+        "ix_registration_code_begun", "registration_code", ["insured_person_id", "expires_at"], unique=False,
+        sqlite_where=IS_BEGUN, postgresql_where=IS_BEGUN,
     )  # fmt: skip
     op.create_index(
         "ix_registration_code_open", "registration_code", ["insured_person_id", "expires_at"], unique=False,
@@ -97,6 +102,7 @@ def _fill(words: sa.Table) -> None:
 def downgrade() -> None:
     op.drop_table("letter_order")
     op.drop_index("ix_audit_event_lock", table_name="audit_event")
+    op.drop_index("ix_registration_code_begun", table_name="registration_code")
     op.drop_index("ix_registration_code_open", table_name="registration_code")
     op.drop_index("ix_insured_person_registered", table_name="insured_person")
     op.drop_index("ix_insured_person_listed", table_name="insured_person")
