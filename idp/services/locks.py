@@ -22,6 +22,7 @@ from idp.services.attempts import (
     DEVICE_CODE,
     PASSWORD,
     RECOVERY_CODE,
+    RECOVERY_LETTER,
     SECOND_ITEM,
     SMS_CODE,
     Attempts,
@@ -30,7 +31,7 @@ from idp.services.attempts import (
 )
 from idp.services.audit import AuditTag
 
-OF_ACCOUNT = (SMS_CODE, APP_CODE, RECOVERY_CODE, DEVICE_CODE)
+OF_ACCOUNT = (SMS_CODE, APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, DEVICE_CODE)
 LOOKED_BACK, MOST = timedelta(days=30), 500
 
 
