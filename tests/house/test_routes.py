@@ -42,7 +42,8 @@ BLIND_TO_COOKIES = {
 }
 SAMPLES = {
     "slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v",
-    "passkey_id": "p", "account_id": "00000000-0000-7000-8000-000000000000", "person_id": "00000000-0000-7000-8000-000000000000",
+    "passkey_id": "p", "account_id": "00000000-0000-7000-8000-000000000000",
+    "person_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 AUTOMATIC = {"HEAD", "OPTIONS"}
 
