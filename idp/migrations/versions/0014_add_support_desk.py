@@ -10,8 +10,8 @@ from idp.models.base import JSONDocument, UTCDateTime
 from idp.models.person_word import WORD
 from idp.services.person_words import words_of
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
