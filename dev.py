@@ -101,7 +101,8 @@ def test(arguments: list[str], *, long: bool) -> int:
     if failed:
         return failed
     marks = ["--every-engine"] if long else ["-m", "not long"]
-    return run(PYTHON, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), *marks, *arguments)
+    shared = ["-n", str(os.cpu_count() or 2), "--dist", "worksteal"]  # a long test at the end leaves nobody idle
+    return run(PYTHON, "-m", "pytest", "-q", *shared, *marks, *arguments)
 
 
 def demo(arguments: list[str]) -> int:
