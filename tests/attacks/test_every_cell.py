@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
@@ -22,6 +23,8 @@ from tests.support.fingerprint import fingerprint
 from tests.support.person import ISSUER
 from tests.support.walks import VARIANTS, World, walked
 
+pytestmark = pytest.mark.generated
+
 METHODS = ("GET", "POST")
 AUTOMATIC = ("HEAD", "OPTIONS")  # the framework answers them alike everywhere: each address is asked so in one state
 UNDECLARED = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "X")
@@ -30,6 +33,7 @@ GROWING = {"submission", "flow_run", "pending_request", "audit_event"}  # a new,
 VALUES = {
     "slug": "cpx", "action": "resend", "handle": "A" * 43, "digest": "0123456789", "name": "help",
     "filename": "connect.css", "account_id": "00000000-0000-7000-8000-000000000000",
+    "person_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ PROBES = (
     "/%00", "/%ff", "/%ed%a0%80", "/%25%32%65", "/%", "/cpx/login.php", "/authorize/",
     "/token/", "/jwks/", "/userinfo/",
     "/authorize/resume/", "/authorize/resume/..%2f..", "/authorize/resume/%00", "/account/", "/logout/", "/device/",
-    "/wp-login.php", "/phpmyadmin/", "/server-status", "/actuator/env", "/admin", "/debug", "/console", "/connect.db",
+    "/wp-login.php", "/phpmyadmin/", "/server-status", "/actuator/env", "/debug", "/console", "/connect.db",
     "/wsgi.py", "/idp/settings.py", "/pyproject.toml", "/templates/base.html", "/demo", "/robots.txt.bak",
     "/" + "a" * 8_000, "/" + "/".join("a" * 1_000), "/" + "%2e%2e%2f" * 500,
 )  # fmt: skip

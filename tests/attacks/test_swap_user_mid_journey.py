@@ -24,6 +24,8 @@ from tests.support.person import ISSUER, Person, newest_code
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
 from tests.support.walks import BORN, VARIANTS, Variant, World, add_account, app_code, walked
 
+pytestmark = pytest.mark.generated
+
 
 @pytest.fixture
 def world(web: Flask, services: Services, clock: FrozenClock) -> Callable[[Variant], World]:

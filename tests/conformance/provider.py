@@ -157,7 +157,7 @@ class Provider:
             schema.upgrade()
             bundle.keyring.ensure()
             account = bundle.accounts.create(
-                email=EMAIL, given_name="Buffy", family_name="Été", language="fr",
+                email=EMAIL, given_name="Buffy", family_name="Été", language="en",
                 password_hash=bundle.passwords.hash(PASSWORD),
             )  # fmt: skip
             bundle.accounts.add_phone(account.id, "+41791234567")

@@ -28,6 +28,8 @@ from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person, newest_code
 from tests.support.walks import DONE, PASSWORD, VARIANTS, Variant, World, app_code, sent, walked
 
+pytestmark = pytest.mark.generated
+
 Case = Callable[[Variant], World]
 ONCE = "submission"  # the table that tells a double click
 

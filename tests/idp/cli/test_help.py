@@ -27,10 +27,10 @@ ALL = dict(commands())
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
         "admin bootstrap", "admin change", "admin list", "audit anchor", "audit verify", "check", "code issue",
-        "code list", "code revoke", "db upgrade", "key list", "key new-master", "key rotate",
-        "letter cancel", "letter list", "letter print", "outbox list", "outbox retry", "person import",
-        "portal add", "portal disable", "portal enable", "portal invite",
-        "portal list", "portal secret", "portal show", "portal test", "portal update", "worker",
+        "code list", "code revoke", "db upgrade", "key list", "key new-master", "key rotate", "letter cancel",
+        "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",
+        "portal enable", "portal end-secret", "portal invite", "portal list", "portal secret", "portal show",
+        "portal test", "portal update", "worker",
     ]  # fmt: skip
 
 
