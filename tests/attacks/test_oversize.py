@@ -11,10 +11,12 @@ from flask import Flask
 from idp.models.authorization import PushedRequest
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.services.bundle import Services
 from idp.texts import LANGUAGES, Texts
 from idp.web.guard import LARGEST_BODY, LONGEST_QUERY
 from tests.actions import sign_in
 from tests.support.person import ISSUER, Person
+from tests.support.portal_client import PortalClient
 from tests.support.relying_party import RelyingParty, answer_of
 
 TEXTS = Texts.load()
@@ -131,3 +133,16 @@ def test_length_is_no_way_round_pushing(rp: RelyingParty, portal: Portal, person
     db.session.commit()
     assert answer_of(posted(rp, person, claims=wishes(4_000)))["error"] == "invalid_request"
     assert db.session.query(PushedRequest).count() == 0
+
+
+def test_a_long_post_that_names_a_pushed_request_leads_to_that_request(
+    web: Flask, rp: RelyingParty, portal: Portal, person: Person, services: Services
+) -> None:
+    """What stands beside it does not count (RFC 9126 §4), however much it is."""
+    answer = PortalClient(web, services, portal).post("/par", answer_of(rp.request()))
+    pushed = answer.get_json()["request_uri"]
+    address = posted(rp, person, request_uri=pushed, claims=wishes(4_000), state="another")
+    assert answer_of(address) == {"client_id": portal.client_id, "request_uri": pushed}
+    person.open(address)
+    assert answer_of(person.address)["state"] == "s-1"
+    assert db.session.query(PushedRequest).count() == 1
