@@ -19,6 +19,7 @@ from idp.models.recovery_letter import RecoveryLetter
 from idp.models.session import Session
 from idp.models.trusted_device import TrustedDevice
 from idp.services.attempts import APP_CODE, PASSWORD, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Attempts
+from idp.services.person_words import renew_words
 from idp.services.sign_out import SignOut
 from idp.services.tokens import Tokens
 
@@ -56,6 +57,7 @@ class Closing:
             revoke_codes(records, self._clock.now(), purpose)
         free = update(InsuredPerson).where(InsuredPerson.account_id == account.id)
         db.session.execute(free.values(account_id=None, linked_at=None))
+        renew_words(records)  # the names that the account had given are no longer searched for
 
     def _forget_guesses(self, account: Account) -> None:
         """Whoever has the address next begins without the locks of this one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from flask import Flask
 from sqlalchemy import select
@@ -14,13 +14,14 @@ from idp.models.authorization import Grant
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.closing import ERASED
-from tests.actions import PASSWORD, finish_registration, link
-from tests.support.builders import add_portal
+from tests.actions import PASSWORD, enter_details, finish_registration, link
+from tests.support.builders import add_person, add_portal
 from tests.support.letters import ask, printed
 from tests.support.person import Person, newest_code, newest_message
 from tests.support.relying_party import RelyingParty, answer_of
@@ -98,6 +99,28 @@ def test_nothing_of_the_person_is_left_and_the_owner_is_told(
     assert rp.refresh(tokens["refresh_token"]).status_code == 400
     person.open("/account")
     assert "Connexion à" in person.title
+
+
+def test_a_record_without_names_is_no_longer_found_by_the_name_its_person_had_given(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    nameless = add_person(portal, "P-9", given_name="", family_name="", birth_date=date(1958, 3, 27))
+    code = services.registration_codes.issue(nameless, portal)
+    db.session.commit()
+    person = Person(web)
+    person.open("/cpx/register/code")
+    person.submit(code=code)
+    person.submit(email=EMAIL)
+    person.submit(otp=newest_code("mail"))
+    enter_details(person, given_name="Zoé", family_name="Aebischer", factor="sms", mobile="079 123 45 67")
+    person.submit(otp=newest_code("sms"))
+    found = select(PersonWord.word).where(PersonWord.person_id == nameless.id)
+    assert {"zoe", "aebischer"} <= set(db.session.scalars(found))
+    close(person, clock)
+    db.session.rollback()
+    kept = set(db.session.scalars(found))
+    assert kept
+    assert not kept & {"zoe", "aebischer"}
 
 
 def test_a_recovery_letter_that_is_on_its_way_opens_nothing_any_more(
