@@ -81,9 +81,17 @@ class Linker:
             bundle = services()
             linked = link_events(bundle.vault)
             if bundle.settings.audit_anchors and bundle.clock.now() - self._anchored_at >= ANCHOR_EVERY:
-                self._anchored_at = bundle.clock.now()
-                write_anchor(bundle)
+                self._anchor(bundle)
             return linked
+
+    def _anchor(self, bundle: Services) -> None:
+        """A file that cannot be written, on a machine that is away, must not stop the linking; it is tried again."""
+        try:
+            write_anchor(bundle)
+        except OSError as error:
+            log.error("audit_anchor_failed", error=type(error).__name__)
+        else:
+            self._anchored_at = bundle.clock.now()
 
 
 def link_events(vault: Vault) -> int:

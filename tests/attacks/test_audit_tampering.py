@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, inspect, select, update
 
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent, AuditLink
 from idp.models.base import db
 from idp.services.audit import AuditTag
-from idp.services.audit_chain import Anchor, link_events, newest_link, read_anchors, verify, write_anchor
+from idp.services.audit_chain import Anchor, Linker, link_events, newest_link, read_anchors, verify, write_anchor
 from idp.services.bundle import Services
 
 EVENTS = 40
@@ -92,16 +92,18 @@ def test_an_event_that_was_smuggled_in_is_found(services: Services, clock: Froze
     assert broken(services) == (None, "the event was added or changed")
 
 
-def test_an_event_that_was_cut_out_of_the_chain_is_found(services: Services, clock: FrozenClock, chain: None) -> None:
-    """Its link and all later ones are gone and what followed was linked anew, as a worker of an attacker could."""
-    lost = event_of(20)
-    db.session.execute(delete(AuditLink).where(AuditLink.number >= 20))
+def test_an_event_that_was_cut_out_of_the_chain_is_found(services: Services, chain: None) -> None:
+    """It was put aside with all links from it on, the worker linked what followed, and it was put back as it was."""
+    lost = event_of(10)
+    row = {column.key: getattr(lost, column.key) for column in inspect(AuditEvent).column_attrs}
+    db.session.execute(delete(AuditEvent).where(AuditEvent.id == lost.id))
+    db.session.execute(delete(AuditLink).where(AuditLink.number >= 10))
     db.session.commit()
-    assert db.session.scalar(select(func.count()).select_from(AuditLink)) == 19
-    db.session.execute(update(AuditEvent).where(AuditEvent.id == lost.id).values(at=lost.at - timedelta(days=1)))
+    assert link_events(services.vault) == EVENTS - 10
+    db.session.execute(insert(AuditEvent).values(row))
     db.session.commit()
-    link_events(services.vault)
-    assert broken(services)[1] == "the event was added or changed"
+    assert link_events(services.vault) == 0
+    assert broken(services) == (None, "the event was cut out of the chain")
 
 
 def test_a_chain_that_was_cut_short_or_put_back_is_told_from_the_anchors(
@@ -131,6 +133,26 @@ def test_anchors_are_kept_outside_of_the_database(services: Services, chain: Non
     anchors = read_anchors(tmp_path / "anchors.jsonl")
     assert [anchor.number for anchor in anchors] == [EVENTS, EVENTS]
     assert verify(services.vault, anchors).broken is None
+
+
+def test_a_file_of_anchors_that_is_away_stops_no_linking_and_is_written_when_it_is_back(
+    app: Flask, services: Services, clock: FrozenClock, tmp_path: Path
+) -> None:
+    file = tmp_path / "away" / "anchors.jsonl"
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"audit_anchors": file}))
+    linker = Linker(app)
+    record(services, clock, 2)
+    assert linker.run_once() == 2
+    file.parent.mkdir()
+    record(services, clock, 1)
+    assert linker.run_once() == 1
+    assert [anchor.number for anchor in read_anchors(file)] == [3]
+    record(services, clock, 1)
+    assert linker.run_once() == 1
+    assert len(read_anchors(file)) == 1  # once an hour
+    clock.advance(timedelta(hours=1))
+    linker.run_once()
+    assert [anchor.number for anchor in read_anchors(file)] == [3, 4]
 
 
 def test_an_event_that_commits_late_is_linked_all_the_same(
@@ -180,7 +202,8 @@ def _remove(number: int, _: Seeded) -> None:
 
 
 def _unlink(number: int, _: Seeded) -> None:
-    db.session.execute(delete(AuditLink).where(AuditLink.number == min(number, EVENTS - 25)))
+    """Not the last one: the worker would link its event again, and nothing would be lost."""
+    db.session.execute(delete(AuditLink).where(AuditLink.number == min(number, EVENTS - 1)))
 
 
 def _relink(number: int, choice: Seeded) -> None:

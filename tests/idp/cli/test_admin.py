@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from flask import Flask
+from sqlalchemy import select
 
 from idp.models.base import db
+from idp.models.operator import OperatorInvitation
 from idp.services.bundle import Services
 from tests.idp.cli.conftest import Connect
 from tests.support.operators import add_operator
@@ -17,8 +19,12 @@ def test_the_first_operator_is_invited_by_a_link_that_serves_once(connect: Conne
     link = connect("admin", "bootstrap", EMAIL)
     assert link.startswith("http://localhost:8000/admin/invitation#cc_oi_")
     assert connect.noted.startswith(f"for {EMAIL}, until 2")
-    invitation = services.operators.find_invitation(link.strip().split("#")[1])
-    assert invitation is None or invitation.email == EMAIL  # the command lives by the clock of the machine
+    invitation = db.session.scalars(select(OperatorInvitation)).one()
+    assert (invitation.email, invitation.roles, invitation.invited_by) == (EMAIL, ["superuser"], None)
+    services.clock.at = invitation.created_at  # type: ignore[attr-defined]  # the command lives by the machine's clock
+    found = services.operators.find_invitation(link.strip().split("#")[1])
+    assert found is not None
+    assert found.id == invitation.id
 
 
 def test_an_address_that_is_none_is_told(connect: Connect) -> None:
