@@ -19,7 +19,6 @@ from flows.finish import entry, onward
 from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
 from flows.kept import over_sign_in
 from flows.trust import is_enough
-from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
@@ -28,7 +27,7 @@ from idp.protocol import pending
 from idp.services import registration_codes as codes
 from idp.services.bundle import services
 from idp.services.emails import normalise_email
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web import after_sign_in
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
@@ -197,7 +196,7 @@ def _code_words(ctx: Context) -> str | None:
         return None
     match ctx.services.registration_codes.judge(row):
         case codes.Expired(at=at):
-            return ctx.text("e.code.expired", date=format_date(swiss(at).date()))
+            return ctx.text("e.code.expired", date=format_day(at))
         case codes.Used():
             return ctx.text("e.code.used")
         case codes.Unknown():

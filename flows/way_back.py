@@ -17,7 +17,6 @@ from flows.context import Context
 from flows.journeys import LOGIN, RESET, Journey
 from flows.walk import Walk
 from idp.chance import token
-from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.person import InsuredPerson
@@ -25,7 +24,7 @@ from idp.models.portal import Portal, find_portal
 from idp.services import recovery_letters as letters
 from idp.services.bundle import services
 from idp.services.throttle import Volume
-from idp.texts import format_date
+from idp.texts import format_date, format_day
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
 from idp.web.network import limit
@@ -114,7 +113,7 @@ def letter_page(slug: str, journey: str) -> Response:
     account_id, bundle = ctx.state.account(), ctx.services
     letter, next_at = bundle.recovery_letters.open_at(account_id, portal), bundle.recovery_letters.next_at(account_id)
     is_waiting = letter is not None and letter.printed_at is None
-    day = format_date(swiss(letter.requested_at).date()) if letter else ""
+    day = format_day(letter.requested_at) if letter else ""
     until = format_date(letters.expected_by(letter.requested_at)) if letter else ""
     view = LetterView(
         address=ctx.text("rec.sent" if letter else "lt.address"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets  # noqa: TID251 - this is the door
 import threading
 from datetime import datetime
@@ -45,6 +46,11 @@ def token(random: Random, prefix: str = "") -> str:
     Letters and digits only: such a secret survives form encoding, copying by double click and every client library.
     """
     return prefix + pick(random, ALPHANUMERIC, 43)
+
+
+def hash_of(secret: str) -> str:
+    """What is stored of such a secret: 256 random bits need no key and no salt."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 TAIL_BITS = 74  # of a UUID version 7, all that is not its moment, its version and its variant

@@ -68,6 +68,16 @@ def typeset(key: str, text: str, language: str) -> str:
     return FRENCH_HIGH.sub("\u00a0\\1", text) if language == "fr" else text
 
 
+def format_day(at: datetime) -> str:
+    """The Swiss day of a moment."""
+    return format_date(swiss(at).date())
+
+
+def format_moment(at: datetime) -> str:
+    """Day and clock time in Switzerland: 27.3.2026, 14:30."""
+    return f"{format_day(at)}, {format_time(at)}"
+
+
 def format_date(day: date) -> str:
     """27.3.2026, the same in all four languages."""
     return f"{day.day}.{day.month}.{day.year}"

@@ -11,11 +11,10 @@ from uuid import UUID
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Restart
 from flows.steps.lock import Place, factor_lock, lock_begins
-from idp.clock import swiss
 from idp.services import registration_codes as codes
 from idp.services.attempts import RECOVERY_LETTER, Refused
 from idp.services.audit import AuditTag
-from idp.texts import format_date
+from idp.texts import format_day
 
 FIELD = "letter_code"
 
@@ -57,7 +56,7 @@ class LetterCodeStep(Step):
             return factor_lock(ctx, "letter") or _again(Message("e.code.unknown"))
         ctx.services.attempts.forgive(RECOVERY_LETTER, str(account_id))
         if isinstance(found, codes.Expired):
-            return _again(Message("e.lt.expired", {"date": format_date(swiss(found.at).date())}))
+            return _again(Message("e.lt.expired", {"date": format_day(found.at)}))
         if isinstance(found, codes.Used) or not ctx.services.registration_codes.reserve(found.code, ctx.run_id):
             return _again(Message("e.code.used"))
         person = found.code.insured_person_id

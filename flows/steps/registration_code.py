@@ -8,12 +8,11 @@ from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Message, Outcome, Proved, Restart
-from idp.clock import swiss
 from idp.services import registration_codes as codes
 from idp.services.attempts import LETTER_CODE
 from idp.services.audit import AuditTag
 from idp.services.throttle import Volume
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web.network import limit
 
 
@@ -67,7 +66,7 @@ class RegistrationCodeStep(Step):
         if isinstance(found, codes.Used):
             return retry(code=Message("e.code.used"))
         if isinstance(found, codes.Expired):
-            return retry(code=Message("e.code.expired", {"date": format_date(swiss(found.at).date())}))
+            return retry(code=Message("e.code.expired", {"date": format_day(found.at)}))
         if not ctx.services.registration_codes.reserve(found.code, ctx.run_id):
             return retry(code=Message("e.code.used"))
         person = found.code.person

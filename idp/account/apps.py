@@ -8,13 +8,12 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, sign_in_first
-from idp.clock import swiss
 from idp.models.authorization import Consent
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal
 from idp.protocol import consent
 from idp.services.bundle import services
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
 from idp.web.render import page
@@ -60,7 +59,7 @@ def withdraw() -> Response:
 
 
 def _view(kept: Consent, portal: Portal) -> AppView:
-    since = text("acc.apps.since", date=format_date(swiss(kept.granted_at).date()))
+    since = text("acc.apps.since", date=format_day(kept.granted_at))
     items = tuple(dict.fromkeys(text(item.label) for item in consent.allowed_items(kept)))
     return AppView(portal.slug, portal.name(language()), since, items)
 

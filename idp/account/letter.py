@@ -12,13 +12,12 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import sign_in_first
-from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.portal import find_portal
 from idp.models.recovery_letter import RecoveryLetter
 from idp.services.bundle import services
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web.browser import ensure_browser
 from idp.web.errors import error_page
 from idp.web.forms import FormView
@@ -49,7 +48,7 @@ def ask() -> Response:
     if found is None:
         return _over()
     ensure_browser()
-    asked = text("lt.on", date=format_date(swiss(found.requested_at).date()))
+    asked = text("lt.on", date=format_day(found.requested_at))
     frame = Frame(text("lt.cancel"), portal=found.person.portal, form=FormView())
     return page("account/cancel_letter.html", frame, CancelView(asked, secret))
 

@@ -11,13 +11,12 @@ from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, home, sign_in_first
 from idp.account.portals import own_portals
-from idp.clock import swiss
 from idp.models.account import Account, load_account
 from idp.models.portal import Portal
 from idp.models.session import Session, session_before
 from idp.services.bundle import services
 from idp.services.reminders import CARDS
-from idp.texts import format_date, format_time
+from idp.texts import format_day, format_time
 from idp.web.forms import FormView
 from idp.web.i18n import text
 from idp.web.network import device_name
@@ -58,7 +57,7 @@ def overview() -> Response:
     portal = own[0] if own else home(session)
     due = services().reminders.due(account.id)
     view = OverviewView(
-        hello=text("acc.hello", name=f"{account.given_name} {account.family_name}".strip()),
+        hello=text("acc.hello", name=account.full_name),
         email=account.email,
         before=_before(session),
         cards=tuple(card for name in due if (card := _card(name, account, portal))),
@@ -83,7 +82,7 @@ def _before(session: Session) -> str:
     if earlier is None:
         return ""
     at, device = earlier.auth_time, device_name(earlier.user_agent) or text("device.unknown")
-    return text("acc.last_sign_in", date=format_date(swiss(at).date()), time=format_time(at), device=device)
+    return text("acc.last_sign_in", date=format_day(at), time=format_time(at), device=device)
 
 
 def _card(name: str, account: Account, portal: Portal) -> CardView | None:

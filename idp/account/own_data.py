@@ -12,10 +12,9 @@ from flask import Blueprint, make_response
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, prove_first
-from idp.clock import swiss
 from idp.models.account import load_account
 from idp.services.own_data import Plain, as_json, collect
-from idp.texts import format_date, format_time
+from idp.texts import format_date, format_moment
 from idp.web.i18n import text
 from idp.web.render import page
 from idp.web.session import current_session
@@ -59,7 +58,7 @@ def _in_words(entry: Plain) -> tuple[tuple[str, str], ...]:
 def _shown(value: object) -> str:
     """Moments and days as people write them, the rest as it stands in the file."""
     if isinstance(value, datetime):
-        return f"{format_date(swiss(value).date())}, {format_time(value)}"
+        return format_moment(value)
     if isinstance(value, date):
         return format_date(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -13,7 +13,6 @@ from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, home, prove_first, sign_in_first
-from idp.clock import swiss
 from idp.models.account import hold_account, load_account
 from idp.models.base import db
 from idp.models.passkey import Passkey, passkeys_of
@@ -22,7 +21,7 @@ from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.passkey_providers import proposed_name
 from idp.services.passkeys import LONGEST_NAME, Rejected
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web.after_sign_in import PAGES
 from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, line
@@ -174,4 +173,4 @@ def _view(row: Passkey) -> PasskeyView:
 
 
 def _day(at: datetime) -> str:
-    return format_date(swiss(at).date())
+    return format_day(at)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, make_response, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, home, sign_in_first
-from idp.clock import swiss
 from idp.models.account import load_account
 from idp.models.base import db
 from idp.models.passkey import passkeys_of
@@ -20,7 +18,7 @@ from idp.models.trusted_device import TrustedDevice
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.recovery_codes import SHOWN_FOR
-from idp.texts import format_date, format_time
+from idp.texts import format_day, format_moment, format_time
 from idp.web.forms import FormView
 from idp.web.i18n import text
 from idp.web.network import device_name
@@ -91,7 +89,7 @@ def security() -> Response:
         return sign_in_first("security")
     bundle, account_id = services(), session.account_id
     standing = bundle.accounts.standing(account_id)
-    since = format_date(swiss(standing.password_changed_at).date()) if standing else ""
+    since = format_day(standing.password_changed_at) if standing else ""
     portal = home(session)
     view = SecurityView(
         slug=portal.slug,
@@ -202,25 +200,23 @@ def _left(account_id: UUID) -> str:
 def _letters(account_id: UUID) -> tuple[tuple[UUID, str], ...]:
     """The recovery letters that may still be used, each with the words that say when it was asked for."""
     letters = services().recovery_letters.open_of(account_id)
-    return tuple((one.id, text("lt.on", date=format_date(swiss(one.requested_at).date()))) for one in letters)
+    return tuple((one.id, text("lt.on", date=format_day(one.requested_at))) for one in letters)
 
 
 def _session(session: Session, *, is_here: bool) -> SessionView:
     device = device_name(session.user_agent) or text("device.unknown")
-    used = text("acc.used", since=_moment(session.auth_time), seen=_moment(session.seen_at))
+    used = text("acc.used", since=format_moment(session.auth_time), seen=format_moment(session.seen_at))
     return SessionView(session.id, device, used, is_here)
 
 
 def _trusted(row: TrustedDevice) -> TrustedView:
-    used = text("acc.trusted.used", at=_moment(row.last_used_at)) if row.last_used_at else text("acc.trusted.unused")
+    used = (
+        text("acc.trusted.used", at=format_moment(row.last_used_at)) if row.last_used_at else text("acc.trusted.unused")
+    )
     return TrustedView(
         row.id,
         device_name(row.user_agent) or text("device.unknown"),
-        text("acc.trusted.since", at=_moment(row.created_at)),
+        text("acc.trusted.since", at=format_moment(row.created_at)),
         used,
-        text("acc.trusted.until", at=_moment(row.expires_at)),
+        text("acc.trusted.until", at=format_moment(row.expires_at)),
     )
-
-
-def _moment(at: datetime) -> str:
-    return f"{format_date(swiss(at).date())}, {format_time(at)}"

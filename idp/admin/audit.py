@@ -12,14 +12,14 @@ from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
 from idp.admin.paging import filters, page_of
-from idp.clock import SWISS_TIME, swiss
+from idp.clock import SWISS_TIME
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.portal import Portal, list_portals
 from idp.services.audit import AuditTag
 from idp.services.permissions import Permission
-from idp.texts import format_date, format_time
+from idp.texts import format_moment
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
@@ -109,7 +109,7 @@ def _view(row: AuditEvent, portals: dict[UUID, Portal], names: dict[UUID, str]) 
     portal = portals.get(row.portal_id) if row.portal_id else None
     detail = ", ".join(f"{name}: {value}" for name, value in row.detail.items())
     return EventView(
-        at=f"{format_date(swiss(row.at).date())}, {format_time(row.at)}",
+        at=format_moment(row.at),
         tag=row.tag,
         portal=portal.slug if portal else "",
         actor=names.get(row.actor_id, "") if row.actor_id else "",

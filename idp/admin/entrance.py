@@ -91,6 +91,11 @@ def worker() -> AtWork:
     return cast(AtWork, current_operator())
 
 
+def whose() -> str:
+    """What is kept between two pages of the console is kept for this session (idp/web/kept.py)."""
+    return str(worker().session.id)
+
+
 def sign_in_first() -> Response:
     """To the sign-in and, after it, back to where a GET led."""
     then = request.path if request.method == "GET" else "/admin"
@@ -115,7 +120,7 @@ def console(
         status=status,
         can_switch=can_switch,
         look="console",
-        who=_name(at_work),
+        who=at_work.account.full_name or at_work.account.email,
         sections=tuple(
             (address, text(key), _is_here(address))
             for address, key, permission in SECTIONS
@@ -135,8 +140,3 @@ def may_words(permission: Permission) -> str:
     """Which roles may do this, in words; every page of the console says so (ux.md §9.1)."""
     roles = ", ".join(text(f"role.{role}") for role in Role if role in GRANTS[permission])
     return text("adm.may", what=text(f"may.{permission}"), roles=roles)
-
-
-def _name(at_work: AtWork) -> str:
-    account = at_work.account
-    return f"{account.given_name} {account.family_name}".strip() or account.email

@@ -8,11 +8,10 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
-from idp.clock import swiss
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.permissions import Permission
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web.i18n import text
 from keys.jwk import ALGORITHMS
 
@@ -54,10 +53,9 @@ def keys() -> Response:
     signing = [row.state_since for row in rows if row.state == "active"]
     view = KeysView(
         keys=tuple(
-            KeyView(row.alg, text(f"key.state.{row.state}"), format_date(swiss(row.state_since).date()), row.kid)
-            for row in rows
+            KeyView(row.alg, text(f"key.state.{row.state}"), format_day(row.state_since), row.kid) for row in rows
         ),
-        next_on=format_date(swiss(min(signing) + bundle.settings.key_active_for).date()) if signing else "",
+        next_on=format_day(min(signing) + bundle.settings.key_active_for) if signing else "",
         may_rotate=worker().rights.may(ROTATE),
     )
     status = text("key.rotated") if "done" in request.args else None

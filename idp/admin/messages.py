@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, redirect
@@ -12,13 +11,12 @@ from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
 from idp.admin.paging import filters, page_of
-from idp.clock import swiss
 from idp.models.outbox import OutboxMessage, hurry
 from idp.models.portal import Portal, list_portals
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.permissions import Permission
-from idp.texts import format_date, format_time
+from idp.texts import format_moment
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
@@ -99,7 +97,7 @@ def _filtered(given: dict[str, str], portals: dict[UUID, Portal]) -> Select[Outb
 def _view(row: OutboxMessage, portals: dict[UUID, Portal]) -> MessageView:
     portal = portals.get(row.portal_id) if row.portal_id else None
     return MessageView(
-        at=_moment(row.created_at),
+        at=format_moment(row.created_at),
         channel=text(f"msg.{row.channel}"),
         portal=portal.slug if portal else "",
         state=_state(row),
@@ -111,8 +109,4 @@ def _view(row: OutboxMessage, portals: dict[UUID, Portal]) -> MessageView:
 def _state(row: OutboxMessage) -> str:
     """In words; of what waits for a later try, when that is."""
     words = text(f"msg.state.{row.state}")
-    return f"{words} ({_moment(row.due_at)})" if row.state == "waiting" and row.tries else words
-
-
-def _moment(at: datetime) -> str:
-    return f"{format_date(swiss(at).date())}, {format_time(at)}"
+    return f"{words} ({format_moment(row.due_at)})" if row.state == "waiting" and row.tries else words

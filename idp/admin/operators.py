@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console, refused, requires, worker
+from idp.admin.entrance import console, refused, requires, whose, worker
 from idp.admin.home import role_in_words
-from idp.clock import swiss
 from idp.models.account import Account
 from idp.models.base import db
 from idp.models.operator import Operator, OperatorInvitation
@@ -21,7 +19,7 @@ from idp.services.emails import email_problem, normalise_email
 from idp.services.operator_mail import mail_invitation
 from idp.services.operators import LastSuperuser, roles_words
 from idp.services.permissions import Permission, Role
-from idp.texts import format_date, format_time
+from idp.texts import format_moment
 from idp.web import kept
 from idp.web.forms import FormView, line
 from idp.web.i18n import language, text
@@ -73,7 +71,8 @@ def operators() -> Response:
     view = ListView(
         tuple(_view(*found) for found in bundle.operators.everybody()),
         tuple(
-            (one.email, ", ".join(one.roles), _moment(one.expires_at)) for one in bundle.operators.open_invitations()
+            (one.email, ", ".join(map(role_in_words, one.roles)), format_moment(one.expires_at))
+            for one in bundle.operators.open_invitations()
         ),
         may_change=worker().rights.may(CHANGE),
     )
@@ -85,7 +84,7 @@ def operators() -> Response:
 @blueprint.get(INVITE)
 @requires(CHANGE, everywhere=True)
 def invite() -> Response:
-    form = kept.find(_whose()) or FormView()
+    form = kept.find(whose()) or FormView()
     return console("admin/invite.html", text("adm.invite"), _choices(), needs=CHANGE, form=form, back=LIST)
 
 
@@ -100,7 +99,7 @@ def send_invitation() -> Response:
     if role is None:
         errors["role"] = Wrong("adm.e.role")
     if errors or role is None:
-        return kept.lead(INVITE, _whose(), {"email": typed, **_chosen()}, errors)
+        return kept.lead(INVITE, whose(), {"email": typed, **_chosen()}, errors)
     mail_invitation(services(), typed, [role], worker().account.id, language())
     return redirect(f"{LIST}?done=invited", 303)
 
@@ -112,7 +111,7 @@ def operator(account_id: UUID) -> Response:
     row, account = _load(account_id)
     shown, may_resume = _view(row, account), bool(row.paused_at) and account_id != worker().account.id
     held = tuple((one, role_in_words(one)) for one in roles_words(account_id))
-    form = kept.find(_whose()) or FormView()
+    form = kept.find(whose()) or FormView()
     status = text("c.saved") if "done" in request.args else None
     return console(
         "admin/operator.html", shown.name, RolesView(shown, held, _choices(), may_resume), needs=CHANGE, form=form,
@@ -127,14 +126,14 @@ def change(account_id: UUID) -> Response:
     _load(account_id)
     removed, added = line(request.form.get("remove"))[:100], _role()
     if not removed and added is None:
-        return kept.lead(request.path, _whose(), _chosen(), {"role": Wrong("adm.e.role")})
+        return kept.lead(request.path, whose(), _chosen(), {"role": Wrong("adm.e.role")})
     held = set(roles_words(account_id))
     after = held - {removed} if removed else held | {str(added)}
     try:
         services().operators.change_roles(account_id, sorted(after), worker().account.id)
     except LastSuperuser:
         db.session.rollback()
-        return kept.lead(request.path, _whose(), {}, {"role": Wrong("adm.e.last")})
+        return kept.lead(request.path, whose(), {}, {"role": Wrong("adm.e.last")})
     return redirect(f"{request.path}?done=yes", 303)
 
 
@@ -176,20 +175,12 @@ def _choices() -> Choices:
     return Choices(roles, tuple((portal.slug, portal.name(language())) for portal in list_portals()))
 
 
-def _whose() -> str:
-    return str(worker().session.id)
-
-
 def _view(operator: Operator, account: Account) -> OperatorView:
     state = "paused" if operator.paused_at else account.status
-    name = f"{account.given_name} {account.family_name}".strip() or account.email
+    name = account.full_name or account.email
     roles = tuple(role_in_words(one) for one in roles_words(account.id))
     return OperatorView(account.id, name, account.email, roles, text(f"adm.state.{state}"))
 
 
 def _invitation(row: OperatorInvitation) -> tuple[str, str, str]:
-    return row.email, ", ".join(role_in_words(one) for one in row.roles), _moment(row.expires_at)
-
-
-def _moment(at: datetime) -> str:
-    return f"{format_date(swiss(at).date())}, {format_time(at)}"
+    return row.email, ", ".join(role_in_words(one) for one in row.roles), format_moment(row.expires_at)

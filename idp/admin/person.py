@@ -13,7 +13,7 @@ from uuid import UUID
 from flask import Blueprint, abort, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import NotAllowed, console, may_words, requires, worker
+from idp.admin.entrance import NotAllowed, console, may_words, requires, whose, worker
 from idp.admin.person_words import FactView, LetterView, facts, history, letters, situation, things
 from idp.admin.persons import LIST, SEE, covered
 from idp.models.account import Account
@@ -130,10 +130,6 @@ def title(found: InsuredPerson, account: Account | None) -> str:
     given = found.given_name or (account.given_name if account else "")
     family = found.family_name or (account.family_name if account else "")
     return mask_name(given, family) or text("per.noname")
-
-
-def whose() -> str:
-    return str(worker().session.id)
 
 
 def _is_fresh(revealed: str) -> bool:

@@ -8,7 +8,6 @@ from datetime import datetime
 from uuid import UUID
 
 from idp.admin.audit import actor_names
-from idp.clock import swiss
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
 from idp.models.letter_order import waiting_order
@@ -20,7 +19,7 @@ from idp.services.bundle import services
 from idp.services.dossier import Message
 from idp.services.persons import standing
 from idp.services.phones import show_number
-from idp.texts import format_date, format_time
+from idp.texts import format_date, format_day, format_moment, format_time
 from idp.web.i18n import language, text
 from idp.web.network import device_name
 
@@ -53,21 +52,17 @@ class LetterView:
     state: str
 
 
-def moment(at: datetime) -> str:
-    return f"{format_date(swiss(at).date())}, {format_time(at)}"
-
-
 def situation(found: InsuredPerson, account: Account | None, portals: Mapping[UUID, Portal]) -> tuple[str, ...]:
     """Where the person stands and what they wait for, one sentence each."""
     bundle, now = services(), services().clock.now()
     locks = bundle.locks.of(account, found.id)
     codes = bundle.dossiers.codes(found)
     state = standing(account, codes[0] if codes else None, now, is_locked=False)
-    said = [text(f"per.is.{state}", date=format_date(swiss(codes[0].expires_at).date()) if codes else "")]
+    said = [text(f"per.is.{state}", date=format_day(codes[0].expires_at) if codes else "")]
     if waiting_order(found.id) is not None:
         said = [text("per.is.ordered")]
     if waits := bundle.dossiers.waits(found, account, portals.keys()):
-        said.append(text(f"per.waits.{waits.step}", time=moment(waits.since)))
+        said.append(text(f"per.waits.{waits.step}", time=format_moment(waits.since)))
     said += [text(f"per.lock.{one.kind}", time=_until(one.until, now)) for one in locks]
     newest = bundle.dossiers.messages(found, account, portals.keys())[:1]
     said += [text("per.undelivered", how=text(f"per.by.{one.channel}")) for one in newest if one.state == "dead"]
@@ -75,7 +70,7 @@ def situation(found: InsuredPerson, account: Account | None, portals: Mapping[UU
 
 
 def _until(at: datetime, now: datetime) -> str:
-    return text("per.forever") if (at - now).days > 365 else moment(at)
+    return text("per.forever") if (at - now).days > 365 else format_moment(at)
 
 
 def facts(found: InsuredPerson, account: Account | None, told: Sequence[str]) -> tuple[FactView, ...]:
@@ -96,12 +91,12 @@ def letters(found: InsuredPerson) -> tuple[LetterView, ...]:
     """Each letter with what became of it."""
     now, shown = services().clock.now(), []
     if order := waiting_order(found.id):
-        shown.append(LetterView(moment(order.ordered_at), "–", text("per.letter.ordered")))
+        shown.append(LetterView(format_moment(order.ordered_at), "–", text("per.letter.ordered")))
     for code in services().dossiers.codes(found):
         state = code.state(now)
         at = code.redeemed_at or code.revoked_at or code.reserved_at
-        words = text(f"per.letter.{state}", time=moment(at) if at else "")
-        shown.append(LetterView(moment(code.issued_at), format_date(swiss(code.expires_at).date()), words))
+        words = text(f"per.letter.{state}", time=format_moment(at) if at else "")
+        shown.append(LetterView(format_moment(code.issued_at), format_day(code.expires_at), words))
     return tuple(shown)
 
 
@@ -112,7 +107,7 @@ def things(account: Account | None, portals: Mapping[UUID, Portal]) -> tuple[tup
     bundle, known = services(), _factors(account)
     sessions = tuple(
         f"{device_name(one.user_agent) or text('device.unknown')}: "
-        f"{text('acc.used', since=moment(one.auth_time), seen=moment(one.seen_at))}"
+        f"{text('acc.used', since=format_moment(one.auth_time), seen=format_moment(one.seen_at))}"
         for one in bundle.sessions.live(account)
     )
     names = tuple(one.name(language()) for one in bundle.accounts.portals_of(account.id) if one.id in portals)
@@ -149,7 +144,7 @@ def history(
     ]
     told += [(one.at, _sent(one), "") for one in services().dossiers.messages(found, account, portals.keys())]
     told.sort(key=lambda one: one[0], reverse=True)
-    return tuple((moment(at), words, actor) for at, words, actor in told)
+    return tuple((format_moment(at), words, actor) for at, words, actor in told)
 
 
 def _sent(one: Message) -> str:

@@ -14,8 +14,7 @@ from flask import Blueprint, redirect, request
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console, requires, worker
-from idp.clock import swiss
+from idp.admin.entrance import console, requires, whose, worker
 from idp.models.account import Account
 from idp.models.base import db
 from idp.models.portal import Portal
@@ -33,7 +32,7 @@ from idp.services.persons import (
     newest_codes,
     standing,
 )
-from idp.texts import format_date
+from idp.texts import format_day
 from idp.web import kept
 from idp.web.forms import FormView, line
 from idp.web.i18n import language, text
@@ -69,7 +68,7 @@ class PersonsView:
 @blueprint.get(LIST)
 @requires(SEE)
 def persons() -> Response:
-    typed = kept.find(_whose()) or FormView()
+    typed = kept.find(whose()) or FormView()
     values = {name: line(request.args.get(name, typed.values.get(name)))[:100] for name in FILTERS}
     values["q"] = typed.values.get("q", "")
     question = services().persons.read(values["q"]) if values["q"] else None
@@ -96,7 +95,7 @@ def search() -> Response:
     if not values["q"]:
         return redirect(f"{LIST}?{urlencode({name: values[name] for name in FILTERS})}", 303)
     services().audit.record(AuditTag.PERSONS_SEARCHED)
-    return kept.lead(LIST, _whose(), values)
+    return kept.lead(LIST, whose(), values)
 
 
 def covered() -> dict[UUID, Portal]:
@@ -130,7 +129,7 @@ def _lines(page: Page, portals: dict[UUID, Portal]) -> tuple[PersonLine, ...]:
             PersonLine(
                 one.id, mask_name(*names) or text("per.noname"), mask_number(one.insured_number),
                 portals[one.portal_id].name(language()), text(f"per.state.{state}"),
-                format_date(swiss(at).date()) if at else "",
+                format_day(at) if at else "",
             )
         )  # fmt: skip
     return tuple(lines)
@@ -147,7 +146,3 @@ def _id(typed: str) -> UUID | None:
     with suppress(ValueError):
         return UUID(typed)
     return None
-
-
-def _whose() -> str:
-    return str(worker().session.id)

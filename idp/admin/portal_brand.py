@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, make_response, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console
+from idp.admin.entrance import console, whose
 from idp.admin.portal_access import at_portal
-from idp.admin.portal_edit import home, whose
+from idp.admin.portal_edit import home
 from idp.admin.portal_faults import errors_of
 from idp.admin.portal_forms import changes
 from idp.errors import BadInput

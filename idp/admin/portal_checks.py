@@ -10,12 +10,12 @@ from werkzeug.wrappers import Response
 from idp.admin.entrance import console
 from idp.admin.portal_access import at_portal
 from idp.admin.portal_edit import home
-from idp.admin.portals import moment
 from idp.models.portal import Portal
 from idp.protocol.readiness import Readiness, of_portal
 from idp.services.bundle import services
 from idp.services.permissions import Permission
 from idp.services.portal_checks import Check, look_at
+from idp.texts import format_moment
 from idp.web.i18n import text
 
 blueprint = Blueprint("admin_portal_checks", __name__)
@@ -45,7 +45,7 @@ def ask(portal: Portal) -> Response:
     bundle = services()
     if request.form.get("do") == "self_test" and not portal.is_disabled:
         handle, until = bundle.self_tests.handle(portal)
-        return _page(portal, self_test=(f"{bundle.settings.issuer}/selftest/{handle}", moment(until)))
+        return _page(portal, self_test=(f"{bundle.settings.issuer}/selftest/{handle}", format_moment(until)))
     return _page(portal, tuple(look_at(portal, bundle.settings.host, bundle.reach)))
 
 

@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console, requires, worker
+from idp.admin.entrance import console, requires, whose
 from idp.admin.portal_access import at_portal
 from idp.admin.portal_faults import OTHER, errors_of
 from idp.admin.portal_forms import (
@@ -167,10 +167,6 @@ def secret_page(portal: Portal, secret: str, needs: Permission) -> Response:
 
 def home(portal: Portal) -> str:
     return f"/admin/portals/{portal.slug}"
-
-
-def whose() -> str:
-    return str(worker().session.id)
 
 
 def defaults_of(names: tuple[str, ...]) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from datetime import timedelta
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console, requires
-from idp.admin.portal_edit import EditView, FieldView, defaults_of, fields_view, typed_entries, whose
+from idp.admin.entrance import console, requires, whose
+from idp.admin.portal_edit import EditView, FieldView, defaults_of, fields_view, typed_entries
 from idp.admin.portal_faults import errors_of
 from idp.admin.portal_forms import INVITED, Kind, read, shown
-from idp.admin.portals import LIST, moment
+from idp.admin.portals import LIST
 from idp.errors import BadInput
 from idp.services.bundle import services
 from idp.services.invites import DEVELOPER_FIELDS
 from idp.services.permissions import Permission
 from idp.services.portal_details import faults_in
+from idp.texts import format_moment
 from idp.web import kept
 from idp.web.forms import FormView, digits_only
 from idp.web.i18n import text
@@ -61,7 +62,7 @@ def invite() -> Response:
         except BadInput as error:
             faults = error.message.splitlines()
         else:
-            view = InvitedView(f"{services().settings.issuer}/register", secret, moment(until))
+            view = InvitedView(f"{services().settings.issuer}/register", secret, format_moment(until))
             return console("admin/portal_invited.html", text("por.invited"), view, needs=CREATE, can_switch=False)
     typed["valid_days"] = request.form.get("valid_days", "")[:10]
     return kept.lead(INVITE, whose(), typed, errors_of("\n".join(faults), INVITED) | errors)

@@ -8,15 +8,16 @@ from datetime import timedelta
 from flask import Blueprint, abort, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console
+from idp.admin.entrance import console, whose
 from idp.admin.portal_access import at_portal
-from idp.admin.portal_edit import home, secret_page, whose
+from idp.admin.portal_edit import home, secret_page
 from idp.admin.portal_state import ConfirmView
-from idp.admin.portals import has_secret, moment
+from idp.admin.portals import has_secret
 from idp.errors import BadInput
 from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.permissions import Permission
+from idp.texts import format_moment
 from idp.web import kept
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
@@ -47,12 +48,12 @@ def show(portal: Portal) -> Response:
     if services().portal_secrets.has_previous(portal):
         made_before, until = portal.previous_secret_made_at, portal.previous_secret_until
         previous = (
-            moment(made_before) if made_before else text("por.secret.before"),
-            moment(until) if until else text("por.secret.by.hand"),
+            format_moment(made_before) if made_before else text("por.secret.before"),
+            format_moment(until) if until else text("por.secret.by.hand"),
         )
     view = SecretsView(
         has_secret=has_secret(portal),
-        made=moment(made) if made else text("por.secret.before"),
+        made=format_moment(made) if made else text("por.secret.before"),
         previous=previous,
         choices=tuple((name, text(f"por.secret.keep.{name}")) for name in KEEP),
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from idp.admin.entrance import console
+from idp.admin.entrance import console, whose
 from idp.admin.portal_access import at_portal
-from idp.admin.portal_edit import home, whose
+from idp.admin.portal_edit import home
 from idp.admin.portal_faults import OTHER
 from idp.admin.portal_forms import state_of
 from idp.errors import BadInput

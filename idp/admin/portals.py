@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, request
@@ -13,13 +12,12 @@ from werkzeug.wrappers import Response
 from idp.admin.entrance import console, requires, worker
 from idp.admin.portal_access import at_portal
 from idp.admin.portal_forms import SECTIONS
-from idp.clock import swiss
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services.permissions import Permission
 from idp.services.portal_rules import SECRET_METHODS
-from idp.texts import format_date, format_time
+from idp.texts import format_moment
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_portals", __name__)
@@ -101,9 +99,5 @@ def _counts(ids: list[UUID]) -> dict[UUID, int]:
 
 def _view(row: Portal, persons: int) -> PortalView:
     state = text("por.state.disabled" if row.is_disabled else "por.state.open")
-    changed = moment(row.changed_at or row.created_at)
+    changed = format_moment(row.changed_at or row.created_at)
     return PortalView(row.slug, row.name(language()), row.client_id, persons, changed, state, row.is_disabled)
-
-
-def moment(at: datetime) -> str:
-    return f"{format_date(swiss(at).date())}, {format_time(at)}"

@@ -29,6 +29,11 @@ class Account(Base):
     created_at: Mapped[datetime]
 
     @property
+    def full_name(self) -> str:
+        """Given and family name; empty where neither is known."""
+        return f"{self.given_name} {self.family_name}".strip()
+
+    @property
     def is_active(self) -> bool:
         return self.status == "active"
 

@@ -20,7 +20,7 @@ from idp.services.bundle import Services
 
 def _profile(bundle: Services, account: Account, record: InsuredPerson) -> dict[str, Any]:
     return {
-        "name": f"{account.given_name} {account.family_name}".strip(),
+        "name": account.full_name,
         "given_name": account.given_name,
         "family_name": account.family_name,
         "birthdate": record.birth_date.isoformat(),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from idp.clock import swiss
 from idp.models.account import Account
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
@@ -15,7 +14,7 @@ from idp.protocol import claims, consent, verified_claims
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.consent import CLAIM, SCOPE, Item
 from idp.services.bundle import Services
-from idp.texts import LANGUAGE_NAMES, format_date
+from idp.texts import LANGUAGE_NAMES, format_date, format_day
 
 SHOWN_OF_PROFILE = ("name", "birthdate", "locale")
 Say = Callable[..., str]  # a text in the person's language, by its key
@@ -93,5 +92,5 @@ def _in_words(name: str, value: Any) -> str:
     if name == "birthdate":
         return format_date(date.fromisoformat(value))
     if name == "updated_at":
-        return format_date(swiss(datetime.fromtimestamp(value, UTC)).date())
+        return format_day(datetime.fromtimestamp(value, UTC))
     return LANGUAGE_NAMES[value] if name == "locale" else str(value)

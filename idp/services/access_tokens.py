@@ -12,12 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Table, and_, bindparam, insert, or_, select, update
 
+from idp.chance import hash_of
 from idp.clock import Clock
 from idp.models.authorization import AccessToken
 from idp.models.base import db
 from idp.models.live_grant import COLUMNS, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
-from idp.services.tokens import hash_of
 
 PREFIX = "cc_at_"
 TOKEN = cast(Table, AccessToken.__table__)

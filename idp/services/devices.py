@@ -15,13 +15,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, select, update
 
-from idp.chance import Random, new_id, pick, token
+from idp.chance import Random, hash_of, new_id, pick, token
 from idp.clock import Clock
 from idp.models.authorization import DeviceAuthorization, Grant
 from idp.models.base import db, insert_if_absent, write
 from idp.models.live_grant import GRANT, LiveGrant
 from idp.models.portal import Portal
-from idp.services.tokens import Replayed, Tokens, hash_of
+from idp.services.tokens import Replayed, Tokens
 from idp.settings import Settings
 from keys import Vault
 

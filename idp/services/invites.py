@@ -5,13 +5,12 @@ The token is the initial access token of RFC 7591 §1.2: for one portal, used on
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models.authorization import PortalInvite
@@ -46,7 +45,7 @@ class Invites:
             raise BadInput("\n".join(faults))
         now, secret = self._clock.now(), token(self._random, "cc_iat_")
         row = PortalInvite(
-            id=new_id(self._random, now), token_hash=_hash(secret), details=given, created_at=now,
+            id=new_id(self._random, now), token_hash=hash_of(secret), details=given, created_at=now,
             expires_at=now + valid_for,
         )  # fmt: skip
         db.session.add(row)
@@ -57,7 +56,7 @@ class Invites:
         """The invitation of this token that can still be used."""
         return db.session.scalar(
             select(PortalInvite).where(
-                PortalInvite.token_hash == _hash(secret),
+                PortalInvite.token_hash == hash_of(secret),
                 PortalInvite.used_at.is_(None),
                 PortalInvite.expires_at > self._clock.now(),
             )
@@ -72,7 +71,3 @@ class Invites:
             .values(used_at=now)
         )
         return done == 1
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

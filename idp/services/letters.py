@@ -16,7 +16,7 @@ import segno
 from sqlalchemy import select
 
 from idp.chance import Random
-from idp.clock import Clock, swiss
+from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.letter_order import IS_WAITING, LetterOrder, settle_orders
@@ -27,7 +27,7 @@ from idp.services.audit import Audit, AuditTag
 from idp.services.registration_codes import RegistrationCodes, generate, show
 from idp.services.typesetter import NoGlyph, typeset
 from idp.settings import Settings
-from idp.texts import Texts, format_date
+from idp.texts import Texts, format_date, format_day
 
 SOURCE = "letters/letter.typ"
 QR_MODULES_AROUND = 4
@@ -161,7 +161,7 @@ class Letters:
             "window": portal.letter_window,
             "sender": f"{portal.name(language)}{', ' + portal.place if portal.place else ''}",
             "address": _address_lines(person),
-            "date": f"{place}{format_date(swiss(self._clock.now()).date())}",
+            "date": f"{place}{format_day(self._clock.now())}",
             "subject": text("subject")[:1].upper() + text("subject")[1:],
             "salutation": text("salutation" if name else "salutation.unnamed", "letter"),
             "intro": text("intro"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from idp.clock import Clock, swiss
+from idp.clock import Clock
 from idp.models.account import Account
 from idp.models.portal import Portal
 from idp.services.outbox import Outbox
-from idp.texts import Texts, format_date, format_time
+from idp.texts import Texts, format_day, format_time
 
 
 class Notices:
@@ -33,7 +33,7 @@ class Notices:
             portal=portal,
             values={
                 "event": self._texts.get(spoken, f"event.{event}"),
-                "date": format_date(swiss(now).date()),
+                "date": format_day(now),
                 "time": format_time(now),
                 "device": device or self._texts.get(spoken, "device.unknown"),
                 "place": place,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from idp.clock import swiss
 from idp.models.operator import OperatorInvitation
 from idp.services.bundle import Services
-from idp.texts import format_date, format_time
+from idp.texts import format_day, format_time
 
 
 def mail_invitation(
@@ -19,7 +18,7 @@ def mail_invitation(
     values = {
         "url": f"{bundle.settings.issuer}/admin/invitation#{secret}",
         "host": bundle.settings.host,
-        "date": format_date(swiss(invitation.expires_at).date()),
+        "date": format_day(invitation.expires_at),
         "time": format_time(invitation.expires_at),
     }
     bundle.outbox.mail(

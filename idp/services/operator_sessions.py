@@ -5,14 +5,13 @@ OWASP ASVS 5.0 §7.3, §8.3.2; a session of a portal opens nothing here, nor the
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account
 from idp.models.base import db, write
@@ -45,7 +44,7 @@ class OperatorSessions:
         now, secret = self._clock.now(), token(self._random, "cc_os_")
         db.session.add(
             OperatorSession(
-                id=new_id(self._random, now), secret_hash=_hash(secret), account_id=account.id,
+                id=new_id(self._random, now), secret_hash=hash_of(secret), account_id=account.id,
                 browser_hash=browser_hash, created_at=now, seen_at=now, amr=amr,
             )
         )  # fmt: skip
@@ -54,7 +53,7 @@ class OperatorSessions:
 
     def load(self, secret: str, browser_hash: str | None) -> AtWork | None:
         """The live session of this cookie in the browser that opened it, of an operator with rights; or None."""
-        found = find_operator_session(_hash(secret))
+        found = find_operator_session(hash_of(secret))
         if found is None:
             return None
         session, _, account = found
@@ -83,7 +82,3 @@ class OperatorSessions:
     def end(self, session: OperatorSession) -> None:
         ended = update(OperatorSession).where(OperatorSession.id == session.id, OperatorSession.ended_at.is_(None))
         write(ended.values(ended_at=self._clock.now()))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -6,7 +6,6 @@ change of them counts at once (OWASP ASVS 5.0 §8.3.2).
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -14,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models.account import Account
@@ -60,7 +59,7 @@ class Operators:
         )
         write(older.values(revoked_at=now))
         invitation = OperatorInvitation(
-            id=new_id(self._random, now), token_hash=_hash(secret), email=email, roles=_written(held), invited_by=by,
+            id=new_id(self._random, now), token_hash=hash_of(secret), email=email, roles=_written(held), invited_by=by,
             created_at=now, expires_at=now + INVITED_FOR,
         )  # fmt: skip
         db.session.add(invitation)
@@ -71,7 +70,7 @@ class Operators:
         """The invitation of this secret that can still be used."""
         return db.session.scalar(
             select(OperatorInvitation).where(
-                OperatorInvitation.token_hash == _hash(secret),
+                OperatorInvitation.token_hash == hash_of(secret),
                 OperatorInvitation.used_at.is_(None),
                 OperatorInvitation.revoked_at.is_(None),
                 OperatorInvitation.expires_at > self._clock.now(),
@@ -215,8 +214,3 @@ def _written(held: set[tuple[str, UUID | None]]) -> list[str]:
     ids = {portal_id for _, portal_id in held if portal_id}
     slugs = {row.id: row.slug for row in db.session.execute(select(Portal.id, Portal.slug).where(Portal.id.in_(ids)))}
     return sorted(f"{role}@{slugs[portal_id]}" if portal_id else role for role, portal_id in held)
-
-
-def _hash(secret: str) -> str:
-    """256 random bits need no key and no salt."""
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -105,7 +105,7 @@ class Passkeys:
                 rp_name=RP_NAME,
                 user_id=self._user_handle(account.id, held),
                 user_name=account.email,
-                user_display_name=f"{account.given_name} {account.family_name}".strip() or account.email,
+                user_display_name=account.full_name or account.email,
                 challenge=self._challenge(CREATE, browser),
                 timeout=DIALOG_MS,
                 authenticator_selection=AuthenticatorSelectionCriteria(

@@ -6,14 +6,13 @@ code is used. Its code is made at the printer's: no plain text waits in the data
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, or_, select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock, swiss
 from idp.errors import BadInput
 from idp.models.account import Account
@@ -94,7 +93,7 @@ class RecoveryLetters:
             account_id=account.id,
             portal_id=wanted.portal.id,
             insured_person_id=wanted.person.id,
-            cancel_hash=_hash(secret),
+            cancel_hash=hash_of(secret),
             requested_at=now,
         )
         db.session.add(letter)
@@ -123,7 +122,7 @@ class RecoveryLetters:
 
     def find(self, secret: str) -> RecoveryLetter | None:
         """The letter that the link of a mail speaks of, while it can be cancelled."""
-        letter = find_by_cancel_hash(_hash(secret))
+        letter = find_by_cancel_hash(hash_of(secret))
         is_live = letter is not None and letter.state(self._clock.now()) in {"waiting", "printed"}
         return letter if is_live else None
 
@@ -222,7 +221,3 @@ class RecoveryLetters:
     @staticmethod
     def _redeemed() -> Select[UUID]:
         return select(RegistrationCode.id).where(RegistrationCode.redeemed_at.is_not(None))
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -5,14 +5,13 @@ OWASP ASVS 5.0 §7.2–7.4; NIST SP 800-63B-4 §5. The database is the truth, so
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account
 from idp.models.base import db, write
@@ -22,11 +21,6 @@ from idp.settings import Settings
 
 TOUCHED_EVERY = timedelta(seconds=60)
 CONFIRMED_FOR = timedelta(minutes=10)
-
-
-def _hash(secret: str) -> str:
-    """256 random bits need no key and no salt."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 class SessionEnded(Exception):
@@ -54,7 +48,7 @@ class Sessions:
         secret = token(self._random, "cc_se_")
         session = Session(
             id=new_id(self._random, now),
-            secret_hash=_hash(secret),
+            secret_hash=hash_of(secret),
             account_id=account.id,
             browser_hash=browser_hash,
             created_at=now,
@@ -74,7 +68,7 @@ class Sessions:
         What portals were given in this session stays theirs, each with the `auth_time` it was given under.
         """
         now, secret = self._clock.now(), token(self._random, "cc_se_")
-        session.secret_hash = _hash(secret)
+        session.secret_hash = hash_of(secret)
         session.created_at = session.auth_time = session.seen_at = now
         session.acr, session.amr, session.user_agent = acr, amr, user_agent[:200]
         db.session.flush()
@@ -82,7 +76,7 @@ class Sessions:
 
     def load(self, secret: str, *, is_used: bool = True) -> Session | None:
         """The live session of this cookie, or None. Being used is written at most once a minute."""
-        found = find_session(_hash(secret))
+        found = find_session(hash_of(secret))
         if found is None or not self._is_live(*found):
             return None
         session, now = found[0], self._clock.now()
@@ -92,7 +86,7 @@ class Sessions:
 
     def former(self, secret: str) -> Session | None:
         """The session of this cookie that ended because it was left alone or grew old, and that nobody ended."""
-        found = find_session(_hash(secret))
+        found = find_session(hash_of(secret))
         if found is None or found[0].ended_at is not None or not found[1].is_active or self._is_live(*found):
             return None
         return found[0]

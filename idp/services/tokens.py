@@ -6,7 +6,6 @@ write of an exchange and stays when the exchange is refused, so that no refusal 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, insert, select, update
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.authorization import AuthorizationCode, Grant, RefreshToken
 from idp.models.base import UTCDateTime, db
@@ -54,11 +53,6 @@ REVOKE_FAMILY = (
     )
     .values(revoked_at=NOW)
 )  # fmt: skip
-
-
-def hash_of(secret: str) -> str:
-    """256 random bits need no key and no salt."""
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True)

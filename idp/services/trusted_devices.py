@@ -6,12 +6,11 @@ of 256 bits serves once and is then replaced, so a copy is worth nothing after i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from idp.chance import Random, new_id, token
+from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.base import db
 from idp.models.trusted_device import (
@@ -29,11 +28,6 @@ TRUSTED_FOR = timedelta(days=30)
 MOST = 10  # of one account
 
 
-def _hash(secret: str) -> str:
-    """256 random bits need no key and no salt."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 class TrustedDevices:
     def __init__(self, clock: Clock, random: Random, audit: Audit) -> None:
         self._clock = clock
@@ -42,7 +36,7 @@ class TrustedDevices:
 
     def find(self, account_id: UUID, browser_hash: str, secrets: Sequence[str]) -> TrustedDevice | None:
         """The trust of this account in this browser, proved by one of the secrets that the browser sent."""
-        return find_trust(account_id, browser_hash, [_hash(one) for one in secrets], self._clock.now())
+        return find_trust(account_id, browser_hash, [hash_of(one) for one in secrets], self._clock.now())
 
     def trust(self, account_id: UUID, browser_hash: str, user_agent: str) -> str:
         """Trust this browser in place of what was trusted in it before; returns the secret for its cookie."""
@@ -54,7 +48,7 @@ class TrustedDevices:
             id=new_id(self._random, now),
             account_id=account_id,
             browser_hash=browser_hash,
-            secret_hash=_hash(secret),
+            secret_hash=hash_of(secret),
             user_agent=user_agent[:200],
             created_at=now,
             expires_at=now + TRUSTED_FOR,
@@ -67,13 +61,13 @@ class TrustedDevices:
     def use(self, device: TrustedDevice) -> str | None:
         """The next secret of this browser; None where another tab was faster or the trust has ended."""
         secret = token(self._random, PREFIX)
-        is_used = replace_secret(device.id, device.secret_hash, _hash(secret), self._clock.now())
+        is_used = replace_secret(device.id, device.secret_hash, hash_of(secret), self._clock.now())
         return secret if is_used else None
 
     def living(self, browser_hash: str, secrets: Sequence[str]) -> list[str]:
         """Those of these secrets that are still good, for one account or another."""
-        good = living_hashes(browser_hash, [_hash(one) for one in secrets], self._clock.now())
-        return [one for one in secrets if _hash(one) in good]
+        good = living_hashes(browser_hash, [hash_of(one) for one in secrets], self._clock.now())
+        return [one for one in secrets if hash_of(one) in good]
 
     def of(self, account_id: UUID) -> list[TrustedDevice]:
         return trusted_devices_of(account_id, self._clock.now())
