@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,6 @@ from idp.services.attempts import Refused
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.texts import format_date, format_time
-
-LONGEST_WAIT = timedelta(days=2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,7 +98,7 @@ class Context:
 
     def wait(self, refused: Refused, key: str = "e.wait") -> Message:
         """Too many attempts: until when, in words; where only a call helps, that is said instead."""
-        if refused.until - self.now > LONGEST_WAIT:
+        if refused.is_for_good:
             return Message("e.locked")
         return Message(key, {"time": self.moment(refused.until)})
 

@@ -13,13 +13,12 @@ from flask import Blueprint, redirect, request
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response
 
-from idp.admin.sign_in import prove
+from idp.admin.sign_in import closed, prove
 from idp.models.account import Account
 from idp.models.base import db
 from idp.models.operator import OperatorInvitation
 from idp.services.attempts import APP_CODE
 from idp.services.bundle import services
-from idp.texts import format_time
 from idp.web import kept
 from idp.web.app_setup import AppSetup, app_setup
 from idp.web.browser import ensure_browser
@@ -62,7 +61,7 @@ def show() -> Response:
     form, invitation = _found(ensure_browser())
     if form is None or invitation is None:
         return redirect(ENTER, 303)
-    is_new = services().accounts.find(invitation.email) is None
+    is_new = not services().accounts.exists(invitation.email)
     setup = app_setup(form.values["seed"]) if is_new else None
     view = AcceptView(invitation.email, ", ".join(invitation.roles), setup)
     return page("admin/accept.html", Frame(text("inv.accept"), form=form, back=ENTER), view)
@@ -74,7 +73,7 @@ def accept() -> Response:
     form, invitation = _found(browser)
     if form is None or invitation is None:
         return redirect(ENTER, 303)
-    is_new = services().accounts.find(invitation.email) is None
+    is_new = not services().accounts.exists(invitation.email)
     names = {name: line(request.form.get(name))[:80] for name in ("given_name", "family_name")}
     found = _create(form, invitation, names) if is_new else _own(invitation, browser)
     if isinstance(found, Mapping):
@@ -105,7 +104,7 @@ def _create(form: FormView, invitation: OperatorInvitation, names: dict[str, str
         errors["password"] = Wrong(bad.reason, {"n": str(bad.length)})
     judged = None
     if refused := bundle.attempts.spend(APP_CODE, f"enrol|{invitation.id}"):
-        errors["otp"] = Wrong("e.wait", {"time": format_time(refused.until), "phone": bundle.settings.support_phone})
+        errors["otp"] = closed(refused)
     else:
         judged = bundle.totp.judge(form.values["seed"], digits_only(request.form.get("otp")))
         if judged.step is None:

@@ -85,17 +85,24 @@ def _judge(email: str, browser: str) -> Account | Wrong:
     subject = f"{email}|{browser}" if account_id and _knows(account_id, browser) else email
     paid = bundle.attempts.pay(PASSWORD, subject)
     if isinstance(paid, Refused):
-        return Wrong("e.login.wait", {"time": format_time(paid.until)})
+        return closed(paid)
     if not bundle.passwords.verify(account_id, request.form.get("password", "")) or account_id is None:
         return Wrong("adm.wrong")
     paid = bundle.attempts.pay(APP_CODE, str(account_id))
     if isinstance(paid, Refused):
-        return Wrong("e.login.wait", {"time": format_time(paid.until)})
+        return closed(paid)
     if bundle.totp.verify(account_id, digits_only(request.form.get("otp"))).step is None:
         return Wrong("adm.wrong")
     bundle.attempts.forgive(PASSWORD, subject)
     bundle.attempts.forgive(APP_CODE, str(account_id))
     return load_account(account_id)
+
+
+def closed(refused: Refused) -> Wrong:
+    """Until when no guess is judged; where only a call helps, that is said instead."""
+    if refused.is_for_good:
+        return Wrong("e.locked", {"phone": services().settings.support_phone})
+    return Wrong("e.login.wait", {"time": format_time(refused.until)})
 
 
 def _by_password(browser: str) -> tuple[Account, list[str]] | Wrong:

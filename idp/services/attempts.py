@@ -52,6 +52,12 @@ class Refused:
 
     until: datetime
     is_lock: bool = False
+    is_for_good: bool = False  # only rebinding or the service desk helps
+
+    @classmethod
+    def between(cls, last_at: datetime, until: datetime) -> Refused:
+        """What follows the guess of `last_at`: a pause, a lock, or the end of guessing."""
+        return cls(until, until - last_at >= LOCK, until - last_at >= FOREVER)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class Attempts:
         row = db.session.get(AttemptCounter, self._key(budget, subject), populate_existing=True)
         if row is None or row.blocked_until is None or row.blocked_until <= self._clock.now():
             return None
-        return Refused(row.blocked_until, row.blocked_until - row.last_at >= LOCK)
+        return Refused.between(row.last_at, row.blocked_until)
 
     def refusals(self, budgets: Iterable[Budget], subject: str) -> dict[Budget, Refused]:
         """Which of these budgets are locked now, in one look; a pause is no lock. Spends nothing."""
@@ -109,7 +115,8 @@ class Attempts:
                 AttemptCounter.subject.in_(keys), until > self._clock.now()
             )
         )
-        return {keys[key]: Refused(at, is_lock=True) for key, last_at, at in rows if at and at - last_at >= LOCK}
+        found = {keys[key]: Refused.between(last_at, at) for key, last_at, at in rows if at}
+        return {budget: refused for budget, refused in found.items() if refused.is_lock}
 
     def refusals_of_all(self, subjects: Sequence[tuple[Budget, str]]) -> dict[tuple[str, str], Refused]:
         """Whether guessing is closed for many subjects, by kind and subject; who may guess is left out."""
@@ -120,7 +127,7 @@ class Attempts:
             .execution_options(populate_existing=True)
         )
         return {
-            keys[row.subject]: Refused(row.blocked_until, row.blocked_until - row.last_at >= LOCK)
+            keys[row.subject]: Refused.between(row.last_at, row.blocked_until)
             for row in rows
             if row.blocked_until is not None
         }

@@ -149,3 +149,17 @@ def test_nobody_opens_the_console_to_themselves_again(services: Services, olga: 
         f"/admin/operators/{own.id}/resume", data=fields, base_url=ISSUER, headers={"Origin": ISSUER}
     )
     assert response.status_code == 403
+
+
+def test_an_account_that_was_disabled_takes_no_invitation(web: Flask, services: Services) -> None:
+    account = db.session.get_one(Account, add_operator(services, NEW, ["reader"]))
+    account.status = "disabled"
+    secret, _ = services.operators.invite(NEW, ["superuser"], None)
+    db.session.commit()
+    person = Person(web)
+    person.open("/admin/invitation")
+    person.submit(code=secret)
+    assert "Il y a déjà un compte" in person.text
+    person.submit(password=PASSWORD, otp=app_code(services))
+    assert person.errors() == ["password"]
+    assert services.operators.find_invitation(secret) is not None

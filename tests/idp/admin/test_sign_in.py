@@ -12,6 +12,7 @@ from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.services.attempts import PASSWORD as PASSWORDS
 from idp.services.bundle import Services
 from tests.actions import PASSWORD, register
 from tests.support.operators import add_operator, app_code, sign_in
@@ -72,7 +73,7 @@ def test_guesses_are_limited_and_a_browser_that_was_here_is_not_locked_out_by_ot
     stranger.open("/admin/login")
     for _ in range(6):
         stranger.submit(email=EMAIL, password="wrong wrong wrong", otp="000000")
-    assert "Trop d’essais" in stranger.text or "Réessayez" in stranger.text
+    assert "Trop d’essais. Réessayez à partir de 14:3" in stranger.text
     olga.open("/admin")
     olga.submit()  # the button that signs out
     clock.advance(timedelta(minutes=1))
@@ -247,3 +248,16 @@ def test_an_app_that_was_added_by_sms_opens_no_console(
     other.submit(email="helene@example.ch", password=PASSWORD, otp=app_code(services, seed))
     assert other.errors() == ["email"]
     assert services.totp.verify(account.id, app_code(services, seed)).step is None  # the code was right, and is used
+
+
+def test_after_a_hundred_wrong_passwords_no_clock_time_is_promised(
+    web: Flask, services: Services, clock: FrozenClock
+) -> None:
+    add_operator(services, EMAIL, ["reader"])
+    for _ in range(100):
+        clock.advance(timedelta(minutes=16))
+        assert services.attempts.spend(PASSWORDS, EMAIL) is None
+    person = sign_in(web, services, EMAIL)
+    assert person.errors() == ["email"]
+    assert "Trop d’essais. Appelez-nous" in person.text
+    assert "à partir de" not in person.text
