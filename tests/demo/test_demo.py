@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import pyotp
 import pytest
 import requests
 from flask import Flask
@@ -170,3 +171,16 @@ def test_outside_the_demonstration_there_is_no_such_page(web: Flask) -> None:
     for path in ("/demo", "/demo/inbox.json", "/demo/letters.json", "/demo/letters-cpx.pdf", "/demo/recovery-cpx.pdf"):
         assert web.test_client().get(path, base_url=ISSUER).status_code == 404
     assert "CONNECT_DEMO_FOLDER" not in os.environ
+
+
+def test_the_invitation_in_the_inbox_opens_the_console(demo: Demo) -> None:
+    found = re.search(r"/admin/invitation#(\w+)", requests.get(f"{demo.home}/demo/inbox.json", timeout=20).text)
+    assert found
+    operator = Browser()
+    operator.open(f"{demo.home}/admin/invitation")
+    operator.submit(code=found[1])
+    seed = re.search(r'data-copy="([A-Z2-7]{32})"', operator.page.text)
+    assert seed
+    operator.submit(given_name="Olga", family_name="Meier", password=PASSWORD, otp=pyotp.TOTP(seed[1]).now())
+    assert operator.page.url == f"{demo.home}/admin"
+    assert '<p class="banner">' in operator.page.text  # here too: no real data
