@@ -97,15 +97,13 @@ class Linker:
 def link_events(vault: Vault) -> int:
     """Link a batch of new events. Another worker may do so at once: one of both wins, the other begins again."""
     last = newest_link()
-    before, number = (last.mac, last.number) if last else ("", 0)
-    events = unlinked_events(last.at - LATE if last else BEGINNING, BATCH)
+    before, number, newest_at = (last.mac, last.number, last.at) if last else ("", 0, BEGINNING)
+    events = unlinked_events(newest_at - LATE if last else BEGINNING, BATCH)
     for event in events:
         number += 1
         before = _link_mac(vault, before, number, event)
-        at = (
-            max(event.at, last.at) if last else event.at
-        )  # never back: what is late does not make the worker look again
-        db.session.add(AuditLink(number=number, event_id=event.id, at=at, mac=before))
+        newest_at = max(event.at, newest_at)  # never back, however late an event is
+        db.session.add(AuditLink(number=number, event_id=event.id, at=newest_at, mac=before))
     try:
         db.session.commit()
     except IntegrityError:
