@@ -7,13 +7,13 @@ from typing import Any
 
 import pypdfium2
 import pytest
-import zxingcpp
 from PIL import Image
 
 from tests.browser.conftest import Opener
 from tests.browser.states import EMAIL
 from tests.browser.walk import Walk, read_app
 from tests.browser.world import World
+from tests.support import qr
 
 EDGES = """() => [...document.querySelectorAll(
   ".card,button:not(.quiet),.button,.choice,main input:not([type=hidden]):not([type=radio]):not([type=checkbox])")]
@@ -108,4 +108,4 @@ def test_the_letters_picture_shows_the_code_beside_the_qr(world: World, open_pag
         drawn = Image.open(io.BytesIO(picture.screenshot())).convert("L")
         assert drawn.getpixel((20, 20)) == 255
         assert picture.locator("text").text_content() == "K7M4-9PQX-2TDH"
-        assert zxingcpp.read_barcodes(drawn) == []  # a drawing, no code that leads anywhere
+        assert qr.codes(drawn) == []  # a drawing, no code that leads anywhere

@@ -8,14 +8,13 @@ import time
 import pypdf
 import pytest
 import requests
-import zxingcpp
-from PIL import Image
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Opener
 from tests.browser.letters import Letters
 from tests.browser.test_guide import CERTIFICATE
 from tests.browser.walk import Walk
+from tests.support import qr
 from tests.support.demonstration import Demo
 
 MOBILE = "079 305 00 01"
@@ -103,8 +102,7 @@ def test_the_qr_of_the_letter_opens_the_sign_in_in_its_language(
     printed(demo, before.page)
     first = before.page.locator(".letters li").first
     first.locator("summary").click()
-    picture = Image.open(io.BytesIO(first.locator(".qr").screenshot())).convert("L")
-    address = zxingcpp.read_barcodes(picture)[0].text
+    address = qr.code(first.locator(".qr").screenshot())
     assert address.startswith(f"{demo.home}/demo-a/login?lang=")
     walk.open(address)
     assert "/demo-a/login" in walk.page.url

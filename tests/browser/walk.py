@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from dataclasses import dataclass, field
@@ -10,11 +9,10 @@ from datetime import date
 from typing import Protocol
 
 import pyotp
-import zxingcpp
-from PIL import Image
 from playwright.sync_api import Locator, Page
 
 from idp.texts import Texts
+from tests.support import qr
 
 TEXTS = Texts.load()
 PASSWORD = "vier pferde im regen"
@@ -182,9 +180,7 @@ def international(mobile: str) -> str:
 
 def read_app(picture: bytes) -> pyotp.TOTP:
     """Decode the QR in a picture of the screen."""
-    found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)).convert("L"))
-    assert len(found) == 1, [one.text for one in found]
-    app = pyotp.parse_uri(found[0].text)
+    app = pyotp.parse_uri(qr.code(picture))
     assert isinstance(app, pyotp.TOTP)
     assert (app.issuer, app.name) == ("Connect", "Connect")
     return app

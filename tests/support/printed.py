@@ -11,8 +11,9 @@ from typing import Any
 import pypdf
 import pypdfium2
 import pypdfium2.raw as pdfium
-import zxingcpp
 from PIL import Image, ImageFilter
+
+from tests.support import qr
 
 MM = 72 / 25.4  # points
 SCAN_DPI = 150
@@ -92,7 +93,7 @@ class Document:
     def qr(self, page: int, *, blur: float = 0.0) -> tuple[str, Box]:
         """What a telephone reads, and where the code stands."""
         picture = self.scan(page).filter(ImageFilter.GaussianBlur(blur))
-        (found,) = zxingcpp.read_barcodes(picture)
+        (found,) = qr.codes(picture)
         corners = [
             found.position.top_left,
             found.position.top_right,
