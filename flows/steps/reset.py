@@ -63,15 +63,14 @@ class ResetCodeStep(SentCodeStep):
 
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         email = ctx.state.email
-        account = ctx.services.accounts.find(email)
         # Wrong guesses stop their own walk; only very many stop others', and never a browser the account knows.
-        ceiling = MAIL_CODES, browser_subject(ctx, email, account.id if account else None)
+        ceiling = MAIL_CODES, browser_subject(ctx, email, ctx.services.accounts.find_id(email))
         if wrong := self.judge_code(ctx, answer, MAIL_CODE, f"{email}|{ctx.run_id}", ceiling=ceiling):
             return wrong
-        account = ctx.services.accounts.find(email)
-        if account is None:  # disabled since the code was sent
+        account_id = ctx.services.accounts.find_id(email)
+        if account_id is None:  # disabled since the code was sent
             return Restart("reset_email")
-        return Proved({"account_id": str(account.id), "proved_at": ctx.now.isoformat()})
+        return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat()})
 
 
 class NewPasswordStep(Step):

@@ -19,6 +19,7 @@ import argon2
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
+from sqlalchemy.orm import Mapper
 
 from idp.models.base import db
 from idp.models.portal import Portal
@@ -51,12 +52,15 @@ def filled(services: Services, form: Form, number: int) -> tuple[str, str, dict[
 
 @contextmanager
 def work() -> Iterator[list[str]]:
-    """Every statement and every hash of the block."""
+    """Every statement, every hash and every record made of a row in the block."""
     done: list[str] = []
     verify, hashed = argon2.PasswordHasher.verify, argon2.PasswordHasher.hash
 
     def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
         done.append(statement)
+
+    def loaded(target: object, _context: object) -> None:
+        done.append(f"read a {type(target).__name__}")
 
     def noted(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def run(*given: Any) -> Any:
@@ -66,6 +70,7 @@ def work() -> Iterator[list[str]]:
         return run
 
     event.listen(Engine, "before_cursor_execute", note)
+    event.listen(Mapper, "load", loaded)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(argon2.PasswordHasher, "verify", noted("verify a hash", verify))
         patch.setattr(argon2.PasswordHasher, "hash", noted("make a hash", hashed))
@@ -73,10 +78,11 @@ def work() -> Iterator[list[str]]:
             yield done
         finally:
             event.remove(Engine, "before_cursor_execute", note)
+            event.remove(Mapper, "load", loaded)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=named)
-def test_the_same_statements_and_hashes_answer_for_everybody(
+def test_the_same_statements_hashes_and_records_answer_for_everybody(
     web: Flask, services: Services, portal: Portal, probe: Probe
 ) -> None:
     world = World(services, portal, add_portal("fon"))
