@@ -8,6 +8,7 @@ what a walk promises there does not hang on the engine, whose own tests are else
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ MASTER_KEY = new_master_key()
 SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
 RUN_FOLDER = pytest.StashKey[Path]()
 TAKING_TURNS = "protocol"
+RARELY = (100_000, 20, 100)
 OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installations, on SQLite
 
 
@@ -55,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawing every local takes seconds
     share_builders()
+    gc.freeze()  # what was loaded stays; looking through it again and again took a fifth of the time of all tests
+    gc.set_threshold(*RARELY)
     given = getattr(config, "workerinput", {}).get("run_folder")
     config.stash[RUN_FOLDER] = Path(given) if given else servers.new_run_folder()
 
