@@ -206,8 +206,11 @@ ATTACKS: list[Callable[[Services, Portal, int], Attack]] = [
 
 @pytest.fixture
 def environment(environment: dict[str, str]) -> dict[str, str]:
-    """With a place for everybody at the processor, so that every guess gets as far as the counter."""
-    return environment | {"CONNECT_HASHES_WAITING": "500"}
+    """With a place for everybody at the processor and no bound for their one network: all get as far as the counter."""
+    plenty = dict.fromkeys(("SIGN_INS_PER_HOUR", "LETTER_CODES_PER_HOUR"), "100000")
+    return (
+        environment | {"CONNECT_HASHES_WAITING": "500"} | {f"CONNECT_{name}": value for name, value in plenty.items()}
+    )
 
 
 def guess(app: Flask, answers: Sequence[tuple[Stand, Answer]], number: int) -> int:

@@ -21,6 +21,7 @@ from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.services.assembly import build_services
 from idp.settings import Settings
+from idp.web.log import configure as configure_log
 from wsgi import create_app
 
 INSTANCES = 2
@@ -79,7 +80,8 @@ class Instances:
 
 
 def _serve(pipe: Connection, together: SharedBarrier) -> None:
-    """Run races until the tests are over."""
+    """Run races until the tests are over, with the log of a server: a drawn traceback takes longer than its request."""
+    configure_log("error")
     while True:
         try:
             race: Race = pipe.recv()
