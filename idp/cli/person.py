@@ -21,9 +21,9 @@ def person() -> None:
 @click.option("--portal", "slug", required=True, help="slug of the portal the persons belong to")
 @click.option("--dry-run", "is_dry", is_flag=True, help="only say what would be done")
 def import_file(file: Path, slug: str, is_dry: bool) -> None:
-    """Import or update persons from a CSV file, all rows or none.
+    """Import or update persons from a CSV or XLSX file, all rows or none.
 
-    UTF-8, separated by ; , or tab, the first line names the columns: external_id, insured_number, birth_date, language,
+    CSV as UTF-8, separated by ; , or tab. The first line names the columns: external_id, insured_number, birth_date, language,
     address_1, address_2, and if you like given_name, family_name, address_3, address_4, address_5. A row whose
     external_id is known changes that person. docs/import.md says more.
     """

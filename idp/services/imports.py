@@ -1,30 +1,28 @@
-"""Insured persons from a CSV file: compared with what is known, then written, all rows or none.
+"""Insured persons from a file at once: compared with what is known, then written, all rows or none.
 
-A row is found again by its `external_id`, so importing the same file twice changes nothing.
+A row is found again by its `external_id`, so importing the same file twice changes nothing. The command line works so;
+the console and the nightly feeds work in steps (idp/services/import_jobs.py), with the same rows and records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
-
-from idp.chance import Random, new_id
+from idp.chance import Random
 from idp.clock import Clock, swiss
 from idp.errors import BadInput
-from idp.models.base import db
-from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services.audit import Audit, AuditTag
-from idp.services.person_words import renew_words, store_words
-from idp.services.persons_csv import Row, RowError, read
+from idp.services.person_columns import missing, recognise
+from idp.services.person_records import batches, compare, write_changed, write_new
+from idp.services.person_rows import COLUMNS, MOST_ROWS, BadTable, Row, RowError, judge
+from idp.services.person_tables import open_table
 
-FIELDS = ("external_id", "insured_number", "given_name", "family_name", "birth_date", "language", "address")
 MOST_ERRORS = 1000
-BATCH = 500
+LARGEST_FILE = 200 * 1024 * 1024
 
 
 @dataclass
@@ -52,7 +50,11 @@ class Imports:
         report, rows = self._read(path, watch)
         if report.errors:
             return report
-        added, changed = self._compare(rows, portal)
+        added, changed = list[Row](), list[Row]()
+        for batch in batches(rows):
+            found = compare(portal.id, batch)
+            added += found.added
+            changed += found.changed
         report.new, report.changed = len(added), len(changed)
         report.unchanged = len(rows) - len(added) - len(changed)
         if not is_dry:
@@ -63,58 +65,53 @@ class Imports:
         return report
 
     def _read(self, path: Path, watch: Callable[[int], None]) -> tuple[Report, list[Row]]:
+        if not path.is_file():
+            raise BadInput(f"{path} is no file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"the file is larger than {LARGEST_FILE // 1024 // 1024} MB")
         report, rows, seen = Report(), [], dict[str, int]()
-        for line, row, errors in read(path, swiss(self._clock.now()).date(), watch):
-            report.errors += errors
-            if external_id := row.get("external_id"):
-                first = seen.setdefault(external_id, line)
-                if first != line:
-                    report.errors.append(RowError(line, "external_id", f"stands already on line {first}", external_id))
-            rows.append(row)
-            if len(report.errors) >= MOST_ERRORS:
-                break
+        with path.open("rb", buffering=0) as file:
+            table, today = open_table(file, watch), swiss(self._clock.now()).date()
+            fields = _fields(table.headings)
+            for line, cells in table.records:
+                row, errors = judge(line, cells, fields, today)
+                report.errors += errors
+                if error := repeated(line, row, seen):
+                    report.errors.append(error)
+                rows.append(row)
+                if len(report.errors) >= MOST_ERRORS:
+                    break
+                if len(rows) > MOST_ROWS:
+                    raise BadTable("rows", most=MOST_ROWS)
         if not rows:
-            raise BadInput("the file has a header and no row")
+            raise BadTable("empty")
         return report, rows
-
-    def _compare(self, rows: list[Row], portal: Portal) -> tuple[list[Row], list[Row]]:
-        """The rows that are new, and those that differ from the record of the same `external_id`."""
-        columns = [getattr(InsuredPerson, name) for name in FIELDS]
-        added, changed = list[Row](), list[Row]()
-        for batch in _batches(rows):
-            wanted = InsuredPerson.external_id.in_([row["external_id"] for row in batch])
-            found = db.session.execute(
-                select(InsuredPerson.id, InsuredPerson.account_id, *columns).where(
-                    InsuredPerson.portal_id == portal.id, wanted
-                )
-            )
-            known = {record.external_id: record for record in found}
-            for row in batch:
-                record = known.get(row["external_id"])
-                if record is None:
-                    added.append(row)
-                    continue
-                if record.account_id is not None:  # who has an account chooses the language there
-                    row = {**row, "language": record.language}
-                if any(getattr(record, name) != row[name] for name in FIELDS):
-                    changed.append({"id": record.id, **row})
-        return added, changed
 
     def _write(self, portal_id: UUID, added: list[Row], changed: list[Row]) -> None:
         """Quickly, one after the other: on SQLite nobody else writes meanwhile."""
         now = self._clock.now()
-        for batch in _batches(added):
-            fresh = [
-                {"id": new_id(self._random, now), "portal_id": portal_id, "created_at": now, "changed_at": now, **row}
-                for row in batch
-            ]
-            db.session.execute(insert(InsuredPerson), fresh)
-            store_words(fresh)
-        for batch in _batches(changed):
-            db.session.execute(update(InsuredPerson), [{"changed_at": now, **row} for row in batch])
-            renew_words([row["id"] for row in batch])
+        for batch in batches(added):
+            write_new(portal_id, batch, self._random, now)
+        for batch in batches(changed):
+            write_changed(batch, now)
 
 
-def _batches(rows: list[Row]) -> Iterator[list[Row]]:
-    for start in range(0, len(rows), BATCH):
-        yield rows[start : start + BATCH]
+def repeated(line: int, row: Row, seen: dict[str, int]) -> RowError | None:
+    """What is wrong when the key of this row stood in the file before; `seen` is kept up."""
+    external_id = row.get("external_id")
+    if not external_id:
+        return None
+    first = seen.setdefault(external_id, line)
+    return None if first == line else RowError(line, "external_id", "twice", external_id, {"line": str(first)})
+
+
+def _fields(headings: tuple[str, ...]) -> list[str]:
+    """What each column holds; nobody is here to be asked, so every column must be known."""
+    fields = recognise(headings)
+    faults = [f"column {name} is missing" for name in missing(fields)]
+    names = [heading.lower() for heading in headings]
+    faults += [f"column {name} stands twice" for name in COLUMNS if names.count(name) > 1]
+    faults += [f"column {name[:40]!r} is unknown" for name, known in zip(names, fields, strict=True) if not known]
+    if faults:
+        raise BadInput("\n".join([*faults[:20], f"the columns are: {', '.join(COLUMNS)}"]))
+    return fields

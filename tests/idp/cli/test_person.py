@@ -54,7 +54,7 @@ def test_a_hopeless_file_is_told_in_a_page(cpx: Connect, tmp_path: Path) -> None
 def test_what_is_no_table_or_no_portal_is_told(cpx: Connect, tmp_path: Path) -> None:
     file = tmp_path / "persons.csv"
     file.write_bytes(PERSONS.encode("utf-16"))
-    assert 'save it as "CSV UTF-8"' in cpx.refuses("person", "import", file, "--portal", "cpx")
+    assert "save it as CSV UTF-8" in cpx.refuses("person", "import", file, "--portal", "cpx")
     assert "there is no portal" in cpx.refuses("person", "import", file, "--portal", "nobody")
     assert "is no file" in cpx.refuses("person", "import", tmp_path, "--portal", "cpx")
     cpx.refuses("person", "import", tmp_path / "none.csv", "--portal", "cpx", code=2)

@@ -134,7 +134,7 @@ def test_an_import_that_is_killed_leaves_nothing(process: Process, connect: Conn
     file, number = tmp_path / "persons.csv", 2000
     file.write_text("".join(persons(number)), encoding="utf-8")
     words = ("person", "import", file, "--portal", "cpx")
-    for point in ("after idp.services.imports.read", "after sqlalchemy.orm.Session.execute", *WRITING):
+    for point in ("after idp.services.imports.open_table", "after sqlalchemy.orm.Session.execute", *WRITING):
         kill_at(point, process, *words)
         assert rows(InsuredPerson) == 0, point
     kill_at("after sqlalchemy.orm.Session.commit", process, *words)

@@ -20,7 +20,9 @@ from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.imports import MOST_ERRORS, Report
-from idp.services.persons_csv import COLUMNS, LONGEST_LINE, REQUIRED
+from idp.services.person_rows import COLUMNS, REQUIRED
+from idp.services.persons_csv import LONGEST_LINE
+from tests.support import workbook
 from tests.support.builders import add_portal
 
 HEADER = "external_id;insured_number;given_name;family_name;birth_date;language;address_1;address_2"
@@ -81,6 +83,30 @@ def test_every_way_an_office_saves_a_table_is_understood(load: Importer) -> None
     reordered = "Language;BIRTH_DATE; address_2 ;address_1;insured_number;external_id\nIT;1958-03-27;b;a;1;Q\n\n;;;;;\n"
     assert load(reordered).new == 1
     assert [person.external_id for person in stored()] == ["P-1", "Q"]
+
+
+def test_a_workbook_is_read_like_a_table(load: Importer) -> None:
+    assert load(workbook.table(lines(GOOD, changed(external_id="P-2")))).new == 2
+    assert load(lines(GOOD, changed(external_id="P-2"))).unchanged == 2
+    told = load(workbook.table(lines(GOOD, changed(external_id="P-2", birth_date="x")))).errors
+    assert [(error.line, error.field, error.value) for error in told] == [(3, "birth_date", "x")]
+
+
+def test_columns_go_by_the_names_that_an_office_uses(load: Importer) -> None:
+    for names in (
+        "Personen-Nr.;AHV-Nr.;Vorname;Nachname;Geburtsdatum;Sprache;Strasse;Hausnummer;PLZ;Ort",
+        "N° de personne;N° AVS;Prénom;Nom;Né(e) le;Langue;Rue;Hausnr;NPA;Localité",
+        "Numero persona;Numero AVS;Nome;Cognome;Data di nascita;Lingua;Via;Hausnr;NPA;Luogo",
+        "Person number;AHV number;First name;Last name;Date of birth;Language;Street;Hausnr;Postcode;Town",
+    ):
+        report = load(f"{names}\nP-1;756.9217.0769.85;Hélène;Müller;27.3.1958;fr;Rue du Lac;1;1000;Lausanne\n")
+        assert report.errors == [], names
+    assert [one.address for one in stored()] == [["Rue du Lac 1", "1000 Lausanne"]]
+
+
+def test_two_columns_of_a_field_that_cannot_be_joined_are_refused(load: Importer) -> None:
+    with pytest.raises(BadInput, match="column 'ahv' is unknown"):
+        load(lines(GOOD).replace("address_2", "address_2;AHV").replace("Lausanne", "Lausanne;756"))
 
 
 def test_the_same_file_twice_changes_nothing_and_a_corrected_one_only_the_corrected(
@@ -163,7 +189,8 @@ def test_what_looks_like_a_formula_is_a_name(load: Importer) -> None:
         (b"x" * 5_000_000, "line 1 is longer"),
         (lines(GOOD, 'P-2;"1;a;b', *[GOOD] * 3000).encode(), "line 3: a quotation mark"),
         (lines(GOOD, 'P-2;"1"2;a;b;1.1.1950;fr;a;b').encode(), "line 3: a quotation mark"),
-        (b"PK\x03\x04" + bytes(range(256)) * 20, "line 1"),
+        (b"PK\x03\x04" + bytes(range(256)) * 20, "workbook cannot be read"),
+        (b"\xd0\xcf\x11\xe0" + bytes(512), "old format"),
     ],
 )
 def test_a_file_that_is_no_such_table_is_refused_in_words(load: Importer, content: bytes, said: str) -> None:
