@@ -110,6 +110,11 @@ def blocklist_faults(file: Path | None) -> list[str]:
     return [f"{PREFIX}BLOCKLIST_FILE: is empty"] if is_empty else []
 
 
+def folder_faults(folder: Path | None) -> list[str]:
+    is_there = folder is None or folder.is_dir()
+    return [] if is_there else [f"{PREFIX}IMPORT_FOLDER: is no folder"]
+
+
 def delivery_faults(settings: Settings) -> list[str]:
     faults = []
     if settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:

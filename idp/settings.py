@@ -132,6 +132,14 @@ class Settings(BaseModel):
         timedelta(days=90), description="how long a signing key signs before the next takes over"
     )
 
+    import_megabytes: int = Field(
+        50, ge=1, le=200, description="largest file of persons that the console or a feed may send, in megabytes"
+    )
+    import_folder: Path | None = Field(
+        None,
+        description="folder that the worker imports from: files of persons, in a folder named as the portal's slug",
+    )
+
     trust_framework: str = Field(
         "ch_pension_fund_letter",
         pattern=r"^[a-z0-9_.:/-]{1,100}$",
@@ -203,6 +211,7 @@ class Settings(BaseModel):
             *setting_faults.protocol_faults(self),
             *setting_faults.place_faults(self.portals_inside),
             *setting_faults.blocklist_faults(self.blocklist_file),
+            *setting_faults.folder_faults(self.import_folder),
         ]
 
     def blocked_passwords(self) -> list[str]:

@@ -23,9 +23,9 @@ def person() -> None:
 def import_file(file: Path, slug: str, is_dry: bool) -> None:
     """Import or update persons from a CSV or XLSX file, all rows or none.
 
-    CSV as UTF-8, separated by ; , or tab. The first line names the columns: external_id, insured_number, birth_date, language,
-    address_1, address_2, and if you like given_name, family_name, address_3, address_4, address_5. A row whose
-    external_id is known changes that person. docs/import.md says more.
+    CSV as UTF-8, separated by ; , or tab. The first line names the columns: external_id, insured_number, birth_date,
+    language, address_1, address_2, and if you like given_name, family_name, address_3, address_4, address_5. A row
+    whose external_id is known changes that person. docs/import.md says more.
     """
     with at_work() as bundle:
         portal = bundle.portals.load(slug)

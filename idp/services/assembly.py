@@ -22,6 +22,7 @@ from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
+from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
@@ -132,6 +133,7 @@ def build_services(
         portal_keys=PortalKeys(clock, reach),
         invites=Invites(clock, random, audit),
         imports=Imports(clock, random, audit),
+        import_jobs=ImportJobs(settings, clock, random, vault, audit),
         persons=Persons(settings, clock),
         locks=locks,
         dossiers=Dossiers(clock, challenges),

@@ -19,6 +19,7 @@ from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
 from idp.services.http_out import Reach
+from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
@@ -93,6 +94,7 @@ class Services:
     portal_keys: PortalKeys
     invites: Invites
     imports: Imports
+    import_jobs: ImportJobs
     persons: Persons
     locks: Locks
     dossiers: Dossiers

@@ -19,6 +19,7 @@ from idp.models.outbox import Attempt, OutboxMessage, take_message
 from idp.services.audit_chain import Linker
 from idp.services.bundle import Services, services
 from idp.services.housekeeping import Housekeeper
+from idp.services.import_worker import ImportWorker
 from idp.services.logout_delivery import LogoutCourier
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
@@ -47,6 +48,7 @@ class Worker:
             ("logout", LogoutCourier(self._app)),
             ("house", Housekeeper(self._app)),
             ("audit", Linker(self._app)),
+            ("imports", ImportWorker(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:

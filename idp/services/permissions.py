@@ -34,6 +34,7 @@ class Permission(StrEnum):
     ROTATE_SECRET = "rotate_secret"
     CREATE_PORTAL = "create_portal"
     TRUST_PORTAL = "trust_portal"
+    IMPORT_PERSONS = "import_persons"
     SEE_PERSONS = "see_persons"
     REVEAL_PERSON = "reveal_person"
     HELP_PERSON = "help_person"
@@ -56,6 +57,7 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     # At all portals: a portal that could choose its sector would learn the `sub` of another one.
     Permission.CREATE_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
     Permission.TRUST_PORTAL: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
+    Permission.IMPORT_PERSONS: frozenset({Role.PORTAL_ADMIN, Role.SUPERUSER}),
     Permission.SEE_PERSONS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
     Permission.REVEAL_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
     Permission.HELP_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
