@@ -23,6 +23,10 @@ from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
 from idp.admin.audit import blueprint as admin_audit
 from idp.admin.home import blueprint as admin_home
+from idp.admin.import_deeds import blueprint as admin_import_deeds
+from idp.admin.import_feed import blueprint as admin_import_feed
+from idp.admin.import_upload import blueprint as admin_import_upload
+from idp.admin.imports import blueprint as admin_imports
 from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.keys import blueprint as admin_keys
 from idp.admin.messages import blueprint as admin_messages
@@ -45,6 +49,7 @@ from idp.endpoints.device import blueprint as device
 from idp.endpoints.device_authorization import blueprint as device_authorization
 from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
+from idp.endpoints.import_feed import blueprint as import_feed
 from idp.endpoints.introspection import blueprint as introspection
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
@@ -98,6 +103,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         device_authorization,
         device,
         self_test,
+        import_feed,
         admin_sign_in,
         admin_invitation,
         admin_home,
@@ -106,6 +112,10 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_persons,
         admin_person,
         admin_person_deeds,
+        admin_imports,
+        admin_import_upload,
+        admin_import_deeds,
+        admin_import_feed,
         admin_operators,
         admin_portals,
         admin_portal_edit,

@@ -83,6 +83,12 @@ def format_date(day: date) -> str:
     return f"{day.day}.{day.month}.{day.year}"
 
 
+def format_count(number: int, language: str) -> str:
+    """1’240, and 1,240 in English."""
+    shown = f"{number:,}"
+    return shown if language == "en" else shown.replace(",", "’")
+
+
 def format_time(moment: datetime) -> str:
     """14:30 on a Swiss clock."""
     return f"{swiss(moment):%H:%M}"

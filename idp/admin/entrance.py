@@ -46,6 +46,7 @@ SECTIONS = (
     ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
     ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/persons", "per.title", Permission.SEE_PERSONS),
+    ("/admin/imports", "imp.title", Permission.IMPORT_PERSONS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

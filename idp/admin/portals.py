@@ -78,7 +78,7 @@ def portal(row: Portal) -> Response:
 
 
 def _pages(row: Portal) -> tuple[tuple[str, str], ...]:
-    names = ["contact", "brand", *(section.name for section in SECTIONS[1:]), "secrets", "checks"]
+    names = ["contact", "brand", *(section.name for section in SECTIONS[1:]), "secrets", "checks", "feed"]
     pages = [(name, text(f"por.s.{name}")) for name in names]
     pages.insert(2, (f"texts-{language()}", text("por.s.texts")))
     return tuple(pages)

@@ -11,6 +11,7 @@ from idp.cli.audit import audit
 from idp.cli.check import check
 from idp.cli.code import code
 from idp.cli.database import database
+from idp.cli.importing import import_
 from idp.cli.key import key
 from idp.cli.letter import letter
 from idp.cli.outbox import outbox
@@ -35,5 +36,5 @@ def main() -> None:
     """
 
 
-for command in (admin, audit, check, code, database, key, letter, outbox, person, portal, worker):
+for command in (admin, audit, check, code, database, import_, key, letter, outbox, person, portal, worker):
     main.add_command(command)

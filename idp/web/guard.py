@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from typing import Any, TypeVar
+from io import BytesIO
+from typing import IO, Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Flask, abort, current_app, request
+from flask import Flask, Request, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -25,6 +26,7 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
 LONGEST_QUERY = 32 * 1024
 EXEMPT: set[str] = set()
+LARGE: dict[str, Callable[[], int]] = {}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -34,6 +36,23 @@ def csrf_exempt(view: F) -> F:
     return view
 
 
+def large_body(largest: Callable[[], int]) -> Callable[[F], F]:
+    """Let this view take more than a form, as many bytes as this says of whoever asks: strangers get no more."""
+
+    def declare(view: F) -> F:
+        LARGE[f"{view.__module__}.{view.__name__}"] = largest
+        return view
+
+    return declare
+
+
+class InMemory(Request):
+    """A request whose files never lie open on a disk: what is sent here is personal data."""
+
+    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
+        return BytesIO()
+
+
 def csrf_token() -> str:
     """The token of this browser, for the hidden field of a form."""
     secret = browser_secret()
@@ -41,6 +60,7 @@ def csrf_token() -> str:
 
 
 def install(app: Flask) -> None:
+    app.request_class = InMemory
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["MAX_FORM_PARTS"] = 100
@@ -54,12 +74,14 @@ def install(app: Flask) -> None:
             abort(421)
         if len(request.query_string) > LONGEST_QUERY:
             abort(414)
+        name = _view_of(app)
+        if name in LARGE and request.method not in SAFE_METHODS:
+            request.max_content_length = most = LARGE[name]()
+            if (request.content_length or 0) > most > LARGEST_BODY and not is_machine:
+                return error_page("x.large", 413, action=_again(), words=text("x.large.text", most=most >> 20))
         if _has_nul():
             abort(400)
-        if request.method in SAFE_METHODS or request.endpoint is None:
-            return None
-        view = app.view_functions[request.endpoint]
-        if f"{view.__module__}.{view.__name__}" in EXEMPT:
+        if request.method in SAFE_METHODS or not name or name in EXEMPT:
             return None
         if not _is_same_origin():
             return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
@@ -68,6 +90,12 @@ def install(app: Flask) -> None:
         if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), csrf_token().encode()):
             return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
         return None
+
+
+def _view_of(app: Flask) -> str:
+    """The name of the view of this request; empty where there is none."""
+    view = app.view_functions.get(request.endpoint or "")
+    return f"{view.__module__}.{view.__name__}" if view is not None else ""
 
 
 def _has_nul() -> bool:

@@ -33,7 +33,8 @@ GROWING = {"submission", "flow_run", "pending_request", "audit_event"}  # a new,
 VALUES = {
     "slug": "cpx", "action": "resend", "handle": "A" * 43, "digest": "0123456789", "name": "help",
     "filename": "connect.css", "account_id": "00000000-0000-7000-8000-000000000000",
-    "person_id": "00000000-0000-7000-8000-000000000000",
+    "person_id": "00000000-0000-7000-8000-000000000000", "import_id": "00000000-0000-7000-8000-000000000000",
+    "token_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 
 

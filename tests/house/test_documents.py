@@ -60,6 +60,7 @@ def test_every_command_that_a_document_shows_can_be_typed(
     monkeypatch.chdir(tmp_path)
     for made in ("persons.csv", "FILE"):
         Path(made).touch()
+    Path("imports").mkdir()
     for words in commands(DOCUMENTS[name]):
         command: click.Command = main
         rest = list(words)

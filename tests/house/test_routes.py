@@ -21,6 +21,7 @@ MAY_BE_POSTED_FROM_ELSEWHERE = {
     "idp.endpoints.authorize.authorize_by_post",
     "idp.endpoints.device_authorization.device_authorization",
     "idp.endpoints.end_session.logout_by_post",
+    "idp.endpoints.import_feed.send",
     "idp.endpoints.introspection.introspect",
     "idp.endpoints.pushed_authorization.push",
     "idp.endpoints.registration.register",
@@ -33,6 +34,7 @@ MAY_BE_POSTED_FROM_ELSEWHERE = {
 BLIND_TO_COOKIES = {
     "device_authorization",
     "discovery",
+    "import_feed",
     "introspection",
     "pushed_authorization",
     "registration",
@@ -43,7 +45,8 @@ BLIND_TO_COOKIES = {
 SAMPLES = {
     "slug": "cpx", "handle": "h", "action": "resend", "filename": "connect.css", "digest": "d", "version": "v",
     "passkey_id": "p", "account_id": "00000000-0000-7000-8000-000000000000",
-    "person_id": "00000000-0000-7000-8000-000000000000",
+    "person_id": "00000000-0000-7000-8000-000000000000", "import_id": "00000000-0000-7000-8000-000000000000",
+    "token_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 AUTOMATIC = {"HEAD", "OPTIONS"}
 

@@ -27,7 +27,8 @@ ALL = dict(commands())
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
         "admin bootstrap", "admin change", "admin list", "audit anchor", "audit verify", "check", "code issue",
-        "code list", "code revoke", "db upgrade", "key list", "key new-master", "key rotate", "letter cancel",
+        "code list", "code revoke", "db upgrade", "import watch", "key list", "key new-master", "key rotate",
+        "letter cancel",
         "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",
         "portal enable", "portal end-secret", "portal invite", "portal list", "portal secret", "portal show",
         "portal test", "portal update", "worker",
@@ -60,6 +61,7 @@ def test_the_example_can_be_typed(path: tuple[str, ...], tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     for name in ("persons.csv", "anchors.jsonl"):
         Path(name).touch()
+    Path("imports").mkdir()
     command.make_context(" ".join(path), words[len(path) + 1 :])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -60,3 +61,15 @@ def test_what_is_no_table_or_no_portal_is_told(cpx: Connect, tmp_path: Path) -> 
     cpx.refuses("person", "import", tmp_path / "none.csv", "--portal", "cpx", code=2)
     cpx.refuses("person", "import", file, code=2)
     assert count() == 3
+
+
+def test_a_folder_of_files_is_imported_in_one_pass(cpx: Connect, tmp_path: Path) -> None:
+    inbox = tmp_path / "imports" / "cpx"
+    inbox.mkdir(parents=True)
+    file = inbox / "persons.csv"
+    file.write_text(PERSONS.replace("P-1", "Q-1"), encoding="utf-8")
+    assert cpx("import", "watch", inbox.parent).startswith("0 files"), "it may still be written"
+    os.utime(file, (0, 0))
+    assert cpx("import", "watch", inbox.parent).startswith("1 files")
+    assert "1 new, 0 changed, 2 unchanged" in (inbox / "done" / "persons.csv.report.txt").read_text(encoding="utf-8")
+    assert count() == 4
