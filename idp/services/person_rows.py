@@ -30,6 +30,12 @@ BORN_FROM = date(1900, 1, 1)
 AHV = re.compile(r"756\.?\d{4}\.?\d{4}\.?\d{2}", re.ASCII)
 SWISS_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
 ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+SPOKEN = {  # as offices write the language of a letter
+    "f": "fr", "français": "fr", "franzoesisch": "fr", "französisch": "fr", "francese": "fr", "french": "fr",
+    "d": "de", "deutsch": "de", "allemand": "de", "tedesco": "de", "german": "de",
+    "i": "it", "italiano": "it", "italienisch": "it", "italien": "it", "italian": "it",
+    "e": "en", "english": "en", "englisch": "en", "anglais": "en", "inglese": "en",
+}  # fmt: skip
 LINE_BREAKING = {"Cc", "Zl", "Zp"}  # control characters, line and paragraph separators
 
 Row = dict[str, Any]
@@ -83,6 +89,7 @@ def judge(line: int, cells: Sequence[str], fields: Sequence[str], today: date) -
 def _judge(line: int, cells: Mapping[str, str], today: date) -> tuple[Row, list[RowError]]:
     text = {name: unicodedata.normalize("NFC", cells.get(name, "")).strip() for name in COLUMNS}
     born, language, number = _read_date(text["birth_date"]), text["language"].lower(), text["insured_number"]
+    language = SPOKEN.get(language, language)
     found = {name: "empty" for name in REQUIRED if not text[name]}
     found |= {name: "long" for name, most in LONGEST.items() if len(text[name]) > most}
     found |= {name: "control" for name in COLUMNS if _breaks_lines(text[name])}

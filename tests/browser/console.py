@@ -8,9 +8,11 @@ import pyotp
 
 from idp.admin.portal_forms import SECTIONS
 from idp.models.base import db
+from idp.services.import_worker import ImportWorker
 from tests.actions import PASSWORD
 from tests.browser.walk import Walk
 from tests.browser.world import World
+from tests.support import persons_file
 from tests.support.operators import add_operator
 
 EMAIL = "olga@fund.example.ch"
@@ -29,6 +31,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from messages(walk, world)
     yield from keys(walk)
     yield from persons(walk, world)
+    yield from imports(walk, world)
     yield from audit(walk)
     yield from door(walk, world)
 
@@ -218,6 +221,71 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     yield "person, new letter"
     walk.press()
     yield "person, letter ordered"
+
+
+def choose_file(walk: Walk, content: bytes) -> None:
+    """What a person does in the window of their system."""
+    chosen = {"name": "persons.csv", "mimeType": "text/csv", "buffer": content}
+    walk.page.locator("[type=file]").set_input_files(chosen)  # type: ignore[arg-type]
+
+
+def imports(walk: Walk, world: World) -> Iterator[str]:
+    worker = ImportWorker(world.app)
+    walk.open("/admin/imports")
+    yield "imports, none"
+    walk.press(walk.text("imp.new"))
+    yield "import, new"
+    walk.press()
+    yield "import, nothing chosen"
+    walk.page.locator("[name=portal]").select_option("cpx")
+    choose_file(walk, persons_file.file(*(persons_file.row(f"N-{at}") for at in range(3)), persons_file.row("")))
+    walk.press()
+    yield "import, columns"
+    walk.page.locator("[name=c0]").select_option("")
+    walk.press()
+    yield "import, columns, wrong"
+    walk.page.locator("[name=c0]").select_option("external_id")
+    walk.press()
+    yield "import, being checked"
+    worker.run_once()
+    walk.press(walk.text("imp.refresh"))
+    yield "import, checked"
+    left = walk.page.locator("main a[href$=left]")
+    walk.press(left)
+    yield "import, not in the file"
+    walk.press(walk.text("c.back"))
+    walk.press(walk.text("imp.start"))
+    yield "import, start"
+    walk.press()
+    yield "import, start, wrong"
+    walk.choose("good_only", "yes")
+    walk.press()
+    yield "import, running"
+    walk.press(walk.text("imp.pause"))
+    yield "import, paused"
+    walk.press(walk.text("imp.cancel"))
+    yield "import, cancel"
+    walk.press(walk.text("c.back"))
+    walk.press(walk.text("imp.resume"))
+    worker.run_once()
+    walk.press(walk.text("imp.refresh"))
+    yield "import, done"
+    walk.press(walk.page.locator("main a[href$=undo]"))
+    yield "import, undo"
+    walk.press()
+    worker.run_once()
+    walk.press(walk.text("imp.refresh"))
+    yield "import, undone"
+    walk.open("/admin/imports")
+    yield "imports"
+    walk.open("/admin/portals/cpx/feed")
+    yield "feed, no key"
+    walk.press()
+    yield "feed, new key"
+    walk.press(walk.text("c.continue"))
+    yield "feed, a key"
+    walk.press(walk.text("imp.token.end"))
+    yield "feed, end a key"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from idp.services.import_worker import ImportWorker
 from tests.browser.conftest import Opener
-from tests.browser.console import EMAIL, NEW, console_states
+from tests.browser.console import EMAIL, NEW, choose_file, console_states
 from tests.browser.inspect_page import inspect
 from tests.browser.keyboard import KeyboardWalk
 from tests.browser.walk import PASSWORD, Walk
 from tests.browser.world import World
+from tests.support import persons_file
 from tests.support.operators import add_operator, app_code
 
 SCHEMES = {"fr": ("light",), "de": ("dark",), "it": (), "en": ()}  # where axe looks too: it reads no language
@@ -56,3 +58,32 @@ def test_a_portal_is_brought_online_by_keyboard_alone_and_without_javascript(wor
     walk.press(walk.text("por.disable"))
     walk.press()
     assert walk.says("por.disabled")
+
+
+def test_persons_are_imported_by_keyboard_alone_and_without_javascript(world: World, open_page: Opener) -> None:
+    """U3, U9: from the file to its persons. Only the window in which a file is chosen is the system's own."""
+    add_operator(world.services, EMAIL, ["portal_admin"])
+    walk = KeyboardWalk(open_page("fr", java_script_enabled=False), world.home, world, "fr")
+    walk.open("/admin/login")
+    for name, value in (("email", EMAIL), ("password", PASSWORD), ("otp", app_code(world.services))):
+        walk.fill(name, value)
+    walk.press()
+    walk.open("/admin/imports")
+    walk.press(walk.text("imp.new"))
+    walk.page.locator("[name=portal]").focus()
+    walk.page.keyboard.type("Caisse C")
+    choose_file(walk, persons_file.many(3))
+    walk.press()
+    assert walk.heading == walk.text("imp.columns")
+    walk.press()
+    assert walk.says("imp.state.checking")
+    ImportWorker(world.app).run_once()
+    walk.press(walk.text("imp.refresh"))
+    walk.press(walk.text("imp.start"))
+    assert walk.says("imp.start.undo")
+    walk.press()
+    assert walk.says("imp.progress", n=0, m=3, errors=0)
+    ImportWorker(world.app).run_once()
+    walk.press(walk.text("imp.refresh"))
+    assert walk.says("imp.state.done")
+    assert walk.says("imp.count.new")

@@ -104,6 +104,12 @@ def test_columns_go_by_the_names_that_an_office_uses(load: Importer) -> None:
     assert [one.address for one in stored()] == [["Rue du Lac 1", "1000 Lausanne"]]
 
 
+def test_a_language_is_known_by_what_offices_write(load: Importer) -> None:
+    written = {"F": "fr", "Français": "fr", "d": "de", "Deutsch": "de", "Italienisch": "it", "E": "en", "DE": "de"}
+    load(lines(*(changed(external_id=f"P-{at}", language=one) for at, one in enumerate(written))))
+    assert [person.language for person in stored()] == list(written.values())
+
+
 def test_two_columns_of_a_field_that_cannot_be_joined_are_refused(load: Importer) -> None:
     with pytest.raises(BadInput, match="column 'ahv' is unknown"):
         load(lines(GOOD).replace("address_2", "address_2;AHV").replace("Lausanne", "Lausanne;756"))
