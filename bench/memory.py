@@ -22,6 +22,12 @@ def resident(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def peak(pid: int) -> float:
+    """The most megabytes of a process that were in memory at once."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def _ask(at: Place, count: int) -> None:
     with requests.Session() as http:
         http.trust_env = False

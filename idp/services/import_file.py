@@ -12,6 +12,7 @@ from idp.models.person_import import ImportChunk
 from keys import Vault
 
 PIECE = 256 * 1024
+KEPT = 3  # pieces that are open at once
 
 
 def store_file(vault: Vault, import_id: UUID, content: bytes) -> None:
@@ -22,14 +23,14 @@ def store_file(vault: Vault, import_id: UUID, content: bytes) -> None:
 
 
 class SealedFile(io.RawIOBase):
-    """The file to be read anywhere, with one piece of it in memory."""
+    """The file to be read anywhere, with a few pieces of it in memory."""
 
     def __init__(self, vault: Vault, import_id: UUID, size: int) -> None:
         self._vault = vault
         self._import_id = import_id
         self._size = size
         self._at = 0
-        self._open = (-1, b"")
+        self._open: dict[int, bytes] = {}
 
     def readable(self) -> bool:
         return True
@@ -57,13 +58,16 @@ class SealedFile(io.RawIOBase):
         return len(piece)
 
     def _piece(self, number: int) -> bytes:
-        if self._open[0] != number:
+        """Opened, and kept while it is among the last few: two parts of a workbook are read in turns."""
+        if number not in self._open:
             found = select(ImportChunk.sealed_data).where(
                 ImportChunk.import_id == self._import_id, ImportChunk.number == number
             )
             sealed = db.session.scalars(found).one()
-            self._open = number, self._vault.open(sealed, _place(self._import_id, number))
-        return self._open[1]
+            if len(self._open) == KEPT:
+                self._open.pop(next(iter(self._open)))
+            self._open[number] = self._vault.open(sealed, _place(self._import_id, number))
+        return self._open[number]
 
 
 def _place(import_id: UUID, number: int) -> str:

@@ -88,7 +88,7 @@ class ImportJobs:
         is_known = is_automatic and all(fields) and not missing(fields)
         known = json.dumps({"headings": table.headings, "example": example}).encode()
         row = PersonImport(
-            id=ident, portal_id=portal.id, source=source, file_name=file_name[:LONGEST_NAME], size=len(content),
+            id=ident, portal_id=portal.id, source=source, file_name=_printable(file_name), size=len(content),
             state=CHECKING if is_known else UPLOADED, fields=fields if is_known else None,
             sealed_headings=self._vault.seal(known, _place(ident, "sealed_headings")), starts_itself=is_automatic,
             made_by=by, made_at=now,
@@ -220,6 +220,11 @@ def read_errors(vault: Vault, row: PersonImport) -> list[RowError]:
     if row.sealed_errors is None:
         return []
     return [RowError(*one) for one in json.loads(vault.open(row.sealed_errors, _place(row.id, "sealed_errors")))]
+
+
+def _printable(name: str) -> str:
+    """A name as it may be stored and shown, whatever a system called its file."""
+    return "".join(character for character in name if character.isprintable())[:LONGEST_NAME] or "–"
 
 
 def _place(import_id: UUID, column: str) -> str:

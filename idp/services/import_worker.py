@@ -38,7 +38,7 @@ class ImportWorker:
                 self._look()
             except SQLAlchemyError as error:
                 log.error("worker_database", error=type(error).__name__)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # a folder that cannot be written, a name that cannot be read
                 log.error("import_folder", error=type(error).__name__)
             stop.wait(POLL_S)
 

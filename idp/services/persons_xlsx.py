@@ -18,6 +18,7 @@ from xml.parsers import expat
 
 from idp.services.person_rows import LONGEST_CELL, MOST_COLUMNS, MOST_ROWS, BadTable, Table
 
+STRINGS = "xl/sharedStrings.xml"
 MOST_PARTS = 2000
 LARGEST_SHEET, LARGEST_STRINGS, LARGEST_OTHER = 512 * 1024 * 1024, 128 * 1024 * 1024, 4 * 1024 * 1024
 DENSEST = 200  # how many times smaller than itself a large part may be packed
@@ -40,7 +41,7 @@ def read_xlsx(stream: IO[bytes]) -> Table:
         if len(workbook.infolist()) > MOST_PARTS:
             raise BadTable("workbook")
         sheet, is_1904 = _first_sheet(workbook)
-        rows = _rows(workbook, sheet, _strings(workbook), _dates(workbook), is_1904)
+        rows = _rows(workbook, sheet, _Strings(workbook), _dates(workbook), is_1904)
         first = next(rows, None)
     except BROKEN as error:
         raise BadTable("workbook") from error
@@ -145,27 +146,34 @@ def _nothing(*_: object) -> None:
     return
 
 
-def _strings(workbook: zipfile.ZipFile) -> list[str]:
-    """The shared strings, in their order; what is written above a string to pronounce it is left out."""
-    if "xl/sharedStrings.xml" not in workbook.namelist():
-        return []
-    found, pieces, sounds = list[str](), list[str](), [0]
+class _Strings:
+    """The shared strings in their order, read no further than they are asked for; how one is pronounced is left out."""
 
-    def begin(element: str, _attributes: dict[str, str]) -> None:
+    def __init__(self, workbook: zipfile.ZipFile) -> None:
+        self._found, self._pieces, self._sounds = list[str](), list[str](), 0
+        is_there = STRINGS in workbook.namelist()
+        self._rest = _parse(workbook, STRINGS, LARGEST_STRINGS, self._begin, self._end) if is_there else iter(())
+
+    def get(self, at: int) -> str:
+        """The string of this number; empty where there is none."""
+        if at >= len(self._found):
+            for _ in self._rest:
+                if at < len(self._found):
+                    break
+        return self._found[at] if 0 <= at < len(self._found) else ""
+
+    def _begin(self, element: str, _attributes: dict[str, str]) -> None:
         if element == "si":
-            pieces.clear()
-        sounds[0] += element == "rPh"
+            self._pieces.clear()
+        self._sounds += element == "rPh"
 
-    def end(element: str, text: str) -> None:
-        if element == "t" and not sounds[0]:
-            pieces.append(text)
+    def _end(self, element: str, text: str) -> None:
+        if element == "t" and not self._sounds:
+            self._pieces.append(text)
         elif element == "rPh":
-            sounds[0] -= 1
+            self._sounds -= 1
         elif element == "si":
-            found.append("".join(pieces))
-
-    _read(workbook, "xl/sharedStrings.xml", LARGEST_STRINGS, begin, end)
-    return found
+            self._found.append("".join(self._pieces))
 
 
 def _dates(workbook: zipfile.ZipFile) -> frozenset[str]:
@@ -200,7 +208,7 @@ def _is_day(code: str | None) -> bool:
 class _Sheet:
     """The rows of a sheet as its elements are heard."""
 
-    def __init__(self, strings: list[str], dates: frozenset[str], is_1904: bool) -> None:
+    def __init__(self, strings: _Strings, dates: frozenset[str], is_1904: bool) -> None:
         self.done = list[tuple[int, list[str]]]()
         self._strings, self._dates = strings, dates
         self._epoch = date(1904, 1, 1) if is_1904 else date(1899, 12, 30)
@@ -231,8 +239,7 @@ class _Sheet:
     def _read(self) -> str:
         value = self._value
         if self._kind == "s":
-            at = int(value or "-1")
-            value = self._strings[at] if 0 <= at < len(self._strings) else ""
+            value = self._strings.get(int(value or "-1"))
         elif self._kind == "n" and value:
             value = _day(value, self._epoch) if self._style in self._dates else _number(value)
         elif self._kind == "d":
@@ -245,7 +252,7 @@ class _Sheet:
 
 
 def _rows(
-    workbook: zipfile.ZipFile, name: str, strings: list[str], dates: frozenset[str], is_1904: bool
+    workbook: zipfile.ZipFile, name: str, strings: _Strings, dates: frozenset[str], is_1904: bool
 ) -> Iterator[tuple[int, list[str]]]:
     sheet, count = _Sheet(strings, dates, is_1904), 0
     for _ in _parse(workbook, name, LARGEST_SHEET, sheet.begin, sheet.end):

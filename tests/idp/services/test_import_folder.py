@@ -112,6 +112,13 @@ def test_only_files_that_are_ready_and_meant_are_taken(inbox: Inbox, tmp_path: P
     assert outside.exists()
 
 
+def test_a_name_that_is_no_text_is_a_name(inbox: Inbox) -> None:
+    inbox.put(os.fsdecode(b"cpx/m\xfcller\n.csv"), file(row("P-1")))
+    inbox.look()
+    assert db.session.scalar(select(PersonImport.file_name)) == "mller.csv"
+    assert os.fsdecode(b"cpx/done/m\xfcller\n.csv") in inbox.files()
+
+
 def test_a_file_beyond_the_limit_is_not_even_read(inbox: Inbox, services: Services) -> None:
     path = inbox.put("cpx/large.csv", b"")
     os.truncate(path, services.import_jobs.largest + 1)

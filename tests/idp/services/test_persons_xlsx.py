@@ -100,6 +100,7 @@ ENTITIES = (
 )
 OUTSIDE = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><worksheet/>'
 GOOD = parts([HEAD, [text("1"), text("2")]])
+ASKING = parts([HEAD, [shared(0)]])
 HOSTILE = {
     "no ZIP behind its first bytes": (b"PK\x03\x04" + bytes(400), "workbook"),
     "cut short": (packed(GOOD)[:-30], "workbook"),
@@ -111,8 +112,8 @@ HOSTILE = {
                                   'Target="../../../etc/passwd"/></R>'}), "workbook"),
     "no workbook": (packed({"word/document.xml": "<w/>"}), "workbook"),
     "a bomb": (packed({**GOOD, SHEET: bomb(30_000_000)}), "packed"),
-    "a bomb of strings": (packed({**GOOD, "xl/sharedStrings.xml": bomb(30_000_000)}), "packed"),
-    "a bomb of one text": (packed({**GOOD, "xl/sharedStrings.xml": strings("x" * 900_000)}), "packed"),
+    "a bomb of strings": (packed({**ASKING, "xl/sharedStrings.xml": bomb(30_000_000)}), "packed"),
+    "a bomb of one text": (packed({**ASKING, "xl/sharedStrings.xml": strings("x" * 900_000)}), "packed"),
     "a bomb of styles": (packed({**GOOD, "xl/styles.xml": bomb(5_000_000)}, zipfile.ZIP_STORED), "packed"),
     "an attribute without end": (packed({**GOOD, SHEET: f'<a b="{letters(7) * 3_000_000}"/>'}, zipfile.ZIP_STORED),
                                  "packed"),
@@ -159,3 +160,13 @@ def test_rows_are_read_as_a_stream() -> None:
     """The first row is there before the sheet was unpacked whole, so a job may stop where it likes."""
     many = sheet([HEAD, *[[text("1"), text(str(at))] for at in range(50_000)]])
     assert next(opened(packed({**GOOD, SHEET: many})).records) == (2, ["1", "0"])
+
+
+def test_strings_are_read_no_further_than_they_are_asked_for() -> None:
+    broken = strings("a", "b", "c", *("x" * 1000 for _ in range(500))).replace("</sst>", "<")
+    rows = [[shared(0), shared(1)], [shared(2)], *[[text("far away")]] * 3000, [shared(503)]]
+    content = packed(parts(rows, sharedStrings=broken))
+    found = opened(content)
+    assert (found.headings, next(found.records)) == (("a", "b"), (2, ["c", ""]))
+    with pytest.raises(BadTable):
+        list(found.records)
