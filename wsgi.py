@@ -29,6 +29,11 @@ from idp.admin.import_upload import blueprint as admin_import_upload
 from idp.admin.imports import blueprint as admin_imports
 from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.keys import blueprint as admin_keys
+from idp.admin.letter_batch import blueprint as admin_letter_batch
+from idp.admin.letter_deeds import blueprint as admin_letter_deeds
+from idp.admin.letter_files import blueprint as admin_letter_files
+from idp.admin.letter_returns import blueprint as admin_letter_returns
+from idp.admin.letters import blueprint as admin_letters
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.person import blueprint as admin_person
@@ -116,6 +121,11 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_import_upload,
         admin_import_deeds,
         admin_import_feed,
+        admin_letters,
+        admin_letter_batch,
+        admin_letter_deeds,
+        admin_letter_files,
+        admin_letter_returns,
         admin_operators,
         admin_portals,
         admin_portal_edit,

@@ -47,6 +47,7 @@ SECTIONS = (
     ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/persons", "per.title", Permission.SEE_PERSONS),
     ("/admin/imports", "imp.title", Permission.IMPORT_PERSONS),
+    ("/admin/letters", "bat.title", Permission.SEE_LETTERS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

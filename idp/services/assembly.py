@@ -27,6 +27,7 @@ from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
+from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
@@ -139,6 +140,7 @@ def build_services(
         dossiers=Dossiers(clock, challenges),
         desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
         letters=Letters(settings, clock, random, texts, codes, audit),
+        letter_batches=LetterBatches(clock, random, vault, codes, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),
         recovery_letters=RecoveryLetters(

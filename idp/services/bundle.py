@@ -24,6 +24,7 @@ from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
+from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
@@ -100,6 +101,7 @@ class Services:
     dossiers: Dossiers
     desk: Desk
     letters: Letters
+    letter_batches: LetterBatches
     operators: Operators
     operator_sessions: OperatorSessions
     recovery_letters: RecoveryLetters

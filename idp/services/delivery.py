@@ -23,6 +23,7 @@ from idp.services.import_worker import ImportWorker
 from idp.services.logout_delivery import LogoutCourier
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
+from idp.services.press import Press
 from idp.services.settling import put_off, settle
 
 CHANNELS = ("mail", "sms")
@@ -49,6 +50,7 @@ class Worker:
             ("house", Housekeeper(self._app)),
             ("audit", Linker(self._app)),
             ("imports", ImportWorker(self._app)),
+            ("letters", Press(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:

@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TypeVar
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import segno
@@ -19,12 +19,13 @@ from idp.chance import Random
 from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models.base import db
+from idp.models.letter_batch import BatchLetter, LetterBatch
 from idp.models.letter_order import IS_WAITING, LetterOrder, settle_orders
 from idp.models.person import InsuredPerson, RegistrationCode, count_codes, count_registered, revoke_codes
 from idp.models.portal import Portal
 from idp.places import TEMPLATES
 from idp.services.audit import Audit, AuditTag
-from idp.services.registration_codes import RegistrationCodes, generate, show
+from idp.services.registration_codes import LENGTH, RegistrationCodes, generate, show
 from idp.services.typesetter import NoGlyph, typeset
 from idp.settings import Settings
 from idp.texts import Texts, format_date, format_day
@@ -35,6 +36,7 @@ MOST_LINES = 6
 BATCH = 500  # parameters of one statement
 LONG_NAME = 45  # characters that fit a window at a size that reads well
 NO_BREAK = "\u00a0"
+NO_CODE = "X" * LENGTH  # its check character is wrong, so it is nobody's
 
 T = TypeVar("T")
 
@@ -49,6 +51,19 @@ class Letter:
     last_day: date
     earlier: int = 0  # codes the person was issued before
     recovery_id: UUID | None = None  # the request it answers, where its reader lost the second factor
+    window: str = ""  # of the envelope, where that is not the portal's usual one
+    mark: str = ""  # number and reference, at the edge
+    is_reminder: bool = False
+    is_preview: bool = False  # with the window of the envelope drawn over it
+
+
+class Unprintable(BadInput):
+    """Letters that cannot be printed; `places` are theirs among those that were to be, from 0 on."""
+
+    def __init__(self, places: list[int], external_ids: list[str]) -> None:
+        reason = "name or address has a character that the letter's typeface lacks"
+        super().__init__("\n".join(f"{external_id!r}: {reason}" for external_id in external_ids))
+        self.places = places
 
 
 class Letters:
@@ -63,8 +78,9 @@ class Letters:
         self._audit = audit
 
     def uninvited(self, portal: Portal) -> list[InsuredPerson]:
-        """The persons of a portal who have no account and were never sent a code."""
+        """The persons of a portal who have no account, were never sent a code and are in no batch that waits."""
         invited = select(RegistrationCode.insured_person_id)
+        in_a_batch = select(BatchLetter.insured_person_id).where(BatchLetter.settled_at.is_(None))
         return list(
             db.session.scalars(
                 select(InsuredPerson)
@@ -72,6 +88,7 @@ class Letters:
                     InsuredPerson.portal_id == portal.id,
                     InsuredPerson.account_id.is_(None),
                     InsuredPerson.id.not_in(invited),
+                    InsuredPerson.id.not_in(in_a_batch),
                 )
                 .order_by(InsuredPerson.external_id)
             )
@@ -118,16 +135,27 @@ class Letters:
                 self._audit.record(AuditTag.CODE_ISSUED, person=letter.person.id, portal=portal.id)
 
     def render(self, letters: list[Letter]) -> bytes:
-        """The PDF of these letters, one page each, in their order. Raises `BadInput` naming what cannot be printed."""
+        """The PDF of these letters, one page each, in their order. Raises `Unprintable`."""
         pages = [self._page(letter) for letter in letters]
         try:
             return typeset(TEMPLATES / SOURCE, pages)
         except NoGlyph:
-            unprintable = [letters[at].person.external_id for at in _unprintable(pages)]
-            if not unprintable:
+            places = _unprintable(pages)
+            if not places:
                 raise
-        reason = "name or address has a character that the letter's typeface lacks"
-        raise BadInput("\n".join(f"{external_id!r}: {reason}" for external_id in unprintable))
+        raise Unprintable(places, [letters[at].person.external_id for at in places])
+
+    def preview(self, person: InsuredPerson, batch: LetterBatch, mark: str, kind: Literal["pdf", "png"]) -> bytes:
+        """One letter of a batch as it will be, with a code that is none. Raises `Unprintable`."""
+        last_day = batch.last_day or self._codes.last_day(batch.portal)
+        letter = Letter(
+            person, batch.portal, NO_CODE, last_day, window=batch.window, mark=mark,
+            is_reminder=batch.kind == "reminder", is_preview=True,
+        )  # fmt: skip
+        try:
+            return typeset(TEMPLATES / SOURCE, [self._page(letter)], kind)
+        except NoGlyph:
+            raise Unprintable([0], [person.external_id]) from None
 
     def address(self, portal: Portal, language: str, code: str) -> str:
         """What the QR says: the code stands in the fragment, which no server ever sees."""
@@ -154,17 +182,22 @@ class Letters:
         def text(key: str, kind: str = kind) -> str:
             return self._texts.get(language, f"{kind}.{key}", **values)
 
+        subject = text("subject")
+        if letter.is_reminder:
+            subject = text("reminder", "letter").replace("{subject}", subject)
         place = f"{portal.place}, " if portal.place else ""
         phone, hours = portal.phone.replace(" ", NO_BREAK), portal.opening_hours(language)
         return {
             "language": language,
-            "window": portal.letter_window,
+            "window": letter.window or portal.letter_window,
+            "mark": letter.mark,
+            "preview": letter.is_preview,
             "sender": f"{portal.name(language)}{', ' + portal.place if portal.place else ''}",
-            "address": _address_lines(person),
+            "address": address_lines(person),
             "date": f"{place}{format_day(self._clock.now())}",
-            "subject": text("subject")[:1].upper() + text("subject")[1:],
+            "subject": subject[:1].upper() + subject[1:],
             "salutation": text("salutation" if name else "salutation.unnamed", "letter"),
-            "intro": text("intro"),
+            "intro": f"{text('intro')} {text('replaces', 'letter')}" if letter.is_reminder else text("intro"),
             "label": text("code"),
             "code": show(letter.code),
             "valid": text("valid", "letter"),
@@ -184,7 +217,7 @@ def _batches(everything: list[T]) -> Iterator[list[T]]:
         yield everything[at : at + BATCH]
 
 
-def _address_lines(person: InsuredPerson) -> list[str]:
+def address_lines(person: InsuredPerson) -> list[str]:
     """Name and address as they stand in the window; a long name takes two lines where there is room for them."""
     names = [part for part in (person.given_name, person.family_name) if part]
     one_line = " ".join(names)

@@ -39,6 +39,8 @@ class Permission(StrEnum):
     REVEAL_PERSON = "reveal_person"
     HELP_PERSON = "help_person"
     ORDER_LETTER = "order_letter"
+    SEE_LETTERS = "see_letters"
+    PRINT_LETTERS = "print_letters"
 
 
 EVERYBODY = frozenset(Role)
@@ -62,6 +64,8 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.REVEAL_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
     Permission.HELP_PERSON: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
     Permission.ORDER_LETTER: frozenset({Role.SUPPORT, Role.LETTERS, Role.SUPERUSER}),
+    Permission.SEE_LETTERS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
+    Permission.PRINT_LETTERS: frozenset({Role.LETTERS, Role.SUPERUSER}),
 }
 
 

@@ -40,7 +40,8 @@ def _times_x(value: int) -> int:
     return value ^ REDUCTION if value & 0b100000 else value
 
 
-def _check(body: str) -> str:
+def check_character(body: str) -> str:
+    """What stands behind these characters, so that a typing error is seen."""
     total = 0
     for character in body:  # Horner: the weight of a character is a power of x, different for every position
         total = _times_x(total) ^ ALPHABET.index(character)
@@ -50,7 +51,7 @@ def _check(body: str) -> str:
 def generate(random: Random) -> str:
     """A fresh code, 12 characters."""
     body = pick(random, ALPHABET, LENGTH - 1)
-    return body + _check(body)
+    return body + check_character(body)
 
 
 def show(code: str) -> str:
@@ -70,7 +71,7 @@ def problem(code: str) -> str | None:
         return "empty"
     if len(code) != LENGTH:
         return "format"
-    if any(character not in ALPHABET for character in code) or _check(code[:-1]) != code[-1]:
+    if any(character not in ALPHABET for character in code) or check_character(code[:-1]) != code[-1]:
         return "typo"
     return None
 
@@ -110,14 +111,18 @@ class RegistrationCodes:
 
     def store(self, code: str, person: InsuredPerson, last_day: date, purpose: str = REGISTER) -> UUID:
         """Make a code valid until the end of a day on a Swiss clock; returns its id."""
+        return self.store_hash(self.hash(code), person.id, last_day, purpose)
+
+    def store_hash(self, code_hash: str, person_id: UUID, last_day: date, purpose: str = REGISTER) -> UUID:
+        """The same for a code of which nothing but the hash is kept any more."""
         now = self._clock.now()
         ident = new_id(self._random, now)
         db.session.add(
             RegistrationCode(
                 id=ident,
-                insured_person_id=person.id,
+                insured_person_id=person_id,
                 purpose=purpose,
-                code_hash=self._hash(code),
+                code_hash=code_hash,
                 issued_at=now,
                 expires_at=datetime.combine(last_day, LAST_MOMENT, SWISS_TIME),
             )
@@ -130,12 +135,12 @@ class RegistrationCodes:
 
     def look_up(self, portal: Portal, code: str) -> Found | Expired | Used | Unknown:
         """What this code is at this portal. The asker holds 55 right bits, so used and expired are told."""
-        row = find_code(self._hash(code), portal.id)
+        row = find_code(self.hash(code), portal.id)
         return self.judge(row) if row is not None and row.purpose == REGISTER else Unknown()
 
     def look_up_recovery(self, portal: Portal, account_id: UUID, code: str) -> Found | Expired | Used | Unknown:
         """The same for the code of a recovery letter, which is good for the owner of this record alone."""
-        row = find_code(self._hash(code), portal.id)
+        row = find_code(self.hash(code), portal.id)
         if row is None or row.purpose != RECOVER or row.revoked_at is not None:
             return Unknown()
         if row.person.account_id != account_id:
@@ -174,5 +179,6 @@ class RegistrationCodes:
         """Void every open code of a person; returns how many."""
         return revoke_codes([person.id], self._clock.now())
 
-    def _hash(self, code: str) -> str:
+    def hash(self, code: str) -> str:
+        """What is stored of a code."""
         return self._vault.mac("registration-code", code)

@@ -1,6 +1,7 @@
 """Sets letters in a process of its own, which gives its memory back: the typesetter keeps half a megabyte a page.
 
-Run as a program it reads a JSON list of pages from its input and writes one PDF (PDF/UA-1) to its output.
+Run as a program it reads a JSON list of pages from its input and writes one PDF (PDF/UA-1) to its output, or the
+picture of a single page.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
 LONGEST_S = 600
+PICTURE_PPI = 100.0
 NO_GLYPH = 3
 SAYS_NO_GLYPH = "could not be displayed with font"
 
@@ -22,10 +24,10 @@ class NoGlyph(Exception):
     """A page holds a character that no typeface of the letter has; a blank would stand for it, so PDF/UA forbids it."""
 
 
-def typeset(source: Path, pages: list[dict[str, Any]]) -> bytes:
-    """The PDF of these pages by the template at `source`. Raises `NoGlyph`."""
+def typeset(source: Path, pages: list[dict[str, Any]], kind: Literal["pdf", "png"] = "pdf") -> bytes:
+    """The PDF of these pages by the template at `source`, or the picture of one. Raises `NoGlyph`."""
     # -P: our own folder must not hide modules of the standard library.
-    command = [sys.executable, "-P", __file__, str(source)]
+    command = [sys.executable, "-P", __file__, str(source), kind]
     done = subprocess.run(  # noqa: S603 - this very file, and a path of ours
         command, input=json.dumps(pages).encode(), capture_output=True, timeout=LONGEST_S, check=False
     )
@@ -37,13 +39,14 @@ def typeset(source: Path, pages: list[dict[str, Any]]) -> bytes:
 
 
 def main() -> int:
-    source = Path(sys.argv[1])
+    source, kind = Path(sys.argv[1]), sys.argv[2]
     try:
         compiled = typst.compile(
             str(source),
             root=str(source.parent),
-            format="pdf",
-            pdf_standards=["ua-1"],
+            format="png" if kind == "png" else "pdf",
+            pdf_standards=[] if kind == "png" else ["ua-1"],
+            ppi=PICTURE_PPI,
             ignore_system_fonts=True,
             sys_inputs={"letters": sys.stdin.buffer.read().decode()},
         )

@@ -1,0 +1,164 @@
+"""The batches of letters, and a new one: whom it is for, how many that are, and then the draft (ux.md §9.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import Blueprint, redirect, request
+from sqlalchemy import select
+from werkzeug.wrappers import Response
+
+from idp.admin.entrance import NotAllowed, console, requires, whose, worker
+from idp.admin.paging import filters, page_of
+from idp.errors import BadInput
+from idp.models.base import db
+from idp.models.letter_batch import BatchState, LetterBatch
+from idp.models.portal import Portal
+from idp.services.bundle import services
+from idp.services.letter_batches import MOST, batches_of
+from idp.services.letter_choice import REMINDED_AFTER, BatchKind, Choice
+from idp.services.permissions import Permission
+from idp.texts import LANGUAGE_NAMES, format_date, format_day
+from idp.web import kept
+from idp.web.forms import FormView, line
+from idp.web.i18n import language, text
+from idp.web.kept import Wrong
+
+blueprint = Blueprint("admin_letters", __name__)
+LIST, NEW = "/admin/letters", "/admin/letters/new"
+SEE, PRINT = Permission.SEE_LETTERS, Permission.PRINT_LETTERS
+KINDS = tuple(kind for kind in BatchKind if kind is not BatchKind.CHOSEN)
+ENTRIES = ("portal", "kind", "language", "days")
+
+
+@dataclass(frozen=True, repr=False)
+class BatchLine:
+    id: UUID
+    name: str
+    portal: str
+    kind: str
+    count: int
+    language: str
+    side: str
+    state: str
+    made: str
+    posted: str
+
+
+@dataclass(frozen=True, repr=False)
+class BatchesView:
+    """`older` is the address of the next page, empty on the last one."""
+
+    batches: tuple[BatchLine, ...]
+    portals: tuple[tuple[str, str], ...]
+    states: tuple[tuple[str, str], ...]
+    older: str
+    is_filtered: bool
+    may_print: bool
+
+
+@dataclass(frozen=True, repr=False)
+class NewView:
+    """`counted` is in words, and empty until somebody counted; `is_possible`: then there is a draft to be made."""
+
+    portals: tuple[tuple[str, str], ...]
+    kinds: tuple[tuple[str, str], ...]
+    languages: tuple[tuple[str, str], ...]
+    days: tuple[tuple[str, str], ...]
+    counted: str
+    is_possible: bool
+
+
+@blueprint.get(LIST)
+@requires(SEE)
+def batches() -> Response:
+    given, portals = filters("portal", "state"), portals_for(SEE)
+    chosen = next((one for one in portals if one.slug == given["portal"]), None)
+    found = batches_of(worker().rights.portals(SEE), chosen, given["state"])
+    shown, older = page_of(found, LetterBatch.id, given)
+    view = BatchesView(
+        batches=tuple(_line(row) for row in shown),
+        portals=named(portals),
+        states=tuple((one.value, text(f"bat.state.{one}")) for one in BatchState),
+        older=older,
+        is_filtered=any(given.values()),
+        may_print=worker().rights.may_somewhere(PRINT),
+    )
+    return console("admin/letters.html", text("bat.title"), view, needs=SEE, form=FormView(given))
+
+
+@blueprint.get(NEW)
+@requires(PRINT)
+def new() -> Response:
+    form, portals = kept.find(whose()) or FormView({"days": str(REMINDED_AFTER[0])}), portals_for(PRINT)
+    counted = form.values.get("counted", "")
+    view = NewView(
+        portals=named(portals),
+        kinds=tuple((kind.value, text(f"bat.kind.{kind}")) for kind in KINDS),
+        languages=tuple(LANGUAGE_NAMES.items()),
+        days=tuple((str(days), text("bat.days.n", n=days)) for days in REMINDED_AFTER),
+        counted=text("bat.counted" if int(counted) else "bat.nobody", n=counted, most=MOST) if counted else "",
+        is_possible=bool(counted) and int(counted) > 0,
+    )
+    return console("admin/letter_new.html", text("bat.new"), view, needs=PRINT, form=form, back=LIST)
+
+
+@blueprint.post(NEW)
+@requires(PRINT)
+def count() -> Response:
+    """How many persons that are, and the draft where that was wanted."""
+    typed = {name: line(request.form.get(name)) for name in ENTRIES}
+    choice, errors = _choice(typed)
+    if choice is None:
+        return kept.lead(NEW, whose(), typed, errors)
+    if request.form.get("do") != "draft":
+        return kept.lead(NEW, whose(), {**typed, "counted": str(services().letter_batches.count(choice))})
+    try:
+        batch = services().letter_batches.draft(choice, worker().account.id)
+    except BadInput:
+        return kept.lead(NEW, whose(), typed, {"kind": Wrong("bat.e.draft")})
+    return redirect(f"{LIST}/{batch.id}?done=draft", 303)
+
+
+def _choice(typed: dict[str, str]) -> tuple[Choice | None, dict[str, Wrong]]:
+    portal = next((one for one in portals_for(PRINT) if one.slug == typed["portal"]), None)
+    errors = {} if portal is not None else {"portal": Wrong("bat.e.portal")}
+    if typed["kind"] not in KINDS:
+        errors["kind"] = Wrong("bat.e.kind")
+    if portal is None or errors:
+        return None, errors
+    days = int(typed["days"]) if typed["days"] in {str(one) for one in REMINDED_AFTER} else REMINDED_AFTER[0]
+    spoken = typed["language"] if typed["language"] in LANGUAGE_NAMES else None
+    return Choice(portal, BatchKind(typed["kind"]), spoken, days), {}
+
+
+def portals_for(permission: Permission) -> list[Portal]:
+    """The portals at which this operator is allowed this, by slug."""
+    rows = db.session.scalars(select(Portal).order_by(Portal.slug))
+    return [portal for portal in rows if worker().rights.may(permission, portal.id)]
+
+
+def named(portals: list[Portal]) -> tuple[tuple[str, str], ...]:
+    return tuple((portal.slug, portal.name(language())) for portal in portals)
+
+
+def check_may(permission: Permission, portal_id: UUID) -> None:
+    """Raises `NotAllowed`."""
+    if not worker().rights.may(permission, portal_id):
+        raise NotAllowed(permission)
+
+
+def _line(batch: LetterBatch) -> BatchLine:
+    return BatchLine(
+        id=batch.id,
+        name=text("bat.number", number=batch.number),
+        portal=batch.portal.name(language()),
+        kind=text(f"bat.kind.{batch.kind}"),
+        count=batch.count,
+        language=LANGUAGE_NAMES.get(batch.language or "", text("bat.any.language")),
+        side=text(f"bat.side.{batch.window}"),
+        state=text(f"bat.state.{batch.state}"),
+        made=format_day(batch.made_at),
+        posted=format_date(batch.posted_on) if batch.posted_on else "",
+    )
