@@ -22,6 +22,9 @@ from idp.account.security import blueprint as security
 from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
 from idp.admin.audit import blueprint as admin_audit
+from idp.admin.code_deeds import blueprint as admin_code_deeds
+from idp.admin.codes import blueprint as admin_codes
+from idp.admin.codes_in_bulk import blueprint as admin_codes_in_bulk
 from idp.admin.home import blueprint as admin_home
 from idp.admin.import_deeds import blueprint as admin_import_deeds
 from idp.admin.import_feed import blueprint as admin_import_feed
@@ -126,6 +129,9 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_letter_deeds,
         admin_letter_files,
         admin_letter_returns,
+        admin_codes,
+        admin_code_deeds,
+        admin_codes_in_bulk,
         admin_operators,
         admin_portals,
         admin_portal_edit,

@@ -48,6 +48,7 @@ SECTIONS = (
     ("/admin/persons", "per.title", Permission.SEE_PERSONS),
     ("/admin/imports", "imp.title", Permission.IMPORT_PERSONS),
     ("/admin/letters", "bat.title", Permission.SEE_LETTERS),
+    ("/admin/codes", "cod.title", Permission.SEE_LETTERS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

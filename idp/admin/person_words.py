@@ -28,8 +28,8 @@ TOLD = tuple(
     tag
     for tag in AuditTag
     if tag.value.startswith("person:") or tag in {
-        AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.PERSON_REVEALED, AuditTag.UNLOCKED,
-        AuditTag.SESSIONS_ENDED, AuditTag.LETTER_ORDERED, AuditTag.LETTER_RETURNED,
+        AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.CODE_EXTENDED, AuditTag.PERSON_REVEALED,
+        AuditTag.UNLOCKED, AuditTag.SESSIONS_ENDED, AuditTag.LETTER_ORDERED, AuditTag.LETTER_RETURNED,
     }
 )  # fmt: skip
 METHODS = ("sms", "app", "passkey", "synced_passkey", "recovery")

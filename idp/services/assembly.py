@@ -18,6 +18,7 @@ from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
+from idp.services.code_changes import CodeChanges
 from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
@@ -141,6 +142,7 @@ def build_services(
         desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
         letters=Letters(settings, clock, random, texts, codes, audit),
         letter_batches=LetterBatches(clock, random, vault, codes, audit),
+        code_changes=CodeChanges(clock, random, audit),
         operators=operators,
         operator_sessions=OperatorSessions(clock, random, operators),
         recovery_letters=RecoveryLetters(

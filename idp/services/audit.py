@@ -20,6 +20,8 @@ from keys import Vault
 class AuditTag(StrEnum):
     CODE_ISSUED = "operator:registration_code:issue"
     CODE_REVOKED = "operator:registration_code:revoke"
+    CODE_EXTENDED = "operator:registration_code:extend"
+    CODES_CHANGED = "operator:registration_code:change"
     CODE_RESERVED = "person:registration_code:reserve"
     CODE_REFUSED = "person:registration_code:refuse"
     SECOND_ITEM_REFUSED = "person:second_item:refuse"

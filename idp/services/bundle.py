@@ -15,6 +15,7 @@ from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
+from idp.services.code_changes import CodeChanges
 from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
@@ -102,6 +103,7 @@ class Services:
     desk: Desk
     letters: Letters
     letter_batches: LetterBatches
+    code_changes: CodeChanges
     operators: Operators
     operator_sessions: OperatorSessions
     recovery_letters: RecoveryLetters

@@ -18,6 +18,7 @@ from idp.models.base import db
 from idp.models.outbox import Attempt, OutboxMessage, take_message
 from idp.services.audit_chain import Linker
 from idp.services.bundle import Services, services
+from idp.services.code_changer import CodeChanger
 from idp.services.housekeeping import Housekeeper
 from idp.services.import_worker import ImportWorker
 from idp.services.logout_delivery import LogoutCourier
@@ -51,6 +52,7 @@ class Worker:
             ("audit", Linker(self._app)),
             ("imports", ImportWorker(self._app)),
             ("letters", Press(self._app)),
+            ("codes", CodeChanger(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:

@@ -76,6 +76,11 @@ def problem(code: str) -> str | None:
     return None
 
 
+def last_moment(day: date) -> datetime:
+    """When a code that is good until this day ends, on a Swiss clock."""
+    return datetime.combine(day, LAST_MOMENT, SWISS_TIME)
+
+
 @dataclass(frozen=True)
 class Found:
     code: RegistrationCode
@@ -124,7 +129,7 @@ class RegistrationCodes:
                 purpose=purpose,
                 code_hash=code_hash,
                 issued_at=now,
-                expires_at=datetime.combine(last_day, LAST_MOMENT, SWISS_TIME),
+                expires_at=last_moment(last_day),
             )
         )
         return ident

@@ -1,4 +1,4 @@
-"""Add batches of letters, the letters in them, and their sealed files."""
+"""Add batches of letters, the letters in them, their sealed files, and changes of many codes at once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -82,9 +82,28 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["batch_id"], ["letter_batch.id"], name="fk_letter_file_batch_id"),
         sa.PrimaryKeyConstraint("batch_id", "part", name="pk_letter_file"),
     )
+    op.create_table(
+        "code_change",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("portal_id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("code_state", sa.String(), nullable=False),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("made_by", sa.Uuid(), nullable=False),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("last_id", sa.Uuid(), nullable=True),
+        sa.Column("finished_at", MOMENT, nullable=True),
+        sa.Column("taken_until", MOMENT, nullable=True),
+        sa.ForeignKeyConstraint(["portal_id"], ["portal.id"], name="fk_code_change_portal_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_code_change"),
+    )
+    op.create_index("ix_code_change_portal_id", "code_change", ["portal_id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("code_change")
     op.drop_table("letter_file")
     op.drop_table("batch_letter")
     op.drop_table("letter_batch")
