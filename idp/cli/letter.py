@@ -1,4 +1,4 @@
-"""`connect letter`: the recovery letters that people ask for who lost their second factor."""
+"""`connect letter`: the recovery letters that people ask for who lost their second factor, and batches of letters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from idp.cli.context import at_work, fail
+from idp.cli.letter_batch import batch
 from idp.cli.letter_files import check_free, file_names, write
 from idp.clock import swiss
 from idp.models.base import db
@@ -15,7 +16,7 @@ from idp.services.audit import AuditTag
 
 @click.group()
 def letter() -> None:
-    """Recovery letters that people asked for."""
+    """Recovery letters that people asked for, and batches of letters."""
 
 
 @letter.command("print", epilog="Example: connect letter print --portal cpx --letters recovery.pdf")
@@ -73,3 +74,6 @@ def cancel(slug: str, external_id: str) -> None:
         done = [bundle.recovery_letters.cancel(one, AuditTag.RECOVERY_LETTER_STOPPED) for one in going]
         db.session.commit()
         click.echo(f"{sum(done)} letter cancelled" if any(done) else "there was no open letter")
+
+
+letter.add_command(batch)

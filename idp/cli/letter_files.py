@@ -66,6 +66,16 @@ def write(
         _half(file).replace(file)
 
 
+def keep(file: Path, pdf: bytes) -> None:
+    """One file whose codes are not valid yet: a run that was stopped leaves no half of it under its name."""
+    try:
+        _write_privately(_half(file), pdf)
+    except OSError as error:
+        _half(file).unlink(missing_ok=True)
+        raise BadInput(f"the letters could not be written: {error.strerror}") from None
+    _half(file).replace(file)
+
+
 def _write_privately(path: Path, content: bytes) -> None:
     """A new file that only we can read, on the disk when this returns."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

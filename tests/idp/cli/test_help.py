@@ -28,7 +28,8 @@ def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
         "admin bootstrap", "admin change", "admin list", "audit anchor", "audit verify", "check", "code issue",
         "code list", "code revoke", "db upgrade", "import watch", "key list", "key new-master", "key rotate",
-        "letter cancel",
+        "letter batch cancel", "letter batch create", "letter batch list", "letter batch posted",
+        "letter batch print", "letter batch printed", "letter batch returned", "letter cancel",
         "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",
         "portal enable", "portal end-secret", "portal invite", "portal list", "portal secret", "portal show",
         "portal test", "portal update", "worker",
