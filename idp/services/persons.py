@@ -21,6 +21,7 @@ from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.person_word import count_words, has_word, persons_with
 from idp.models.session import Session
 from idp.services.emails import normalise_email
+from idp.services.letter_batches import find_letter, read_reference
 from idp.services.person_words import read_words
 from idp.services.phones import BadNumber, read_mobile
 from idp.settings import Settings
@@ -40,15 +41,18 @@ class Filter(StrEnum):
 
 @dataclass(frozen=True, repr=False)
 class Question:
-    """What was typed in the box: an address or a number belongs to accounts, everything else is beginnings of words."""
+    """What was typed in the box: an address or a number belongs to accounts, the reference of a letter to a person,
+    everything else is beginnings of words.
+    """
 
     words: tuple[str, ...] = ()
     accounts: tuple[UUID, ...] | None = None
+    person: UUID | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether it tells nobody apart."""
-        return not self.words and self.accounts is None
+        return not self.words and self.accounts is None and self.person is None
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,7 +83,7 @@ class Persons:
         self._clock = clock
 
     def read(self, typed: str) -> Question:
-        """What is looked for. An e-mail address is found as a whole, and so is a mobile number."""
+        """What is looked for. An e-mail address is found as a whole, and so are a mobile number and a reference."""
         if "@" in typed:
             return Question(accounts=_accounts(select(Account.id).where(Account.email == normalise_email(typed))))
         number = read_mobile(typed, self._settings.sms_countries)
@@ -87,6 +91,8 @@ class Persons:
             found = _accounts(select(Phone.account_id).where(Phone.number == number))
             if found:
                 return Question(accounts=found)
+        if (reference := read_reference(typed)) and (letter := find_letter(reference)):
+            return Question(person=letter.insured_person_id)
         return Question(read_words(typed))
 
     def list(self, wanted: Wanted, locked: Sequence[UUID] = ()) -> Page:
@@ -170,6 +176,8 @@ def _filters(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> list[Colu
     found: list[ColumnElement[bool]] = []
     if wanted.question is not None and wanted.question.accounts is not None:
         found.append(InsuredPerson.account_id.in_(wanted.question.accounts))
+    if wanted.question is not None and wanted.question.person is not None:
+        found.append(InsuredPerson.id == wanted.question.person)
     if wanted.filter is Filter.REGISTERED:
         found.append(InsuredPerson.account_id.is_not(None))
     elif wanted.filter is Filter.LOCKED:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyotp
+from sqlalchemy import select
 
 from idp.admin.portal_forms import SECTIONS
 from idp.models.base import db
+from idp.models.letter_batch import LetterBatch
+from idp.services.code_changer import CodeChanger
 from idp.services.import_worker import ImportWorker
 from tests.actions import PASSWORD
 from tests.browser.walk import Walk
 from tests.browser.world import World
 from tests.support import persons_file
+from tests.support.batches import APPROVER, letters_of, press
+from tests.support.builders import add_person
 from tests.support.operators import add_operator
 
 EMAIL = "olga@fund.example.ch"
@@ -32,6 +37,8 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from keys(walk)
     yield from persons(walk, world)
     yield from imports(walk, world)
+    yield from letters(walk, world)
+    yield from codes(walk, world)
     yield from audit(walk)
     yield from door(walk, world)
 
@@ -286,6 +293,96 @@ def imports(walk: Walk, world: World) -> Iterator[str]:
     yield "feed, a key"
     walk.press(walk.text("imp.token.end"))
     yield "feed, end a key"
+
+
+def letters(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/admin/letters")
+    yield "letters, none"
+    walk.press(walk.text("bat.new"))
+    yield "letters, new"
+    walk.press()
+    yield "letters, new, wrong"
+    walk.page.locator("[name=portal]").select_option(world.portals[0].slug)
+    walk.page.locator("[name=kind]").select_option("reminder")
+    walk.press()
+    yield "letters, nobody waits"
+    for at in range(3):
+        add_person(world.portals[0], f"B-{at}")
+    walk.page.locator("[name=kind]").select_option("never")
+    walk.press()
+    yield "letters, counted"
+    walk.press()
+    yield "batch, draft"
+    batch = db.session.scalars(select(LetterBatch)).one()
+    walk.open(f"/admin/letters/{batch.id}/approve")
+    yield "batch, not by whoever made it"
+    walk.open(f"/admin/letters/{batch.id}/preview")
+    walk.page.locator("figure img").evaluate("picture => picture.decode()")
+    yield "batch, preview"
+    assert world.services.letter_batches.approve(batch, APPROVER)
+    db.session.commit()
+    walk.open(f"/admin/letters/{batch.id}")
+    yield "batch, approved"
+    press(world.app)
+    walk.open(f"/admin/letters/{batch.id}")
+    yield "batch, to be printed"
+    walk.press(walk.text("bat.do.print"))
+    yield "batch, confirm the printing"
+    world.services.registration_codes.issue(letters_of(batch)[0].person, world.portals[0])
+    db.session.commit()
+    walk.press()
+    yield "batch, codes become valid"
+    press(world.app)
+    walk.open(f"/admin/letters/{batch.id}")
+    yield "batch, printed, one to be taken out"
+    walk.press(walk.text("bat.do.post"))
+    yield "batch, posting"
+    walk.fill("day", "1.1.1999")
+    walk.press()
+    yield "batch, posting, wrong day"
+    walk.open(f"/admin/letters/{batch.id}/post")
+    walk.press()
+    yield "batch, posted"
+    walk.press(walk.text("bat.do.returned"))
+    yield "returned"
+    walk.press()
+    yield "returned, wrong"
+    walk.page.locator("[name=letters]").fill("0002 XXXX-XXXX")
+    walk.page.locator("[name=reason]").select_option("moved")
+    walk.press()
+    yield "returned, counted"
+    walk.press()
+    yield "returned, done"
+    walk.open("/admin/letters/returned")
+    yield "returned, of any batch"
+    walk.open("/admin/letters?state=posted")
+    yield "letters"
+
+
+def codes(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/admin/codes?state=reserved")
+    yield "codes, none"
+    walk.open(f"/admin/codes?state=issued&portal={world.portals[0].slug}")
+    yield "codes"
+    walk.press(walk.page.locator("tbody a").first)
+    yield "code"
+    walk.press(walk.text("cod.do.extend"))
+    yield "code, extend"
+    walk.press()
+    yield "code, extended"
+    walk.press(walk.text("cod.do.void"))
+    yield "code, void"
+    walk.press()
+    yield "code, voided"
+    for action in ("extend", "letter", "void"):
+        walk.open(f"/admin/codes/all-{action}?state=issued&portal={world.portals[0].slug}")
+        yield f"codes, {action} all"
+    walk.press()
+    yield "codes, being voided"
+    while CodeChanger(world.app).run_once():
+        pass
+    walk.open(walk.page.url)
+    yield "codes, all voided"
 
 
 def audit(walk: Walk) -> Iterator[str]:

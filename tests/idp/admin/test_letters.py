@@ -292,3 +292,21 @@ def test_a_list_that_names_no_letter_says_what_to_do(portal: Portal, olga: Perso
     olga.open(RETURNED)
     olga.submit(1, letters=" ".join(["C7K2-9PQX"] * 201), reason="moved")
     assert olga.errors() == ["letters"]
+
+
+def test_the_desk_finds_whose_a_letter_is_by_its_reference(
+    app: Flask, services: Services, portal: Portal, olga: Person
+) -> None:
+    other = add_portal("geheim")
+    mine, foreign = add_person(portal), add_person(other, "P-2")
+    references = [
+        show_reference(letters_of(in_state(app, services, one, BatchState.DRAFT))[0].reference)
+        for one in (portal, other)
+    ]
+    for typed in (references[0], references[0].lower().replace("-", " ")):
+        olga.open("/admin/persons")
+        olga.submit(1, q=typed)
+        assert f"/admin/persons/{mine.id}" in olga.text
+    olga.open("/admin/persons")
+    olga.submit(1, q=references[1])
+    assert str(foreign.id) not in olga.text
