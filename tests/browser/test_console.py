@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
+from idp.models.base import db
+from idp.models.letter_batch import LetterBatch
 from idp.services.import_worker import ImportWorker
 from tests.browser.conftest import Opener
 from tests.browser.console import EMAIL, NEW, choose_file, console_states
@@ -12,6 +15,8 @@ from tests.browser.keyboard import KeyboardWalk
 from tests.browser.walk import PASSWORD, Walk
 from tests.browser.world import World
 from tests.support import persons_file
+from tests.support.batches import APPROVER, press
+from tests.support.builders import add_person
 from tests.support.operators import add_operator, app_code
 
 SCHEMES = {"fr": ("light",), "de": ("dark",), "it": (), "en": ()}  # where axe looks too: it reads no language
@@ -87,3 +92,44 @@ def test_persons_are_imported_by_keyboard_alone_and_without_javascript(world: Wo
     walk.press(walk.text("imp.refresh"))
     assert walk.says("imp.state.done")
     assert walk.says("imp.count.new")
+
+
+def test_a_batch_of_letters_goes_out_by_keyboard_alone_and_without_javascript(world: World, open_page: Opener) -> None:
+    portal, services = world.portals[0], world.services
+    for at in range(2):
+        add_person(portal, f"B-{at}")
+    add_operator(services, EMAIL, ["letters"])
+    walk = KeyboardWalk(open_page("fr", java_script_enabled=False), world.home, world, "fr")
+    walk.open("/admin/login")
+    for name, value in (("email", EMAIL), ("password", PASSWORD), ("otp", app_code(services))):
+        walk.fill(name, value)
+    walk.press()
+    walk.open("/admin/letters")
+    walk.press(walk.text("bat.new"))
+    for name, value in (("portal", portal.name("fr")), ("kind", walk.text("bat.kind.never"))):
+        walk.page.locator(f"[name={name}]").focus()
+        walk.page.keyboard.type(value)
+    walk.press()
+    assert walk.says("bat.counted", n=2, most=10_000)
+    walk.press()
+    batch = db.session.scalars(select(LetterBatch)).one()
+    assert services.letter_batches.approve(batch, APPROVER)
+    db.session.commit()
+    press(world.app)
+    walk.open(f"/admin/letters/{batch.id}")
+    walk.press(walk.text("bat.do.print"))
+    walk.press()
+    press(world.app)
+    walk.press(walk.text("bat.refresh"))
+    walk.press(walk.text("bat.do.post"))
+    walk.press()
+    assert walk.says("bat.done.post")
+    walk.press(walk.text("bat.do.returned"))
+    walk.page.locator("[name=letters]").focus()
+    walk.page.keyboard.type("0001")
+    walk.page.locator("[name=reason]").focus()
+    walk.page.keyboard.type(walk.text("bat.reason.unknown").split()[0])  # a space would open the list
+    walk.press()
+    assert walk.says("bat.back.found", n=1)
+    walk.press()
+    assert walk.says("bat.back.done", n=1)
