@@ -14,7 +14,7 @@ from idp.admin.code_deeds import choices, chosen_days
 from idp.admin.codes import LIST
 from idp.admin.entrance import console, requires, worker
 from idp.admin.letters import LIST as LETTERS
-from idp.admin.letters import PRINT, SEE, portals_for
+from idp.admin.letters import PRINT, SEE, number, portals_for
 from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.code_change import CodeChange
@@ -54,13 +54,13 @@ def ask(action: str) -> Response:
     portal, state = _wanted(action)
     persons = services().letter_batches.count(_choice(portal, state)) if action == NEW_LETTERS else 0
     count = persons if action == NEW_LETTERS else services().code_changes.count(portal.id, state)
-    words = {"n": count, "portal": portal.name(language()), "state": text(f"cod.state.{state}")}
+    words = {"n": number(count, MOST), "portal": portal.name(language()), "state": text(f"cod.state.{state}")}
     is_letter = action == NEW_LETTERS
     is_too_much = not count or (count > MOST and not is_letter)
     view = BulkView(
-        what=text("cod.all.persons", n=count) if is_letter else text("cod.all.text", **words),
+        what=text("cod.all.persons", n=number(count)) if is_letter else text("cod.all.text", **words),
         effect=text("cod.all.letter.text", most=MOST) if is_letter else text(f"cod.do.{action}.text"),
-        label=text(f"cod.all.{action}", n=count) if not is_letter else text("cod.all.letter"),
+        label=text(f"cod.all.{action}", n=number(count, MOST)) if not is_letter else text("cod.all.letter"),
         refusal=text("cod.e.all", most=MOST) if is_too_much else "",
         days=choices() if action == CodeAction.EXTEND else (),
     )

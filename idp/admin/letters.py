@@ -17,7 +17,7 @@ from idp.models.letter_batch import BatchState, LetterBatch
 from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.letter_batches import MOST, batches_of
-from idp.services.letter_choice import REMINDED_AFTER, BatchKind, Choice
+from idp.services.letter_choice import COUNTED, REMINDED_AFTER, BatchKind, Choice
 from idp.services.permissions import Permission
 from idp.texts import LANGUAGE_NAMES, format_date, format_day
 from idp.web import kept
@@ -98,7 +98,7 @@ def new() -> Response:
         kinds=tuple((kind.value, text(f"bat.kind.{kind}")) for kind in KINDS),
         languages=tuple(LANGUAGE_NAMES.items()),
         days=tuple((str(days), text("bat.days.n", n=days)) for days in REMINDED_AFTER),
-        counted=text("bat.counted" if int(counted) else "bat.nobody", n=counted, most=MOST) if counted else "",
+        counted=_in_words(int(counted)) if counted else "",
         is_possible=bool(counted) and int(counted) > 0,
     )
     return console("admin/letter_new.html", text("bat.new"), view, needs=PRINT, form=form, back=LIST)
@@ -131,6 +131,15 @@ def _choice(typed: dict[str, str]) -> tuple[Choice | None, dict[str, Wrong]]:
     days = int(typed["days"]) if typed["days"] in {str(one) for one in REMINDED_AFTER} else REMINDED_AFTER[0]
     spoken = typed["language"] if typed["language"] in LANGUAGE_NAMES else None
     return Choice(portal, BatchKind(typed["kind"]), spoken, days), {}
+
+
+def _in_words(counted: int) -> str:
+    return text("bat.counted", n=number(counted), most=MOST) if counted else text("bat.nobody")
+
+
+def number(counted: int, most: int = COUNTED) -> str:
+    """How many, as far as it was counted."""
+    return str(counted) if counted <= most else f"{most}+"
 
 
 def portals_for(permission: Permission) -> list[Portal]:

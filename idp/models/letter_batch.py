@@ -35,7 +35,7 @@ class Outcome(StrEnum):
     """What became of a letter when its batch ended or was printed."""
 
     VALID = "valid"
-    OVERTAKEN = "overtaken"  # its person registered or got another code meanwhile: to be taken out of the pile
+    OVERTAKEN = "overtaken"  # its person registered, got another code, or the desk voided it: to be taken out
     UNPRINTABLE = "unprintable"  # a character that no typeface of the letter has
     CANCELLED = "cancelled"
 
@@ -161,7 +161,21 @@ def letters_between(batch_id: UUID, first: int, last: int) -> list[BatchLetter]:
 
 def unsettled_letters(batch_id: UUID, most: int) -> list[BatchLetter]:
     mine = (BatchLetter.batch_id == batch_id, BatchLetter.settled_at.is_(None))
-    return list(db.session.scalars(select(BatchLetter).where(*mine).order_by(BatchLetter.number).limit(most)))
+    found = select(BatchLetter).where(*mine).order_by(BatchLetter.number).limit(most)
+    return list(db.session.scalars(found.with_for_update()))
+
+
+def is_in_a_batch(person_id: UUID) -> bool:
+    """Whether a letter for this person waits to be approved, set or printed."""
+    mine = (BatchLetter.insured_person_id == person_id, BatchLetter.settled_at.is_(None))
+    return db.session.scalar(select(BatchLetter.id).where(*mine).limit(1)) is not None
+
+
+def overtake(person_id: UUID, now: datetime) -> int:
+    """The letter of this person that waits in a batch shall not be good; how many there were."""
+    mine = (BatchLetter.insured_person_id == person_id, BatchLetter.settled_at.is_(None))
+    values = {"settled_at": now, "outcome": Outcome.OVERTAKEN.value, "code_hash": None}
+    return write(_quietly(update(BatchLetter).where(*mine).values(**values)))
 
 
 def leave_out(batch_id: UUID, numbers: Sequence[int], now: datetime) -> None:

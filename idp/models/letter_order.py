@@ -39,11 +39,9 @@ def waiting_order(person_id: UUID) -> LetterOrder | None:
     return db.session.scalar(select(LetterOrder).where(LetterOrder.insured_person_id == person_id, IS_WAITING))
 
 
-def settle_orders(person_ids: Sequence[UUID], *, before: datetime | None = None, **when: datetime) -> int:
-    """These persons' letters are printed, or cancelled; how many waited. `before`: only what was ordered by then."""
+def settle_orders(person_ids: Sequence[UUID], **when: datetime) -> int:
+    """These persons' letters are printed, or cancelled; returns how many waited."""
     waiting = update(LetterOrder).where(LetterOrder.insured_person_id.in_(person_ids), IS_WAITING)
-    if before is not None:
-        waiting = waiting.where(LetterOrder.ordered_at <= before)
     return write(waiting.values(**when))
 
 

@@ -67,8 +67,9 @@ class CodeChanges:
         return found if state is None else found.where(*in_state(state, self._clock.now()))
 
     def count(self, portal_id: UUID, state: CodeState) -> int:
-        found = self.listed(None, portal_id, state).with_only_columns(func.count(), maintain_column_froms=True)
-        return db.session.scalar(found) or 0
+        """How many codes; of more than may be changed at once one more than that, for the rest makes no difference."""
+        found = self.listed(None, portal_id, state).with_only_columns(RegistrationCode.id).limit(MOST + 1).subquery()
+        return db.session.scalar(select(func.count()).select_from(found)) or 0
 
     def refusal(self, action: CodeAction, code: RegistrationCode) -> str | None:
         """The message key of why this cannot be done with this code now; None where it can."""

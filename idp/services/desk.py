@@ -16,6 +16,7 @@ from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.account import Account
 from idp.models.base import db
+from idp.models.letter_batch import is_in_a_batch, overtake
 from idp.models.letter_order import LetterOrder, count_orders, settle_orders, waiting_order
 from idp.models.operator import Operator
 from idp.models.person import InsuredPerson, RegistrationCode
@@ -91,6 +92,8 @@ class Desk:
         self._record(AuditTag.LETTER_ORDERED, person)
 
     def _void(self, person: InsuredPerson) -> None:
+        """A letter in a batch first: were its code made valid this very moment, the next statement finds it."""
+        overtake(person.id, self._clock.now())
         self._codes.revoke(person)
         settle_orders([person.id], cancelled_at=self._clock.now())
 
@@ -110,7 +113,9 @@ class Desk:
             RegistrationCode.revoked_at.is_(None),
             RegistrationCode.expires_at > self._clock.now(),
         )
-        return waiting_order(person.id) is not None or db.session.scalar(is_open.limit(1)) is not None
+        if waiting_order(person.id) is not None or is_in_a_batch(person.id):
+            return True
+        return db.session.scalar(is_open.limit(1)) is not None
 
     def _record(self, tag: AuditTag, person: InsuredPerson) -> None:
         self._audit.record(tag, person=person.id, account=person.account_id, portal=person.portal_id)

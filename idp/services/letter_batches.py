@@ -109,7 +109,7 @@ class LetterBatches:
         self._audit = audit
 
     def count(self, choice: Choice) -> int:
-        """How many persons a batch would be for, were there no most."""
+        """How many persons a batch would be for, were there no most; counted to `COUNTED` and one more."""
         return letter_choice.count(choice, self._clock.now())
 
     def draft(self, choice: Choice, by: UUID | None) -> LetterBatch:

@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from idp.clock import swiss
 from idp.models.base import db
-from idp.models.letter_batch import BatchLetter, BatchState, LetterBatch
+from idp.models.letter_batch import BatchLetter, LetterBatch
 from idp.models.letter_order import IS_WAITING, LetterOrder
 from idp.models.person import REGISTER, InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 
+COUNTED = 100_000
 REMINDED_AFTER = (14, 21, 30, 45, 60)  # days since the letter was posted
 
 
@@ -51,7 +52,8 @@ def chosen(choice: Choice, now: datetime) -> Select[UUID]:
 
 
 def count(choice: Choice, now: datetime) -> int:
-    persons = chosen(choice, now).order_by(None).subquery()
+    """How many persons that are; of very many one more than `COUNTED`, for nobody waits until a million is counted."""
+    persons = chosen(choice, now).order_by(None).limit(COUNTED + 1).subquery()
     return db.session.scalar(select(func.count()).select_from(persons)) or 0
 
 
@@ -98,10 +100,3 @@ def _came_back() -> ColumnElement[bool]:
 
 def _is_in_a_batch() -> ColumnElement[bool]:
     return exists().where(BatchLetter.insured_person_id == InsuredPerson.id, BatchLetter.settled_at.is_(None))
-
-
-def open_batch_of(person_id: UUID) -> LetterBatch | None:
-    """The batch that holds a letter for this person which is not printed yet."""
-    found = select(LetterBatch).join(BatchLetter, BatchLetter.batch_id == LetterBatch.id)
-    is_open = (BatchLetter.insured_person_id == person_id, BatchLetter.settled_at.is_(None))
-    return db.session.scalar(found.where(*is_open, LetterBatch.state != BatchState.CANCELLED.value).limit(1))

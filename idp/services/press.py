@@ -192,11 +192,11 @@ def _issue(bundle: Services, batch: LetterBatch) -> bool:
 
 
 def _make_valid(bundle: Services, batch: LetterBatch, letters: list[BatchLetter], now: datetime) -> None:
-    if batch.last_day is None or batch.set_at is None:
+    if batch.last_day is None:
         raise ValueError("a batch that was printed was set before")
     ids = [letter.insured_person_id for letter in letters]
     revoke_codes(ids, now)
-    settle_orders(ids, before=batch.set_at, printed_at=now)
+    settle_orders(ids, printed_at=now)
     settled = []
     for letter in letters:
         if letter.code_hash is None:
@@ -215,6 +215,11 @@ def _make_valid(bundle: Services, batch: LetterBatch, letters: list[BatchLetter]
 def _finish_issuing(batch: LetterBatch, now: datetime) -> None:
     is_done = (LetterBatch.id == batch.id, LetterBatch.state == BatchState.PRINTED.value)
     write(update(LetterBatch).where(*is_done).values(issued_at=now, taken_until=None))
+    left = (
+        BatchLetter.batch_id == batch.id,
+        BatchLetter.code_hash.is_not(None),
+    )  # of letters the desk voided meanwhile
+    write(update(BatchLetter).where(*left).values(code_hash=None))
     db.session.commit()
 
 

@@ -172,6 +172,25 @@ def test_many_codes_are_counted_first_and_then_changed_by_the_worker(
     assert len({detail["by"] for detail in details("operator:registration_code:revoke")}) == 1
 
 
+def test_more_codes_than_may_be_changed_at_once_are_not_changed(
+    services: Services, portal: Portal, olga: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(3):
+        issue(services, portal, f"P-{at}")
+    address = "/admin/codes/all-void?portal=cpx&state=issued"
+    olga.open(address)
+    late = olga.filled(1)
+    for module in ("services.code_changes", "admin.codes_in_bulk"):
+        monkeypatch.setattr(f"idp.{module}.MOST", 2)
+    olga.open(address)
+    assert "2+ codes de Caisse CPX" in said(olga)
+    assert "plus de 2 codes à la fois" in said(olga)
+    assert olga.text.count('method="post"') == 1
+    olga.post((address, late[1]))
+    db.session.rollback()
+    assert db.session.scalar(select(CodeChange)) is None
+
+
 def test_a_worker_that_stopped_in_the_middle_is_followed_by_another(
     app: Flask, services: Services, portal: Portal, olga: Person, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

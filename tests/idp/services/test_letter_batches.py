@@ -16,11 +16,12 @@ from idp.errors import BadInput
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch, LetterFile, Outcome
-from idp.models.letter_order import LetterOrder, waiting_order
+from idp.models.letter_order import waiting_order
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services import press as the_press
 from idp.services.bundle import Services
+from idp.services.desk import Deed
 from idp.services.letter_batches import ALLOWED, BatchDeed, Reason, read_reference, show_reference
 from idp.services.letter_choice import BatchKind, Choice
 from idp.services.registration_codes import Found, Unknown, normalise
@@ -241,26 +242,48 @@ def test_a_batch_of_which_nothing_can_be_printed_is_over(
     assert (batch.state, batch.count) == (BatchState.CANCELLED, 0)
 
 
-def test_an_order_of_the_desk_is_settled_by_its_letter_and_a_later_one_waits(
-    app: Flask, services: Services, portal: Portal, quick: None, clock: FrozenClock
+def test_an_order_of_the_desk_is_settled_by_its_letter_and_a_later_one_overtakes_the_letter_that_is_set(
+    app: Flask, services: Services, portal: Portal, quick: None
 ) -> None:
-    early, late = persons(portal, 2)
-
-    def order(person: InsuredPerson) -> None:
-        db.session.add(LetterOrder(id=uuid4(), insured_person_id=person.id, ordered_by=MAKER, ordered_at=clock.now()))
-        db.session.commit()
-
-    order(early)
+    early, late, voided = persons(portal, 3)
+    services.desk.do(Deed.ORDER_LETTER, early, None, MAKER)
+    db.session.commit()
     batch = draft(services, portal, BatchKind.ORDERED)
     assert batch.count == 1
     services.letter_batches.cancel(batch, MAKER)
     db.session.commit()
     batch = set_batch(app, services, portal)
-    clock.advance(timedelta(minutes=1))
-    order(late)
+    codes = codes_of(pdf_of(services, batch))
+    services.desk.do(Deed.ORDER_LETTER, late, None, MAKER)
+    assert services.desk.refusal(Deed.VOID_LETTER, voided, None, MAKER) is None
+    services.desk.do(Deed.VOID_LETTER, voided, None, MAKER)
+    assert services.desk.refusal(Deed.VOID_LETTER, voided, None, MAKER) == "per.e.noletter"
+    db.session.commit()
     print_batch(app, services, batch)
     assert waiting_order(early.id) is None
     assert waiting_order(late.id) is not None, "whatever was wrong with the address stands on the letter that is set"
+    looked_up = [type(services.registration_codes.look_up(portal, code)) for code in codes]
+    assert looked_up == [Found, Unknown, Unknown]
+    assert [one.number for one in services.letter_batches.overtaken(batch)] == [2, 3]
+    assert {one.code_hash for one in letters_of(batch)} == {None}
+
+
+@pytest.mark.parametrize("before", [BatchState.DRAFT, BatchState.APPROVED])
+def test_a_letter_that_the_desk_voids_before_it_is_set_is_named_all_the_same(
+    app: Flask, services: Services, portal: Portal, quick: None, before: BatchState
+) -> None:
+    _, voided = persons(portal, 2)
+    batch = in_state(app, services, portal, before)
+    services.desk.do(Deed.VOID_LETTER, voided, None, MAKER)
+    if before is BatchState.DRAFT:
+        services.letter_batches.approve(batch, APPROVER)
+    db.session.commit()
+    press(app)
+    codes = codes_of(pdf_of(services, batch))
+    print_batch(app, services, batch)
+    assert isinstance(services.registration_codes.look_up(portal, codes[1]), Unknown)
+    assert [one.number for one in services.letter_batches.overtaken(batch)] == [2]
+    assert {one.code_hash for one in letters_of(batch)} == {None}
 
 
 def test_reminders_go_to_those_whose_posted_letter_lies_about_and_void_its_code(
