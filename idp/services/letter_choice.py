@@ -68,7 +68,7 @@ def _of_kind(choice: Choice, now: datetime) -> list[ColumnElement[bool]]:
     if choice.kind is BatchKind.EXPIRED:
         return [mine, ~mine.where(*is_open, code.expires_at > now), ~_came_back()]
     if choice.kind is BatchKind.REMINDER:
-        return [_was_posted(now - timedelta(days=choice.days)), ~_came_back()]
+        return [_was_posted(now - timedelta(days=choice.days))]
     persons = choice.persons
     return [] if persons is None else [InsuredPerson.id.in_(persons)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from threading import Barrier, Thread
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from idp.services.bundle import Services
 from idp.services.desk import Deed
 from idp.services.letter_batches import ALLOWED, BatchDeed, Reason, read_reference, show_reference
 from idp.services.letter_choice import BatchKind, Choice
+from idp.services.letters import Letter, Letters
 from idp.services.registration_codes import Found, Unknown, normalise
 from tests.support.batches import (
     APPROVER,
@@ -217,6 +219,50 @@ def test_who_registered_or_got_another_code_meanwhile_is_named_and_their_letter_
     assert looked_up == [Unknown, Unknown, Found, Found]
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, done: Callable[[], object]) -> None:
+    """Do this once, while a worker sets letters."""
+    render, left = Letters.render, [done]
+
+    def slow(self: Letters, letters: list[Letter]) -> bytes:
+        if left:
+            left.pop()()
+            db.session.commit()
+        return render(self, letters)
+
+    monkeypatch.setattr(Letters, "render", slow)
+
+
+def test_of_two_workers_at_one_part_the_first_one_counts(
+    app: Flask, services: Services, portal: Portal, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a lease ended too early."""
+    persons(portal, 2)
+    ident = in_state(app, services, portal, BatchState.APPROVED).id
+    meanwhile(monkeypatch, lambda: the_press.work_on(services, ident))
+    assert not the_press.work_on(services, ident), "the slower one stops"
+    assert not the_press.work_on(services, ident), "and the other one finishes"
+    db.session.expire_all()
+    batch = db.session.get_one(LetterBatch, ident)
+    hashes = [one.code_hash for one in letters_of(batch)]
+    assert hashes == [services.registration_codes.hash(code) for code in codes_of(pdf_of(services, batch))]
+    print_batch(app, services, batch)
+    assert db.session.scalar(select(func.count()).select_from(RegistrationCode)) == 2
+
+
+def test_a_batch_that_is_cancelled_while_it_is_set_leaves_nothing(
+    app: Flask, services: Services, portal: Portal, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    persons(portal, 2)
+    batch = in_state(app, services, portal, BatchState.APPROVED)
+    ident = batch.id
+    meanwhile(monkeypatch, lambda: services.letter_batches.cancel(db.session.get_one(LetterBatch, ident), MAKER))
+    press(app)
+    batch = db.session.get_one(LetterBatch, ident)
+    assert batch.state == BatchState.CANCELLED
+    assert db.session.scalar(select(func.count()).select_from(LetterFile)) == 0
+    assert {one.code_hash for one in letters_of(batch)} == {None}
+
+
 def test_a_letter_that_cannot_be_printed_is_left_out_and_the_numbers_close_up(
     app: Flask, services: Services, portal: Portal, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +426,11 @@ def test_returned_letters_are_read_from_numbers_references_and_scans_and_their_c
     assert (len(again.letters), len(again.before)) == (0, 1)
     assert batches.take_back(again.before, Reason.MOVED, MAKER) == 0
     assert tags().count("operator:letter:return") == 3
+    expired = Choice(portal, BatchKind.EXPIRED)
+    assert batches.count(expired) == 0, "another letter would come back from the same address"
+    letters[0].person.changed_at = services.clock.now() + timedelta(seconds=1)
+    db.session.commit()
+    assert batches.count(expired) == 1
 
 
 def test_a_letter_of_another_fund_is_none(app: Flask, services: Services, portal: Portal, quick: None) -> None:
