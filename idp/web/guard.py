@@ -25,6 +25,7 @@ from idp.web.session import BLIND
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
 LONGEST_QUERY = 32 * 1024
+PIECES = 512 * 1024  # of a file, which are read before they are known to be no field of a form
 EXEMPT: set[str] = set()
 LARGE: dict[str, Callable[[], int]] = {}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +78,7 @@ def install(app: Flask) -> None:
         name = _view_of(app)
         if name in LARGE and request.method not in SAFE_METHODS:
             request.max_content_length = most = LARGE[name]()
+            request.max_form_memory_size = LARGEST_BODY if most == LARGEST_BODY else PIECES
             if (request.content_length or 0) > most > LARGEST_BODY and not is_machine:
                 return error_page("x.large", 413, action=_again(), words=text("x.large.text", most=most >> 20))
         if _has_nul():

@@ -85,6 +85,7 @@ def test_a_file_is_sent_mapped_checked_and_imported(app: Flask, portal: Portal, 
     assert "persons.csv" in said(olga)
 
 
+@pytest.mark.sqlite_only
 def test_wrong_rows_are_told_and_need_a_tick(app: Flask, olga: Person) -> None:
     send(olga, file(row("P-1"), row("P-2", language="rm"), row("P-3", family_name="x" * 101)))
     choose(olga)
@@ -100,6 +101,7 @@ def test_wrong_rows_are_told_and_need_a_tick(app: Flask, olga: Person) -> None:
     assert stored() == {"P-1"}
 
 
+@pytest.mark.sqlite_only
 def test_the_report_of_errors_computes_nothing_in_a_spreadsheet(app: Flask, olga: Person) -> None:
     formulas = ("=1+1", "+41", "-2", "@SUM(A1)")
     send(olga, file(*(row(f"P-{at}", language=one) for at, one in enumerate(formulas))))
@@ -114,6 +116,7 @@ def test_the_report_of_errors_computes_nothing_in_a_spreadsheet(app: Flask, olga
     assert db.session.scalar(read) >= 2
 
 
+@pytest.mark.sqlite_only
 def test_what_is_not_in_the_file_is_listed_by_its_reference(app: Flask, portal: Portal, olga: Person) -> None:
     for number in range(52):
         add_person(portal, f"Q-{number:02}")
@@ -132,6 +135,7 @@ def test_what_is_not_in_the_file_is_listed_by_its_reference(app: Flask, portal: 
         assert olga.page.status_code == 200
 
 
+@pytest.mark.sqlite_only
 def test_an_import_is_paused_resumed_and_cancelled(app: Flask, olga: Person) -> None:
     send(olga, many(3))
     choose(olga)
@@ -173,6 +177,7 @@ def test_an_import_is_undone_within_a_day(app: Flask, olga: Person, clock: Froze
         assert answer.status_code == 303, "what its state does not allow leads back to it"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"", "Choisissez un fichier"), (b"PK\x03\x04x", "ne se laisse pas lire"), (b"a;b\n\xff;1\n", "pas en UTF-8")],
@@ -184,6 +189,7 @@ def test_what_is_no_table_is_told_at_its_field(olga: Person, content: bytes, wor
     assert db.session.scalar(select(func.count()).select_from(PersonImport)) == 0
 
 
+@pytest.mark.sqlite_only
 def test_a_column_that_every_file_needs_is_asked_for_with_the_entries_kept(olga: Person) -> None:
     send(olga, file(row("P-1")))
     olga.submit(1, c0="", c1="insured_number", c2="insured_number", c3="family_name", c4="birth_date")
@@ -219,6 +225,7 @@ def test_imports_of_another_fund_do_not_exist(web: Flask, services: Services, po
         assert answer.status_code == 404
 
 
+@pytest.mark.sqlite_only
 def test_a_stranger_may_send_no_more_than_a_form(web: Flask, services: Services, portal: Portal, olga: Person) -> None:
     stranger = Person(web)
     stranger.open("/admin/login")
@@ -236,12 +243,20 @@ def test_a_stranger_may_send_no_more_than_a_form(web: Flask, services: Services,
     assert "50 Mo" in answer.get_data(as_text=True)
 
 
+@pytest.mark.sqlite_only
+def test_a_file_of_many_pieces_arrives(olga: Person) -> None:
+    send(olga, many(4_000))
+    assert olga.title == "Colonnes du fichier"
+
+
+@pytest.mark.sqlite_only
 def test_a_file_never_lies_open_on_a_disk(web: Flask) -> None:
     data = {"file": (BytesIO(b"x"), "x.csv")}
     with web.test_request_context("/admin/new-import", method="POST", data=data, base_url=ISSUER):
         assert isinstance(request.files["file"].stream, BytesIO)
 
 
+@pytest.mark.sqlite_only
 def test_a_key_for_feeds_is_shown_once_and_ended(olga: Person) -> None:
     olga.open("/admin/portals/cpx/feed")
     assert f"POST {ISSUER}/api/imports/cpx" in said(olga)

@@ -165,6 +165,7 @@ def test_a_worker_that_is_told_to_stop_gives_the_import_back_and_one_that_died_l
     assert counts(office.worked(found.id)) == (BATCH + 10, 0, 0)
 
 
+@pytest.mark.sqlite_only
 def test_a_job_that_is_cancelled_keeps_what_it_wrote_and_may_be_undone(office: Office) -> None:
     found = office.check(file(row("P-1")))
     assert office.jobs.cancel(found)
@@ -221,6 +222,7 @@ def test_undoing_ends_after_a_day_and_what_it_needs_goes(office: Office, clock: 
     assert office.worked(found.id).sealed_headings is None
 
 
+@pytest.mark.sqlite_only
 def test_a_file_that_nobody_went_on_with_is_forgotten_after_a_week(office: Office, clock: FrozenClock) -> None:
     ident, checked = office.upload(file(row("P-1"))), office.check(file(row("P-1")))
     clock.advance(timedelta(days=7, seconds=1))
@@ -229,6 +231,7 @@ def test_a_file_that_nobody_went_on_with_is_forgotten_after_a_week(office: Offic
     assert count(ImportChunk) == 0
 
 
+@pytest.mark.sqlite_only
 def test_columns_are_proposed_chosen_and_remembered_and_their_names_kept_from_readers(office: Office) -> None:
     content = file(row("P-1"), header="Kennung;AHV-Nr;Ruf;Name;Geb;Idiom;Wo;Ort")
     columns = office.jobs.columns(office.row(office.upload(content)))
@@ -290,6 +293,7 @@ def test_a_file_beyond_the_limit_is_refused(office: Office) -> None:
         office.upload(bytes(office.jobs.largest + 1))
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("tail", "kind"), [(b"\xff;b", "utf8"), (b"a;\0", "nul"), (b'P-2;"x', "quote"), (b"x" * 5_000, "line")]
 )
@@ -311,6 +315,7 @@ def test_what_comes_from_a_system_starts_by_itself_where_it_is_clean(office: Off
     assert set(stored()) == {"P-1"}
 
 
+@pytest.mark.sqlite_only
 def test_who_has_an_account_keeps_the_language_they_chose(office: Office) -> None:
     account = office.services.accounts.create(
         email="a@example.ch", given_name="A", family_name="B", language="de", password_hash="x"
@@ -319,6 +324,7 @@ def test_who_has_an_account_keeps_the_language_they_chose(office: Office) -> Non
     assert counts(office.check(file(row("P-1")))) == (0, 0, 1)
 
 
+@pytest.mark.sqlite_only
 def test_a_fault_of_ours_ends_one_import_and_no_other(office: Office) -> None:
     broken, good = office.check(file(row("P-1"))), office.check(file(row("P-2")))
     for one in (broken, good):
