@@ -135,6 +135,7 @@ class Settings(BaseModel):
     import_megabytes: int = Field(
         50, ge=1, le=200, description="largest file of persons that the console or a feed may send, in megabytes"
     )
+    imports_per_hour: int = Field(60, ge=1, description="files per hour that one access key of a feed may send")
     import_folder: Path | None = Field(
         None,
         description="folder that the worker imports from: files of persons, in a folder named as the portal's slug",

@@ -23,7 +23,6 @@ from idp.settings import Settings
 from keys import Vault
 
 SPAN_US = 3_600_000_000  # an hour, in microseconds
-IMPORTS_PER_HOUR = 60  # of one access key
 ANSWERS_WITHIN_S = 0.25
 ASKED_AGAIN_AFTER_S = 1.0
 MOST_SUBJECTS = 50_000  # in memory; the emptiest buckets are forgotten first
@@ -56,7 +55,7 @@ class Throttle:
             Volume.SIGN_INS: settings.sign_ins_per_hour,
             Volume.LETTER_CODES: settings.letter_codes_per_hour,
             Volume.SENDS: settings.sends_per_hour,
-            Volume.IMPORTS: IMPORTS_PER_HOUR,
+            Volume.IMPORTS: settings.imports_per_hour,
         }
         self._memory = _Memory()
         self._shared = _Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None

@@ -13,7 +13,6 @@ from idp.models.person_import import ImportToken, PersonImport
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.import_worker import ImportWorker
-from idp.services.throttle import IMPORTS_PER_HOUR
 from tests.support import workbook
 from tests.support.builders import add_portal
 from tests.support.person import ISSUER
@@ -96,7 +95,7 @@ def test_size_kind_and_number_of_files_are_bounded(services: Services, fund: Fun
         400,
         {"error": "invalid_file", "error_description": "the file has a header and no row"},
     )
-    for _ in range(IMPORTS_PER_HOUR - 1):
+    for _ in range(services.settings.imports_per_hour - 1):
         fund.send(b"a;b\n")
     last = fund.send(b"a;b\n")
     assert last.status_code == 429
