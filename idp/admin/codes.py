@@ -19,7 +19,7 @@ from idp.models.person import RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.code_changes import CHANGEABLE, CodeAction, CodeState
-from idp.services.letter_batches import show_reference
+from idp.services.letter_references import show_reference
 from idp.services.persons import mask_name
 from idp.texts import format_day
 from idp.web.forms import FormView

@@ -22,9 +22,9 @@ from idp.models.letter_batch import BatchLetter, LetterBatch
 from idp.models.person import InsuredPerson
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
-from idp.services.letter_batches import MOST, show_reference
+from idp.services.letter_batches import MOST
+from idp.services.letter_references import edge, show_reference
 from idp.services.letters import MOST_LINES, Unprintable, address_lines
-from idp.services.press import mark
 from idp.web.i18n import text
 
 blueprint = Blueprint("admin_letter_files", __name__)
@@ -123,9 +123,9 @@ def _drawn(batch_id: UUID, kind: str, mimetype: str) -> Response:
     services().audit.record(
         AuditTag.LETTER_PREVIEWED, person=letter.insured_person_id, portal=found.portal_id, batch=str(found.number)
     )
-    edge = mark(letter.number, found.count, letter.reference)
+    at_edge = edge(letter.number, found.count, letter.reference)
     try:
-        drawn = services().letters.preview(letter.person, found, edge, "png" if kind == "png" else "pdf")
+        drawn = services().letters.preview(letter.person, found, at_edge, "png" if kind == "png" else "pdf")
     except Unprintable:
         return make_response(text("bat.preview.not"), 422, {"Content-Type": "text/plain; charset=utf-8"})
     return make_response(drawn, 200, {"Content-Type": mimetype})

@@ -38,12 +38,11 @@ from idp.models.portal import Portal
 from idp.services import letter_choice
 from idp.services.audit import Audit, AuditTag
 from idp.services.letter_choice import Choice
-from idp.services.registration_codes import ALPHABET, RegistrationCodes, check_character, normalise, problem
+from idp.services.letter_references import MARK, make_reference, read_reference
+from idp.services.registration_codes import ALPHABET, RegistrationCodes, normalise, problem
 from keys import Vault
 
 MOST = 10_000  # letters of one batch
-MARK, PLACE = 4, 3  # characters of a reference that tell the batch, and the letter in it; then a check character
-REFERENCE = MARK + PLACE + 1
 ROWS = 500  # of one statement
 LONGEST_LIST = 200  # letters that are marked as returned at once
 EARLIEST_POST = timedelta(days=60)  # so long ago may the day of posting be that is typed
@@ -86,18 +85,6 @@ class CameBack:
     letters: tuple[BatchLetter, ...]
     before: tuple[BatchLetter, ...]
     unknown: tuple[str, ...]
-
-
-def show_reference(reference: str) -> str:
-    """In groups of four, as printed: C7K2-9PQX."""
-    return f"{reference[:4]}-{reference[4:]}"
-
-
-def read_reference(typed: str) -> str | None:
-    """The reference as it is stored; None for what is none, a typing error too."""
-    read = normalise(typed)
-    is_whole = len(read) == REFERENCE and all(character in ALPHABET for character in read)
-    return read if is_whole and check_character(read[:-1]) == read[-1] else None
 
 
 class LetterBatches:
@@ -284,7 +271,7 @@ class LetterBatches:
         return [
             {
                 "id": new_id(self._random, now), "batch_id": batch.id, "insured_person_id": person,
-                "number": after + at, "reference": _reference(batch.mark, after + at), "earlier": 0,
+                "number": after + at, "reference": make_reference(batch.mark, after + at), "earlier": 0,
             }
             for at, person in enumerate(persons, 1)
         ]  # fmt: skip
@@ -299,19 +286,8 @@ class LetterBatches:
         return pick(self._random, ALPHABET, MARK)
 
 
-def _reference(mark: str, number: int) -> str:
-    """The batch, the letter's first place in it, and a check character; within a batch none comes twice."""
-    base = len(ALPHABET)
-    place = ALPHABET[number // base**2] + ALPHABET[number // base % base] + ALPHABET[number % base]
-    return mark + place + check_character(mark + place)
-
-
 def file_context(batch_id: UUID, part: int) -> str:
     return f"letter_file.sealed_pdf.{batch_id}.{part}"
-
-
-def find_letter(reference: str) -> BatchLetter | None:
-    return db.session.scalar(select(BatchLetter).where(BatchLetter.reference == reference))
 
 
 def batches_of(portals: Iterable[UUID] | None, portal: Portal | None, state: str) -> Select[LetterBatch]:

@@ -21,7 +21,7 @@ from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.person_word import count_words, has_word, persons_with
 from idp.models.session import Session
 from idp.services.emails import normalise_email
-from idp.services.letter_batches import find_letter, read_reference
+from idp.services.letter_references import find_letter, read_reference
 from idp.services.person_words import read_words
 from idp.services.phones import BadNumber, read_mobile
 from idp.settings import Settings

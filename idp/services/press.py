@@ -34,8 +34,9 @@ from idp.models.person import InsuredPerson, count_codes, revoke_codes
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
-from idp.services.letter_batches import file_context, show_reference
+from idp.services.letter_batches import file_context
 from idp.services.letter_choice import BatchKind
+from idp.services.letter_references import edge
 from idp.services.letters import Letter, Unprintable
 from idp.services.registration_codes import generate
 
@@ -110,7 +111,7 @@ def _set_part(bundle: Services, batch: LetterBatch) -> bool:
     letters = [
         Letter(
             row.person, batch.portal, generate(bundle.random), last_day, earlier.get(row.insured_person_id, 0),
-            window=batch.window, mark=mark(row.number, batch.count, row.reference),
+            window=batch.window, mark=edge(row.number, batch.count, row.reference),
             is_reminder=batch.kind == BatchKind.REMINDER,
         )
         for row in rows
@@ -233,9 +234,3 @@ def _count_codes(ids: list[UUID]) -> dict[UUID, int]:
 def _registered(ids: list[UUID]) -> set[UUID]:
     found = select(InsuredPerson.id).where(InsuredPerson.id.in_(ids), InsuredPerson.account_id.is_not(None))
     return set(db.session.scalars(found))
-
-
-def mark(number: int | None, count: int, reference: str) -> str:
-    """What stands at the edge of a letter, for the enclosing machine and for the desk: 0001/0412  C7K2-9PQX."""
-    width = max(4, len(str(count)))
-    return f"{number or 0:0{width}}/{count:0{width}}  {show_reference(reference)}"

@@ -20,7 +20,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.code_changer import CodeChanger
 from idp.services.code_changes import CodeState, in_state, latest
-from idp.services.letter_batches import show_reference
+from idp.services.letter_references import show_reference
 from idp.services.registration_codes import Expired, Found, Unknown
 from tests.support.batches import in_state as batch_in_state
 from tests.support.batches import letters_of, set_quickly

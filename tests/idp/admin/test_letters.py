@@ -19,7 +19,8 @@ from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from idp.services.letter_batches import BatchDeed, show_reference
+from idp.services.letter_batches import BatchDeed
+from idp.services.letter_references import show_reference
 from idp.services.registration_codes import show
 from tests.support import qr
 from tests.support.batches import codes_of, in_state, letters_of, press, set_quickly

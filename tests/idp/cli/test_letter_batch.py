@@ -15,7 +15,7 @@ from idp.models.letter_batch import LetterBatch
 from idp.models.portal import Portal
 from idp.services import press as the_press
 from idp.services.bundle import Services
-from idp.services.letter_batches import show_reference
+from idp.services.letter_references import show_reference
 from idp.services.registration_codes import Found, Unknown
 from tests.idp.cli.conftest import Connect
 from tests.support.batches import APPROVER, codes_of, letters_of, press, set_quickly

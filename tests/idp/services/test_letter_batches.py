@@ -23,8 +23,9 @@ from idp.models.portal import Portal
 from idp.services import press as the_press
 from idp.services.bundle import Services
 from idp.services.desk import Deed
-from idp.services.letter_batches import ALLOWED, BatchDeed, Reason, read_reference, show_reference
+from idp.services.letter_batches import ALLOWED, BatchDeed, Reason
 from idp.services.letter_choice import BatchKind, Choice
+from idp.services.letter_references import read_reference, show_reference
 from idp.services.letters import Letter, Letters
 from idp.services.registration_codes import Found, Unknown, normalise
 from tests.support.batches import (
