@@ -1,4 +1,4 @@
-"""How long lists and searches of the console take among a million insured persons on PostgreSQL, by the service itself.
+"""How long lists and searches take among a million persons and their codes on PostgreSQL, by the services themselves.
 
 Names are as uneven as in life: the commonest given name belongs to three persons in a hundred.
 """
@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select
 from sqlalchemy import text as sql
 
 from bench.report import Figure, Report, circumstances, percentile
 from idp.models.base import db
+from idp.models.person import RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.code_changes import CodeState
 from idp.services.person_words import words_of
 from idp.services.persons import Filter, Wanted
 from tests.support import servers
@@ -135,6 +138,21 @@ def questions(services: Services, portals: list[Portal], count: int) -> dict[str
     return asked
 
 
+def lists_of_codes(services: Services, portals: list[Portal], count: int) -> dict[str, Callable[[int], object]]:
+    """A page of the registration codes: of all portals and of the smallest, in any state and in each."""
+    asked: dict[str, Callable[[int], object]] = {}
+    for where, portal_id in (("", None), (", at the smallest", portals[-1].id)):
+        for state in (None, *CodeState):
+            found = services.code_changes.listed(None, portal_id, state).order_by(RegistrationCode.id.desc()).limit(51)
+
+            def ask(number: int, found: Select[RegistrationCode] = found) -> object:
+                before = UUID(int=int(share(number + 1, 19) * count) + 1)
+                return db.session.scalars(found.where(RegistrationCode.id < before)).all()
+
+            asked[f"codes, {state or 'any page'}{where}"] = ask
+    return asked
+
+
 def measure(*, quick: bool) -> Report:
     count, rounds, times = (QUICK_COUNT, QUICK_ROUNDS, QUICK_ASKED) if quick else (COUNT, ROUNDS, ASKED)
     report = Report("persons", circumstances(
@@ -149,20 +167,24 @@ def measure(*, quick: bool) -> Report:
             )
             with inside(environ) as services:
                 portals = seed(services, count)
-                for what, wanted in questions(services, portals, count).items():
-                    report.figures.append(_timed(services, what, wanted, rounds, times))
+                asked = {
+                    what: lambda number, wanted=wanted: services.persons.list(wanted(number))  # type: ignore[misc]
+                    for what, wanted in questions(services, portals, count).items()
+                }
+                for what, ask in {**asked, **lists_of_codes(services, portals, count)}.items():
+                    report.figures.append(_timed(what, ask, rounds, times))
     finally:
         servers.stop_all(run)
     return report
 
 
-def _timed(services: Services, what: str, wanted: Callable[[int], Wanted], rounds: int, times: int) -> Figure:
+def _timed(what: str, ask: Callable[[int], object], rounds: int, times: int) -> Figure:
     p95 = []
     for _ in range(rounds):
         taken = []
         for number in range(times):
             began = time.perf_counter()
-            services.persons.list(wanted(number))
+            ask(number)
             taken.append((time.perf_counter() - began) * 1000)
             db.session.rollback()
         p95.append(percentile(taken, 0.95))
