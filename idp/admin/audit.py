@@ -14,6 +14,7 @@ from idp.admin.entrance import console, requires, worker
 from idp.admin.paging import filters, page_of
 from idp.clock import SWISS_TIME
 from idp.models.account import Account
+from idp.models.api_client import ApiClient
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.portal import Portal, list_portals
@@ -97,12 +98,14 @@ def _is_visible(portal_id: UUID) -> bool:
 
 
 def actor_names(ids: set[UUID | None]) -> dict[UUID, str]:
-    """Who the operators of these accounts are."""
+    """Who the operators of these accounts are, and the clients of the API."""
     known = [one for one in ids if one]
+    clients = db.session.execute(select(ApiClient.id, ApiClient.name).where(ApiClient.id.in_(known)))
     rows = db.session.execute(
         select(Account.id, Account.given_name, Account.family_name, Account.email).where(Account.id.in_(known))
     )
-    return {row.id: f"{row.given_name} {row.family_name}".strip() or row.email for row in rows}
+    names = {row.id: f"{row.given_name} {row.family_name}".strip() or row.email for row in rows}
+    return names | {row.id: row.name for row in clients}
 
 
 def _view(row: AuditEvent, portals: dict[UUID, Portal], names: dict[UUID, str]) -> EventView:

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from idp.cli.admin import admin
+from idp.cli.api_client import api_client
 from idp.cli.audit import audit
 from idp.cli.check import check
 from idp.cli.code import code
@@ -36,5 +37,7 @@ def main() -> None:
     """
 
 
-for command in (admin, audit, check, code, database, import_, key, letter, outbox, person, portal, worker):
+for command in (
+    admin, api_client, audit, check, code, database, import_, key, letter, outbox, person, portal, worker,
+):  # fmt: skip
     main.add_command(command)

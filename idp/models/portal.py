@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db
+from idp.models.client_secret import HasClientSecrets
 
 
-class Portal(Base):
+class Portal(HasClientSecrets, Base):
     """One relying party. `slug` stands in URLs, `client_id` on the wire; neither is ever given to another portal."""
 
     __tablename__ = "portal"
@@ -50,11 +51,6 @@ class Portal(Base):
     scopes: Mapped[list[str]]
     token_endpoint_auth_method: Mapped[str] = mapped_column(default="client_secret_basic")
     token_endpoint_auth_signing_alg: Mapped[str | None]
-    client_secret_hash: Mapped[str | None]
-    client_secret_made_at: Mapped[datetime | None]
-    previous_secret_hash: Mapped[str | None]  # good too, while the portal changes to the new one
-    previous_secret_made_at: Mapped[datetime | None]
-    previous_secret_until: Mapped[datetime | None]  # empty: until somebody ends it
     jwks: Mapped[dict[str, Any] | None]
     assertion_audience: Mapped[str] = mapped_column(default="issuer")  # or "token_endpoint"
     id_token_signed_response_alg: Mapped[str] = mapped_column(default="RS256")

@@ -39,7 +39,7 @@ class Presented:
     proof: str
 
 
-def _refused(detail: str, *, basic: bool = False) -> ProtocolError:
+def refused(detail: str, *, basic: bool = False) -> ProtocolError:
     return ProtocolError(
         "invalid_client", "client authentication failed", log_detail=detail, status=401,
         challenge='Basic realm="token"' if basic else None,
@@ -50,6 +50,11 @@ def authenticate_request(bundle: Services, request: Request) -> Portal:
     """The portal that sent this request. Raises `ProtocolError` invalid_client (401) or invalid_request."""
     certificate = mtls.certificate_of(bundle, request)
     return authenticate(bundle, request.form, request.headers.get("Authorization"), certificate)
+
+
+def presented(request: Request) -> Presented:
+    """What a request shows beside certificates, of which nothing is believed yet. Raises `ProtocolError`."""
+    return _presented(request.form, request.headers.get("Authorization"), None)
 
 
 def authenticate(
@@ -63,14 +68,14 @@ def authenticate(
     named = form.get("client_id")
     # RFC 6749 §2.3: a client MUST NOT use more than one authentication method, nor speak for another.
     if named is not None and named != shown.client_id:
-        raise _refused("client_id differs from the authenticated client")
+        raise refused("client_id differs from the authenticated client")
     if shown.method == CERTIFICATE:
         is_right = certificate is not None and _has_right_certificate(bundle, portal, certificate)
     else:
         is_right = METHODS[shown.method](bundle, portal, shown.proof)
         is_right = is_right and portal is not None and portal.token_endpoint_auth_method == shown.method
     if portal is None or not is_right or not allows_method(portal, portal.token_endpoint_auth_method):
-        raise _refused("wrong proof or method", basic=shown.method == "client_secret_basic")
+        raise refused("wrong proof or method", basic=shown.method == "client_secret_basic")
     return portal
 
 
@@ -96,7 +101,7 @@ def _presented(form: Mapping[str, str], authorization: str | None, certificate: 
         # RFC 8705 §2: client_id MUST be there; it says by which registration the certificate is judged.
         return Presented(CERTIFICATE, form["client_id"], "")
     if not ways:
-        raise _refused("no client authentication", basic=True)
+        raise refused("no client authentication", basic=True)
     return ways[0]
 
 
@@ -109,13 +114,13 @@ def _basic(authorization: str) -> Presented:
     """Both halves are form-encoded inside the base64 (RFC 6749 §2.3.1), so `+` is a space."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
-        raise _refused("not the Basic scheme", basic=True)
+        raise refused("not the Basic scheme", basic=True)
     try:
         client_id, found, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        raise _refused("the Basic header cannot be read", basic=True) from None
+        raise refused("the Basic header cannot be read", basic=True) from None
     if not found:
-        raise _refused("the Basic header has no colon", basic=True)
+        raise refused("the Basic header has no colon", basic=True)
     return Presented("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
 
 

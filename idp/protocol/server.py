@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
 from flask import Request, Response
 
 from idp.errors import ProtocolError
-from idp.protocol import client_auth, confirmation, dpop
+from idp.protocol import api_client, client_auth, confirmation, dpop
 from idp.protocol.client import Client
 from idp.protocol.client_credentials import ClientCredentialsGrant
 from idp.protocol.client_endpoint import guarded
@@ -77,6 +77,8 @@ def issue_tokens(request: Request) -> Response:
     def work() -> Response:
         if "grant_type" not in request.form:
             raise ProtocolError("invalid_request", "grant_type is missing")
+        if api_client.is_meant(request):
+            return api_client.issue_token(services(), request)
         return SERVER.create_token_response(request)  # type: ignore[no-any-return]
 
     return guarded(request, work)

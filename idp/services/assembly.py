@@ -13,10 +13,12 @@ from idp.clock import Clock, SystemClock
 from idp.models.base import db, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
+from idp.services.api_clients import ApiClients
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
 from idp.services.challenges import Challenges
+from idp.services.client_secrets import ClientSecrets
 from idp.services.closing import Closing
 from idp.services.code_changes import CodeChanges
 from idp.services.desk import Desk
@@ -83,7 +85,8 @@ def build_services(
     reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
     audit = Audit(clock, random, vault)
-    portal_secrets = PortalSecrets(clock, random, vault, audit)
+    client_secrets = ClientSecrets(clock, random, vault)
+    portal_secrets = PortalSecrets(clock, client_secrets, audit)
     operators = Operators(clock, random, audit)
     attempts = Attempts(clock, vault)
     codes = RegistrationCodes(clock, random, vault)
@@ -126,6 +129,7 @@ def build_services(
         devices=Devices(settings, clock, random, vault, tokens),
         portals=Portals(clock, random, portal_secrets, audit, reach),
         portal_secrets=portal_secrets,
+        api_clients=ApiClients(clock, random, client_secrets, audit),
         logout_notices=logout_notices,
         sign_out=sign_out,
         closing=Closing(clock, attempts, sign_out, tokens),

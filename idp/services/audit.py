@@ -62,6 +62,7 @@ class AuditTag(StrEnum):
     TRUST_ENDED = "person:trusted_device:remove"
     DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
+    API_CLIENT_CHANGED = "operator:api_client:change"
     PORTAL_INVITED = "operator:portal:invite"
     PORTAL_REGISTERED = "portal:registration:create"
     REGISTRATION_CHANGED = "portal:registration:change"

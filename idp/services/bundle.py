@@ -11,6 +11,7 @@ from idp.chance import Random
 from idp.clock import Clock
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
+from idp.services.api_clients import ApiClients
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
@@ -93,6 +94,7 @@ class Services:
     reach: Reach
     portals: Portals
     portal_secrets: PortalSecrets
+    api_clients: ApiClients
     portal_keys: PortalKeys
     invites: Invites
     imports: Imports

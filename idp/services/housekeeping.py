@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
+from idp.models.api_client import ApiToken
 from idp.models.authorization import (
     AccessToken,
     AssertionID,
@@ -57,6 +58,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (PushedRequest.id, PushedRequest.expires_at, HOUR),  # whoever comes late is told that it expired
     (AuthorizationCode.id, AuthorizationCode.expires_at, HOUR),  # a replay is still seen and revokes
     (AccessToken.id, AccessToken.expires_at, AT_ONCE),
+    (ApiToken.id, ApiToken.expires_at, AT_ONCE),
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent

@@ -41,6 +41,19 @@ class Permission(StrEnum):
     ORDER_LETTER = "order_letter"
     SEE_LETTERS = "see_letters"
     PRINT_LETTERS = "print_letters"
+    CHANGE_API_CLIENTS = "change_api_clients"
+
+
+class Scope(StrEnum):
+    """What a client of the API may be allowed (RFC 6749 §3.3); machines hold scopes as operators hold roles."""
+
+    PERSONS_READ = "persons:read"
+    PERSONS_WRITE = "persons:write"
+    CODES_READ = "codes:read"
+    CODES_WRITE = "codes:write"
+    PORTALS_READ = "portals:read"
+    PORTALS_WRITE = "portals:write"
+    AUDIT_READ = "audit:read"
 
 
 EVERYBODY = frozenset(Role)
@@ -66,6 +79,17 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.ORDER_LETTER: frozenset({Role.SUPPORT, Role.LETTERS, Role.SUPERUSER}),
     Permission.SEE_LETTERS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
     Permission.PRINT_LETTERS: frozenset({Role.LETTERS, Role.SUPERUSER}),
+    Permission.CHANGE_API_CLIENTS: frozenset({Role.SUPERUSER}),
+}
+# What each scope lets a machine do; a permission that stands nowhere here is for persons alone.
+SCOPES: Mapping[Scope, Permission] = {
+    Scope.PERSONS_READ: Permission.REVEAL_PERSON,
+    Scope.PERSONS_WRITE: Permission.IMPORT_PERSONS,
+    Scope.CODES_READ: Permission.SEE_PERSONS,
+    Scope.CODES_WRITE: Permission.ORDER_LETTER,
+    Scope.PORTALS_READ: Permission.SEE_PORTALS,
+    Scope.PORTALS_WRITE: Permission.CHANGE_PORTAL,
+    Scope.AUDIT_READ: Permission.SEE_AUDIT,
 }
 
 
@@ -95,3 +119,19 @@ class Rights:
         if self.may(permission):
             return None
         return frozenset(portal_id for portal_id in self.at if self.may(permission, portal_id))
+
+
+@dataclass(frozen=True)
+class ClientRights:
+    """What a client of the API may do with one token: its scopes, at one portal, or at all where it is empty."""
+
+    scopes: frozenset[Scope]
+    portal_id: UUID | None = None
+
+    def may(self, permission: Permission, portal_id: UUID) -> bool:
+        """Whether this is allowed at this portal."""
+        return self.holds(permission) and self.portal_id in {None, portal_id}
+
+    def holds(self, permission: Permission) -> bool:
+        """Whether a scope stands for this, wherever it counts."""
+        return any(SCOPES[scope] is permission for scope in self.scopes)

@@ -26,7 +26,8 @@ ALL = dict(commands())
 
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
-        "admin bootstrap", "admin change", "admin list", "audit anchor", "audit verify", "check", "code issue",
+        "admin bootstrap", "admin change", "admin list", "api-client add", "api-client end-secret", "api-client list",
+        "api-client revoke", "api-client secret", "audit anchor", "audit verify", "check", "code issue",
         "code list", "code revoke", "db upgrade", "import watch", "key list", "key new-master", "key rotate",
         "letter batch cancel", "letter batch create", "letter batch list", "letter batch posted",
         "letter batch print", "letter batch printed", "letter batch returned", "letter cancel",
