@@ -51,6 +51,7 @@ from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
 from idp.admin.sign_in import blueprint as admin_sign_in
+from idp.api.routes import blueprint as api
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
 from idp.endpoints.device import blueprint as device
@@ -112,6 +113,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         device,
         self_test,
         import_feed,
+        api,
         admin_sign_in,
         admin_invitation,
         admin_home,

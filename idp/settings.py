@@ -91,6 +91,7 @@ class Settings(BaseModel):
         600, ge=1, description="sign-in tries per hour of one network, an IPv4 address or an IPv6 /64; a company is one"
     )
     letter_codes_per_hour: int = Field(300, ge=1, description="letter codes per hour that one network may enter")
+    api_calls_per_hour: int = Field(20_000, ge=1, description="requests per hour of one client of the admin API")
     sends_per_hour: int = Field(600, ge=1, description="codes by mail and SMS per hour that one network may ask for")
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")

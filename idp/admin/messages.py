@@ -23,7 +23,7 @@ from idp.web.i18n import language, text
 blueprint = Blueprint("admin_messages", __name__)
 SEE, RETRY = Permission.SEE_MESSAGES, Permission.RETRY_MESSAGES
 LIST = "/admin/messages"
-CHANNELS = ("mail", "sms", "logout")
+CHANNELS = ("mail", "sms", "logout", "webhook")
 STATES = ("waiting", "sending", "sent", "expired", "dead", "dropped")
 
 

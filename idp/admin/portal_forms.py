@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal, get_args, get_origin
 
 from idp.services.permissions import Permission
-from idp.services.portal_details import PortalDetails
+from idp.services.portal_details import OF_TRUST, PortalDetails
 from idp.texts import LANGUAGES
 
 MODEL = PortalDetails.model_fields
@@ -53,10 +53,7 @@ SECTIONS = (
         "tls_client_certificate_bound_access_tokens", "require_par", "require_signed_request_object",
         "request_object_signing_alg", "authorization_signed_response_alg", "introspection_signed_response_alg",
     )),
-    Section("trust", (
-        "consent", "publisher", "policy_uri", "tos_uri", "verified_claims", "subject_type", "sector_identifier",
-        "sector_identifier_uri", "require_pkce", "assertion_audience",
-    ), Permission.TRUST_PORTAL),
+    Section("trust", OF_TRUST, Permission.TRUST_PORTAL),
 )  # fmt: skip
 NEW = (
     "slug", "names", "short_name", "place", "phone", "email", "hours", "home_url", "factors", "redirect_uris",

@@ -18,6 +18,7 @@ from idp.cli.letter import letter
 from idp.cli.outbox import outbox
 from idp.cli.person import person
 from idp.cli.portal import portal
+from idp.cli.webhook import webhook
 from idp.cli.worker import worker
 
 
@@ -38,6 +39,6 @@ def main() -> None:
 
 
 for command in (
-    admin, api_client, audit, check, code, database, import_, key, letter, outbox, person, portal, worker,
+    admin, api_client, audit, check, code, database, import_, key, letter, outbox, person, portal, webhook, worker,
 ):  # fmt: skip
     main.add_command(command)

@@ -27,7 +27,7 @@ class OutboxMessage(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    channel: Mapped[str]  # "mail", "sms" or "logout"
+    channel: Mapped[str]  # "mail", "sms", "logout" or "webhook"
     portal_id: Mapped[UUID | None] = mapped_column(ForeignKey("portal.id"))
     state: Mapped[str] = mapped_column(default="waiting")  # waiting, sending, sent, expired, dead, dropped
     sealed_content: Mapped[str | None]

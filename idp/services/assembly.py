@@ -14,6 +14,7 @@ from idp.models.base import db, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
+from idp.services.api_replies import ApiReplies
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
@@ -57,6 +58,8 @@ from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
 from idp.services.trusted_devices import TrustedDevices
+from idp.services.webhook_events import WebhookEvents
+from idp.services.webhooks import Webhooks
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -84,7 +87,8 @@ def build_services(
     )
     reach = reach or Reach.of_portals(settings)
     texts = Texts.load()
-    audit = Audit(clock, random, vault)
+    webhook_events = WebhookEvents(clock, random)
+    audit = Audit(clock, random, vault, webhook_events)
     client_secrets = ClientSecrets(clock, random, vault)
     portal_secrets = PortalSecrets(clock, client_secrets, audit)
     operators = Operators(clock, random, audit)
@@ -100,6 +104,7 @@ def build_services(
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
     locks = Locks(clock, attempts)
+    portals = Portals(clock, random, portal_secrets, audit, reach)
     return Services(
         settings=settings,
         clock=clock,
@@ -127,9 +132,12 @@ def build_services(
         tokens=tokens,
         access_tokens=AccessTokens(settings.issuer, clock),
         devices=Devices(settings, clock, random, vault, tokens),
-        portals=Portals(clock, random, portal_secrets, audit, reach),
+        portals=portals,
         portal_secrets=portal_secrets,
         api_clients=ApiClients(clock, random, client_secrets, audit),
+        api_replies=ApiReplies(clock, vault),
+        webhook_events=webhook_events,
+        webhooks=Webhooks(clock, random, vault, audit, webhook_events),
         logout_notices=logout_notices,
         sign_out=sign_out,
         closing=Closing(clock, attempts, sign_out, tokens),

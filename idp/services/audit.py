@@ -14,6 +14,7 @@ from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
+from idp.services.webhook_events import WebhookEvent, WebhookEvents
 from keys import Vault
 
 
@@ -62,6 +63,10 @@ class AuditTag(StrEnum):
     TRUST_ENDED = "person:trusted_device:remove"
     DEVICE_REFUSED = "person:device:refuse"
     PORTAL_CHANGED = "operator:portal:change"
+    PERSONS_LISTED = "client:insured_person:list"
+    PERSON_READ = "client:insured_person:read"
+    CODES_LISTED = "client:registration_code:list"
+    WEBHOOK_CHANGED = "operator:webhook:change"
     API_CLIENT_CHANGED = "operator:api_client:change"
     PORTAL_INVITED = "operator:portal:invite"
     PORTAL_REGISTERED = "portal:registration:create"
@@ -106,6 +111,20 @@ class AuditTag(StrEnum):
     OPERATOR_SIGNED_OUT = "operator:session:end"
 
 
+# What portals can be told of at once, and in a word what was changed; told in the transaction that records it.
+TOLD: dict[AuditTag, tuple[WebhookEvent, str]] = {
+    AuditTag.REGISTERED: (WebhookEvent.REGISTERED, ""),
+    AuditTag.PORTAL_LINKED: (WebhookEvent.REGISTERED, ""),
+    AuditTag.EMAIL_CHANGED: (WebhookEvent.CHANGED, "email"),
+    AuditTag.FACTOR_ADDED: (WebhookEvent.CHANGED, "factor"),
+    AuditTag.FACTOR_REPLACED: (WebhookEvent.CHANGED, "factor"),
+    AuditTag.FACTOR_REMOVED: (WebhookEvent.CHANGED, "factor"),
+    AuditTag.PASSKEY_ADDED: (WebhookEvent.CHANGED, "factor"),
+    AuditTag.PASSKEY_REMOVED: (WebhookEvent.CHANGED, "factor"),
+    AuditTag.ATTEMPTS_EXHAUSTED: (WebhookEvent.LOCKED, ""),
+}
+
+
 def event_mac(vault: Vault, event: AuditEvent) -> str:
     """The MAC over every column of an event, from the moment it is made; who has only the database can make none."""
     said = [
@@ -116,10 +135,11 @@ def event_mac(vault: Vault, event: AuditEvent) -> str:
 
 
 class Audit:
-    def __init__(self, clock: Clock, random: Random, vault: Vault) -> None:
+    def __init__(self, clock: Clock, random: Random, vault: Vault, webhooks: WebhookEvents) -> None:
         self._clock = clock
         self._random = random
         self._vault = vault
+        self._webhooks = webhooks
 
     def record(
         self,
@@ -145,6 +165,19 @@ class Audit:
         )
         event.mac = event_mac(self._vault, event)
         db.session.add(event)
+        if tag in TOLD:
+            self._tell(tag, account, person, portal, detail)
+
+    def _tell(
+        self, tag: AuditTag, account: UUID | None, person: UUID | None, portal: UUID | None, detail: dict[str, str]
+    ) -> None:
+        event, about = TOLD[tag]
+        if detail.get("method") == "sms":
+            about = "mobile"
+        if person is not None and portal is not None:
+            self._webhooks.emit(event, portal, person, about)
+        else:
+            self._webhooks.emit_for_account(event, account, about)
 
     def has_recorded(self, tag: AuditTag, portal: UUID, since: datetime) -> bool:
         """Whether this happened at this portal after `since`: an alarm rings once, not at every request."""

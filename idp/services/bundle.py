@@ -12,6 +12,7 @@ from idp.clock import Clock
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
+from idp.services.api_replies import ApiReplies
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.challenges import Challenges
@@ -53,6 +54,8 @@ from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
 from idp.services.trusted_devices import TrustedDevices
+from idp.services.webhook_events import WebhookEvents
+from idp.services.webhooks import Webhooks
 from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
@@ -95,6 +98,9 @@ class Services:
     portals: Portals
     portal_secrets: PortalSecrets
     api_clients: ApiClients
+    api_replies: ApiReplies
+    webhook_events: WebhookEvents
+    webhooks: Webhooks
     portal_keys: PortalKeys
     invites: Invites
     imports: Imports

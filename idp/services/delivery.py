@@ -26,6 +26,7 @@ from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
 from idp.services.press import Press
 from idp.services.settling import put_off, settle
+from idp.services.webhook_delivery import WebhookCourier
 
 CHANNELS = ("mail", "sms")
 BATCH = 20
@@ -48,6 +49,7 @@ class Worker:
         ]
         for name, duty in (
             ("logout", LogoutCourier(self._app)),
+            ("webhook", WebhookCourier(self._app)),
             ("house", Housekeeper(self._app)),
             ("audit", Linker(self._app)),
             ("imports", ImportWorker(self._app)),

@@ -64,7 +64,16 @@ class Desk:
             return None if account is not None and self._sessions.live(account) else "per.e.nosession"
         if deed is Deed.VOID_LETTER:
             return None if self._has_open_letter(person) else "per.e.noletter"
-        return self._letter_refusal(person, account, by)
+        is_much = count_orders(by, self._clock.now() - DAY) >= LETTERS_A_DAY
+        return self.letter_refusal(person, account) or ("per.e.many" if is_much else None)
+
+    def letter_refusal(self, person: InsuredPerson, account: Account | None) -> str | None:
+        """The message key of why no letter can be ordered for this person, by whomever."""
+        if account is not None:
+            return "per.e.registered"
+        if waiting_order(person.id) is not None:
+            return "per.e.ordered"
+        return "per.e.colleague" if _is_colleague(person) else None
 
     def do(self, deed: Deed, person: InsuredPerson, account: Account | None, by: UUID) -> None:
         """Do it, record it, and tell the owner. The caller asked for a refusal before."""
@@ -96,15 +105,6 @@ class Desk:
         overtake(person.id, self._clock.now())
         self._codes.revoke(person)
         settle_orders([person.id], cancelled_at=self._clock.now())
-
-    def _letter_refusal(self, person: InsuredPerson, account: Account | None, by: UUID) -> str | None:
-        if account is not None:
-            return "per.e.registered"
-        if waiting_order(person.id) is not None:
-            return "per.e.ordered"
-        if _is_colleague(person):
-            return "per.e.colleague"
-        return "per.e.many" if count_orders(by, self._clock.now() - DAY) >= LETTERS_A_DAY else None
 
     def _has_open_letter(self, person: InsuredPerson) -> bool:
         is_open = select(RegistrationCode.id).where(

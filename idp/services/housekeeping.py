@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.models.api_client import ApiToken
+from idp.models.api_reply import ApiReply
 from idp.models.authorization import (
     AccessToken,
     AssertionID,
@@ -39,6 +40,7 @@ from idp.models.recovery_letter import RecoveryLetter
 from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
 from idp.models.trusted_device import TrustedDevice
+from idp.models.webhook import WebhookDelivery
 from idp.services.attempts import says_nothing
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
@@ -58,7 +60,9 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (PushedRequest.id, PushedRequest.expires_at, HOUR),  # whoever comes late is told that it expired
     (AuthorizationCode.id, AuthorizationCode.expires_at, HOUR),  # a replay is still seen and revokes
     (AccessToken.id, AccessToken.expires_at, AT_ONCE),
+    (WebhookDelivery.id, WebhookDelivery.created_at, MESSAGES_FOR),
     (ApiToken.id, ApiToken.expires_at, AT_ONCE),
+    (ApiReply.key_hash, ApiReply.expires_at, AT_ONCE),
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent

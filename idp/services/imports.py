@@ -64,6 +64,19 @@ class Imports:
             )
         return report
 
+    def take(self, rows: list[Row], portal: Portal) -> Report:
+        """Store records that were judged, each of another person. Raises `IntegrityError` where somebody else adds the
+        same person at this moment. The caller commits.
+        """
+        found = compare(portal.id, rows)
+        self._write(portal.id, found.added, found.changed)
+        report = Report(len(found.added), len(found.changed), found.unchanged)
+        if found.added or found.changed:
+            self._audit.record(
+                AuditTag.PERSONS_IMPORTED, portal=portal.id, new=str(report.new), changed=str(report.changed)
+            )
+        return report
+
     def _read(self, path: Path, watch: Callable[[int], None]) -> tuple[Report, list[Row]]:
         if not path.is_file():
             raise BadInput(f"{path} is no file")

@@ -83,10 +83,11 @@ def judge(line: int, cells: Sequence[str], fields: Sequence[str], today: date) -
     for name, cell in zip(fields, cells, strict=True):
         if name:
             joined[name] = f"{joined.get(name, '')} {cell.strip()}".strip()
-    return _judge(line, joined, today)
+    return judge_fields(line, joined, today)
 
 
-def _judge(line: int, cells: Mapping[str, str], today: date) -> tuple[Row, list[RowError]]:
+def judge_fields(line: int, cells: Mapping[str, str], today: date) -> tuple[Row, list[RowError]]:
+    """The same of cells by the name of their field; one that is not there is empty."""
     text = {name: unicodedata.normalize("NFC", cells.get(name, "")).strip() for name in COLUMNS}
     born, language, number = _read_date(text["birth_date"]), text["language"].lower(), text["insured_number"]
     language = SPOKEN.get(language, language)

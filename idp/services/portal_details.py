@@ -94,6 +94,11 @@ class PortalDetails(BaseModel):
     tos_uri: Address | None = None
 
 
+# How far a portal is trusted; to decide that takes a permission of its own.
+OF_TRUST = (
+    "consent", "publisher", "policy_uri", "tos_uri", "verified_claims", "subject_type", "sector_identifier",
+    "sector_identifier_uri", "require_pkce", "assertion_audience",
+)  # fmt: skip
 STAND_INS: dict[str, Any] = {
     "slug": "portal", "names": {"fr": "Portail"}, "short_name": "Portail", "phone": "058 000 00 00",
     "email": "portal@portal.example", "home_url": "https://portal.example/",

@@ -45,6 +45,7 @@ class Volume(StrEnum):
     LETTER_CODES = "letter_codes"
     SENDS = "sends"
     IMPORTS = "imports"
+    API_CALLS = "api_calls"  # per client of the API
 
 
 class Throttle:
@@ -56,6 +57,7 @@ class Throttle:
             Volume.LETTER_CODES: settings.letter_codes_per_hour,
             Volume.SENDS: settings.sends_per_hour,
             Volume.IMPORTS: settings.imports_per_hour,
+            Volume.API_CALLS: settings.api_calls_per_hour,
         }
         self._memory = _Memory()
         self._shared = _Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None

@@ -20,7 +20,9 @@ from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.services.hash_queue import COME_BACK_IN_S, TooBusy
 from idp.texts import format_time
+from idp.web import problems
 from idp.web.i18n import keep_asked, text
+from idp.web.problems import Kind, Problem
 from idp.web.render import Frame, page
 from idp.web.session import BLIND
 
@@ -96,7 +98,7 @@ def unavailable_page() -> Response:
 
 def _is_machine(app: Flask) -> bool:
     """Whether this address is one that machines call: they read JSON, also where no view was reached."""
-    if request.blueprint in BLIND:
+    if request.blueprint in BLIND or problems.is_api():
         return True
     methods = getattr(request.routing_exception, "valid_methods", None) or ()
     adapter = app.create_url_adapter(request)
@@ -104,6 +106,8 @@ def _is_machine(app: Flask) -> bool:
 
 
 def _machine_error(code: str, status: int) -> Response:
+    if problems.is_api():
+        return problems.answer(Problem(problems.BY_STATUS.get(status, Kind.MALFORMED)))
     response = jsonify(error=code)
     response.status_code = status
     return response

@@ -38,6 +38,8 @@ VALUES = {
     "batch_id": "00000000-0000-7000-8000-000000000000",
     "code_id": "00000000-0000-7000-8000-000000000000",
     "change_id": "00000000-0000-7000-8000-000000000000",
+    "external_id": "P-1", "webhook_id": "00000000-0000-7000-8000-000000000000",
+    "delivery_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 
 
@@ -104,6 +106,8 @@ def test_no_address_knows_a_method_that_was_not_declared(web: Flask) -> None:
     """OWASP ASVS 5.0 §4.1.4, §13.4.4."""
     for address in addresses(web):
         for method in UNDECLARED:
+            if address.startswith("/api/v1/") and method in {"PUT", "PATCH", "DELETE"}:
+                continue  # tests/attacks/test_api_matrix.py
             if address.startswith("/register/") and method in {"PUT", "DELETE"}:
                 continue  # RFC 7592 §2.2 and §2.3
             response = web.test_client().open(address, method=method, base_url=ISSUER, headers={"Origin": ISSUER})

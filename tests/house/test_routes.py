@@ -18,6 +18,16 @@ from tests.support.person import ISSUER, Person
 
 # Views that other origins may post to; each proves its caller by itself, or changes nothing.
 MAY_BE_POSTED_FROM_ELSEWHERE = {
+    "idp.api.codes.order_letter",
+    "idp.api.codes.void_letter",
+    "idp.api.persons.put_person",
+    "idp.api.persons.put_persons",
+    "idp.api.portals.patch_portal",
+    "idp.api.webhooks.add_webhook",
+    "idp.api.webhooks.enable_webhook",
+    "idp.api.webhooks.redeliver",
+    "idp.api.webhooks.remove_webhook",
+    "idp.api.webhooks.renew_webhook_secret",
     "idp.endpoints.authorize.authorize_by_post",
     "idp.endpoints.device_authorization.device_authorization",
     "idp.endpoints.end_session.logout_by_post",
@@ -32,6 +42,7 @@ MAY_BE_POSTED_FROM_ELSEWHERE = {
     "idp.endpoints.userinfo.userinfo",
 }
 BLIND_TO_COOKIES = {
+    "api",
     "device_authorization",
     "discovery",
     "import_feed",
@@ -50,6 +61,8 @@ SAMPLES = {
     "batch_id": "00000000-0000-7000-8000-000000000000",
     "code_id": "00000000-0000-7000-8000-000000000000",
     "change_id": "00000000-0000-7000-8000-000000000000",
+    "external_id": "P-1",
+    "webhook_id": "00000000-0000-7000-8000-000000000000", "delivery_id": "00000000-0000-7000-8000-000000000000",
 }  # fmt: skip
 AUTOMATIC = {"HEAD", "OPTIONS"}
 
@@ -110,7 +123,9 @@ def test_every_route_takes_the_methods_it_declares_and_no_other(web: Flask, port
     by_address: dict[str, set[str]] = {}
     for rule in web.url_map.iter_rules():
         declared = (rule.methods or set()) - AUTOMATIC
-        assert declared in ({"GET"}, {"POST"}, {"GET", "POST"}, {"PUT"}, {"DELETE"}), f"{rule.rule} declares {declared}"
+        assert declared in ({"GET"}, {"POST"}, {"GET", "POST"}, {"PUT"}, {"PATCH"}, {"DELETE"}), (
+            f"{rule.rule} declares {declared}"
+        )
         by_address.setdefault(rule.rule, set()).update(declared)
     both = {address for address, methods in by_address.items() if methods == {"GET", "POST"}}
     assert "/token" not in both

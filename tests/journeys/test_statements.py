@@ -33,7 +33,7 @@ BUDGET = {  # statements and commits
     "GET /<slug>/register/details": 5,
     "POST /<slug>/register/details": 28,
     "GET /<slug>/register/sms": 6,
-    "POST /<slug>/register/sms": 32,
+    "POST /<slug>/register/sms": 33,
     "GET /<slug>/register/done": 4,
     "GET /authorize": 8,
     "GET /authorize/resume/<handle>": 11,

@@ -38,6 +38,7 @@ class PortalServer:
     asked: list[str] = field(default_factory=list)
     forms: list[dict[str, list[str]]] = field(default_factory=list)
     got_form: threading.Event = field(default_factory=threading.Event)
+    messages: list[tuple[dict[str, str], bytes]] = field(default_factory=list)  # headers and body as they came
 
     def url(self, path: str, host: str = "localhost") -> str:
         return f"https://{host}:{self.port}{path}"
@@ -61,7 +62,9 @@ def _handler(portal: PortalServer) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(b" ")
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+            raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            portal.messages.append(({name.lower(): value for name, value in self.headers.items()}, raw))
+            body = raw.decode()
             portal.forms.append({**parse_qs(body, keep_blank_values=True), ":path": [self.path]})
             portal.forms[-1][":type"] = [self.headers.get("Content-Type", "")]
             self.do_GET()
