@@ -21,6 +21,7 @@ from idp.account.profile import blueprint as profile
 from idp.account.security import blueprint as security
 from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
+from idp.admin.api_clients import blueprint as admin_api_clients
 from idp.admin.audit import blueprint as admin_audit
 from idp.admin.code_deeds import blueprint as admin_code_deeds
 from idp.admin.codes import blueprint as admin_codes
@@ -135,6 +136,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_code_deeds,
         admin_codes_in_bulk,
         admin_operators,
+        admin_api_clients,
         admin_portals,
         admin_portal_edit,
         admin_portal_state,

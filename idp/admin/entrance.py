@@ -50,6 +50,7 @@ SECTIONS = (
     ("/admin/letters", "bat.title", Permission.SEE_LETTERS),
     ("/admin/codes", "cod.title", Permission.SEE_LETTERS),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
+    ("/admin/api-clients", "api.title", Permission.CHANGE_API_CLIENTS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )
 

@@ -35,6 +35,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from portals(walk)
     yield from messages(walk, world)
     yield from keys(walk)
+    yield from api_clients(walk)
     yield from persons(walk, world)
     yield from imports(walk, world)
     yield from letters(walk, world)
@@ -104,6 +105,32 @@ def keys(walk: Walk) -> Iterator[str]:
     yield "keys, what a rotation does"
     walk.press()
     yield "keys, rotated"
+
+
+def api_clients(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/api-clients")
+    yield "systems, none"
+    walk.open("/admin/api-clients/new")
+    yield "new system"
+    walk.press()
+    yield "new system, wrong"
+    walk.fill("name", "Pension system")
+    walk.page.locator("[type=checkbox]").first.check()
+    walk.press()
+    yield "new system, its secret"
+    walk.page.locator(".actions a").first.click()
+    yield "system"
+    walk.press(walk.text("por.secret.renew"))
+    yield "system, new secret"
+    walk.page.locator(".actions a").first.click()
+    yield "system, two secrets"
+    walk.open("/admin/api-clients")
+    yield "systems"
+    walk.page.locator("th a").first.click()
+    walk.page.locator(".actions a").first.click()
+    yield "system, end its access"
+    walk.press()
+    yield "systems, one ended"
 
 
 def portals(walk: Walk) -> Iterator[str]:
