@@ -11,6 +11,8 @@ from idp.cli.api_client import api_client
 from idp.cli.audit import audit
 from idp.cli.check import check
 from idp.cli.code import code
+from idp.cli.completion import completion
+from idp.cli.config import config
 from idp.cli.database import database
 from idp.cli.importing import import_
 from idp.cli.key import key
@@ -39,6 +41,7 @@ def main() -> None:
 
 
 for command in (
-    admin, api_client, audit, check, code, database, import_, key, letter, outbox, person, portal, webhook, worker,
+    admin, api_client, audit, check, code, completion, config, database, import_, key, letter, outbox, person, portal,
+    webhook, worker,
 ):  # fmt: skip
     main.add_command(command)

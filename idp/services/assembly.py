@@ -43,6 +43,7 @@ from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.persons import Persons
+from idp.services.portal_config import PortalConfig
 from idp.services.portal_keys import PortalKeys
 from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
@@ -133,6 +134,7 @@ def build_services(
         access_tokens=AccessTokens(settings.issuer, clock),
         devices=Devices(settings, clock, random, vault, tokens),
         portals=portals,
+        portal_config=PortalConfig(portals),
         portal_secrets=portal_secrets,
         api_clients=ApiClients(clock, random, client_secrets, audit),
         api_replies=ApiReplies(clock, vault),

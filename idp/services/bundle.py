@@ -39,6 +39,7 @@ from idp.services.outbox import Outbox
 from idp.services.passkeys import Passkeys
 from idp.services.passwords import Passwords
 from idp.services.persons import Persons
+from idp.services.portal_config import PortalConfig
 from idp.services.portal_keys import PortalKeys
 from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
@@ -96,6 +97,7 @@ class Services:
     self_tests: SelfTests
     reach: Reach
     portals: Portals
+    portal_config: PortalConfig
     portal_secrets: PortalSecrets
     api_clients: ApiClients
     api_replies: ApiReplies

@@ -58,7 +58,7 @@ def test_every_command_that_a_document_shows_can_be_typed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for made in ("persons.csv", "FILE"):
+    for made in ("persons.csv", "FILE", "connect.yaml"):
         Path(made).touch()
     Path("imports").mkdir()
     for words in commands(DOCUMENTS[name]):

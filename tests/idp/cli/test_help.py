@@ -28,7 +28,8 @@ def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
         "admin bootstrap", "admin change", "admin list", "api-client add", "api-client end-secret", "api-client list",
         "api-client revoke", "api-client secret", "audit anchor", "audit verify", "check", "code issue",
-        "code list", "code revoke", "db upgrade", "import watch", "key list", "key new-master", "key rotate",
+        "code list", "code revoke", "completion", "config apply", "config export", "db upgrade", "import watch",
+        "key list", "key new-master", "key rotate",
         "letter batch cancel", "letter batch create", "letter batch list", "letter batch posted",
         "letter batch print", "letter batch printed", "letter batch returned", "letter cancel",
         "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",
@@ -62,7 +63,7 @@ def test_the_example_can_be_typed(path: tuple[str, ...], tmp_path: Path, monkeyp
     words = shlex.split(typed)
     assert tuple(words[: len(path) + 1]) == ("connect", *path)
     monkeypatch.chdir(tmp_path)
-    for name in ("persons.csv", "anchors.jsonl"):
+    for name in ("persons.csv", "anchors.jsonl", "connect.yaml"):
         Path(name).touch()
     Path("imports").mkdir()
     command.make_context(" ".join(path), words[len(path) + 1 :])
