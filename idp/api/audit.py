@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -14,7 +14,11 @@ from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.services.bundle import services
 from idp.services.permissions import Scope
+
+# Events get their numbers before they are committed. By then every transaction is over, so none is passed over.
+SETTLED_AFTER = timedelta(minutes=1)
 
 
 class EventShown(Shown):
@@ -44,6 +48,7 @@ class EventsQuery(Paged):
 def list_events(call: Call) -> Answer:
     query, only = call.query, call.caller.rights.portal_id
     found = select(AuditEvent, Portal.slug).outerjoin(Portal, Portal.id == AuditEvent.portal_id)
+    found = found.where(AuditEvent.at <= services().clock.now() - SETTLED_AFTER)
     if only is not None:
         found = found.where(AuditEvent.portal_id == only)
     if query.portal is not None:

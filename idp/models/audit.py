@@ -16,7 +16,10 @@ IS_LOCK = text("tag = 'person:attempts:exhaust'")
 
 class AuditEvent(Base):
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_lock", "at", sqlite_where=IS_LOCK, postgresql_where=IS_LOCK),)
+    __table_args__ = (
+        Index("ix_audit_event_lock", "at", sqlite_where=IS_LOCK, postgresql_where=IS_LOCK),
+        Index("ix_audit_event_portal", "portal_id", "id"),  # a small fund follows its own events among many
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)

@@ -84,7 +84,7 @@ def system(web: Flask, services: Services, portal: Portal) -> System:
 
 
 def test_random_requests_are_answered(web: Flask, system: System) -> None:
-    walk(web, system, 400)
+    walk(web, system, 300)
 
 
 @pytest.mark.long

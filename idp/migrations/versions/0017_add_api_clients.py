@@ -95,9 +95,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_webhook_delivery_created_at", "webhook_delivery", ["created_at"], unique=False)
     op.create_index("ix_webhook_delivery_webhook", "webhook_delivery", ["webhook_id", "id"], unique=False)
+    op.create_index("ix_audit_event_portal", "audit_event", ["portal_id", "id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_audit_event_portal", table_name="audit_event")
     op.drop_table("webhook_delivery")
     op.drop_table("webhook")
     op.drop_table("api_reply")

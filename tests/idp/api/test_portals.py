@@ -27,6 +27,7 @@ def etag(system: System) -> str:
     return system("GET", ONE).headers["ETag"]
 
 
+@pytest.mark.sqlite_only
 def test_a_client_of_all_portals_sees_them_all_and_that_of_one_its_own(
     web: Flask, services: Services, system: System
 ) -> None:
@@ -86,6 +87,7 @@ def test_nobody_writes_over_what_they_have_not_read(system: System) -> None:
     assert system("GET", ONE).get_json()["place"] == "Thun"
 
 
+@pytest.mark.sqlite_only
 def test_a_secret_that_became_necessary_is_told_this_once(web: Flask, services: Services) -> None:
     add_portal(token_endpoint_auth_method="private_key_jwt", jwks_uri="https://cpx.example.ch/jwks")
     system = System(web, services)
