@@ -68,6 +68,7 @@ class Imports:
         """Store records that were judged, each of another person. Raises `IntegrityError` where somebody else adds the
         same person at this moment. The caller commits.
         """
+        rows = sorted(rows, key=lambda row: str(row["external_id"]))  # two at once wait for each other in one order
         found = compare(portal.id, rows)
         self._write(portal.id, found.added, found.changed)
         report = Report(len(found.added), len(found.changed), found.unchanged)
