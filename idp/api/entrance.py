@@ -12,7 +12,7 @@ from flask import Response, g, request
 from pydantic import BaseModel, ValidationError
 
 from idp.api import strict_json
-from idp.api.operation import Answer, Call, Operation, matches
+from idp.api.operation import Answer, Call, Operation, document_of, matches
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal_in_any_state
 from idp.services.api_clients import Caller
@@ -168,7 +168,7 @@ def _response(answer: Answer) -> Response:
     known = request.headers.get("If-None-Match")
     if answer.etag and known and request.method in {"GET", "HEAD"} and matches(known, answer.etag):
         return Response(status=304, headers={"ETag": answer.etag})
-    body = json.dumps(answer.body.model_dump(mode="json"), ensure_ascii=False)
+    body = json.dumps(document_of(answer.body), ensure_ascii=False)
     response = Response(body, answer.status, content_type="application/json")
     if answer.etag:
         response.headers["ETag"] = answer.etag

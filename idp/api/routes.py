@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import lru_cache, partial
 
 from flask import Blueprint, Response
 
@@ -30,4 +30,10 @@ for _operation in OPERATIONS:
 
 @blueprint.get(f"{API}/openapi.json")
 def describe() -> Response:
-    return Response(json.dumps(document(services().settings.issuer, OPERATIONS)), content_type="application/json")
+    return Response(_described(services().settings.issuer), content_type="application/json")
+
+
+@lru_cache(maxsize=1)
+def _described(issuer: str) -> str:
+    """Made once: anybody may ask for it."""
+    return json.dumps(document(issuer, OPERATIONS))

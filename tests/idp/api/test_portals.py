@@ -14,6 +14,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.support.api import System
 from tests.support.builders import add_portal
+from tests.support.person import ISSUER
 
 ONE = "/portals/cpx"
 
@@ -76,6 +77,16 @@ def test_the_faults_are_those_of_the_console(system: System) -> None:
         assert answer.status_code == 422, change
         assert pointer in [one["pointer"] for one in answer.get_json()["errors"]], (change, answer.get_json())
     assert system("GET", ONE).get_json() == before
+
+
+@pytest.mark.sqlite_only
+def test_what_was_stored_under_an_older_rule_is_told_as_it_is(web: Flask, services: Services) -> None:
+    add_portal(scopes=["openid", "pensions.read"], brand_color="blue")
+    system = System(web, services)
+    answer = system.web.test_client().get(
+        "/api/v1/portals/cpx", base_url=ISSUER, headers={"Authorization": f"Bearer {system.token}"}
+    )
+    assert (answer.status_code, answer.get_json()["brand_color"]) == (200, "blue")
 
 
 def test_nobody_writes_over_what_they_have_not_read(system: System) -> None:
