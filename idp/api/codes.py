@@ -35,6 +35,8 @@ class CodeShown(Shown):
 
 
 class CodesShown(Shown):
+    """Of at most `limit` persons: there may be no code on a page, and still be more."""
+
     codes: list[CodeShown]
     next: str | None
 
@@ -51,21 +53,24 @@ class LetterShown(Shown):
 
 
 class CodesQuery(Paged):
+    limit: int = Field(100, ge=1, le=500, description="of how many persons at most")
     external_id: str | None = Field(None, max_length=64, description="of one person")
 
 
 def list_codes(call: Call) -> Answer:
-    found = select(RegistrationCode, InsuredPerson.external_id).join(RegistrationCode.person)
-    found = found.where(InsuredPerson.portal_id == call.portal.id)
+    """Person by person, so that a page costs the same however few of millions have a code."""
+    persons = select(InsuredPerson.id, InsuredPerson.external_id).where(InsuredPerson.portal_id == call.portal.id)
     if call.query.after is not None:
-        found = found.where(RegistrationCode.id > call.query.after)
+        persons = persons.where(InsuredPerson.id > call.query.after)
     if call.query.external_id is not None:
-        found = found.where(InsuredPerson.external_id == call.query.external_id)
-    rows = db.session.execute(found.order_by(RegistrationCode.id).limit(call.query.limit + 1)).all()
-    page, is_last = rows[: call.query.limit], len(rows) <= call.query.limit
-    services().audit.record(AuditTag.CODES_LISTED, portal=call.portal.id, count=str(len(page)))
-    shown = [_shown(row[0], row[1]) for row in page]
-    return Answer(CodesShown(codes=shown, next=None if is_last else shown[-1].id))
+        persons = persons.where(InsuredPerson.external_id == call.query.external_id)
+    rows = db.session.execute(persons.order_by(InsuredPerson.id).limit(call.query.limit + 1)).all()
+    page, is_last = {row.id: row.external_id for row in rows[: call.query.limit]}, len(rows) <= call.query.limit
+    owner = RegistrationCode.insured_person_id
+    found = select(RegistrationCode).where(owner.in_(page)).order_by(owner, RegistrationCode.issued_at)
+    shown = [_shown(row, page[row.insured_person_id]) for row in db.session.scalars(found)]
+    services().audit.record(AuditTag.CODES_LISTED, portal=call.portal.id, count=str(len(shown)))
+    return Answer(CodesShown(codes=shown, next=None if is_last else str(list(page)[-1])))
 
 
 def order_letter(call: Call) -> Answer:

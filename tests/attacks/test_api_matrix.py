@@ -147,20 +147,6 @@ def test_what_is_below_the_api_and_no_address_is_a_problem_too(web: Flask, porta
     assert (elsewhere.status_code, elsewhere.mimetype) == (421, "application/problem+json")
 
 
-def test_a_client_that_asks_too_much_is_told_when_it_may_again(
-    web: Flask, services: Services, portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    system, other = System(web, services), System(web, services)
-    hour = services.settings.api_calls_per_hour
-    services.throttle._per_hour = {**services.throttle._per_hour, **dict.fromkeys(services.throttle._per_hour, 3)}
-    statuses = [ask(web, BY_NAME["get_portal"], system.token) for _ in range(4)]
-    assert [one.status_code for one in statuses] == [200, 200, 200, 429]
-    assert 0 < int(statuses[-1].headers["Retry-After"]) <= 1200
-    assert statuses[-1].mimetype == "application/problem+json"
-    assert ask(web, BY_NAME["get_portal"], other.token).status_code == 200, "each has its own"
-    assert hour > 1000
-
-
 def test_reading_is_recorded_and_what_was_refused_is_not(web: Flask, services: Services, portal: Portal) -> None:
     add_person(portal)
     system = System(web, services, "cpx", ("persons:read",))

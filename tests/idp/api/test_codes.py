@@ -36,7 +36,7 @@ def test_what_became_of_a_code_is_told_and_the_code_is_not(system: System, servi
     first = system("GET", CODES, query={"limit": 1}).get_json()
     second = system("GET", CODES, query={"limit": 1, "after": first["next"]}).get_json()
     assert second["next"] is None
-    assert first["codes"][0]["id"] != second["codes"][0]["id"]
+    assert sorted([len(first["codes"]), len(second["codes"])]) == [0, 2], "person by person"
     assert system("GET", CODES, query={"external_id": "P-1"}).get_json() == {"codes": [], "next": None}
 
 
