@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from flows.views import blueprint as journeys
 from flows.way_back import blueprint as way_back
 from idp.account.apps import blueprint as apps
+from idp.account.factor_reset import blueprint as factor_reset
 from idp.account.kept import blueprint as kept
 from idp.account.letter import blueprint as letter
 from idp.account.overview import blueprint as account
@@ -26,6 +27,7 @@ from idp.admin.audit import blueprint as admin_audit
 from idp.admin.code_deeds import blueprint as admin_code_deeds
 from idp.admin.codes import blueprint as admin_codes
 from idp.admin.codes_in_bulk import blueprint as admin_codes_in_bulk
+from idp.admin.factor_reset import blueprint as admin_factor_reset
 from idp.admin.home import blueprint as admin_home
 from idp.admin.import_deeds import blueprint as admin_import_deeds
 from idp.admin.import_feed import blueprint as admin_import_feed
@@ -96,6 +98,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         security,
         own_data,
         letter,
+        factor_reset,
         apps,
         kept,
         session,
@@ -135,6 +138,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_codes,
         admin_code_deeds,
         admin_codes_in_bulk,
+        admin_factor_reset,
         admin_operators,
         admin_api_clients,
         admin_portals,

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flows.context import Context
 from flows.engine import Message, Restart
-from flows.finish import Ending, consume, rebind_factor
+from flows.finish import Ending, consume, rebind_factor, stop_resets
 from idp.models.account import Account, hold_account, load_account
 from idp.models.base import db
 from idp.services.audit import AuditTag
@@ -23,6 +23,7 @@ def finish_password(ctx: Context) -> Ending:
     bundle.passwords.store(account.id, ctx.state.password_hash)
     bundle.sign_out.account(account.id, keep=ctx.session)
     bundle.recovery_letters.void(account.id)
+    stop_resets(ctx, account)
     bundle.audit.record(AuditTag.PASSWORD_CHANGED, account=account.id)
     _tell(ctx, "password", account)
     return SECURITY
@@ -39,6 +40,7 @@ def finish_factor(ctx: Context) -> Ending:
     kept, bundle = rebind_factor(ctx, account), ctx.services
     bundle.trusted_devices.end_all(account.id)
     bundle.recovery_letters.void(account.id)
+    stop_resets(ctx, account)
     if kept not in before.names:
         bundle.audit.record(AuditTag.FACTOR_ADDED, account=account.id, method=kept)
         _tell(ctx, "factorAdded", account)
@@ -100,6 +102,11 @@ def finish_closing(ctx: Context) -> Ending:
     if not _begin(ctx):
         return None
     account = load_account(ctx.state.account())
+    if ctx.services.operators.is_operator(account.id):
+        ctx.services.attempts.queue("superusers")  # of the last two, one stays
+        if ctx.services.operators.is_last_superuser(account.id):
+            db.session.rollback()
+            return Restart("close", "agree", Message("e.close.last"))
     _tell(ctx, "closed", account)
     ctx.services.closing.close(account)
     ctx.services.audit.record(AuditTag.ACCOUNT_CLOSED, account=account.id)

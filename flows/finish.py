@@ -127,6 +127,19 @@ def redeem_letter(ctx: Context, account: Account) -> Restart | None:
     return None
 
 
+def use_reset(ctx: Context, account: Account) -> Restart | None:
+    """The same for what two operators agreed on: used up here, unless its owner stopped it this very moment."""
+    if ctx.state.method != "desk" or ctx.services.factor_resets.use(account.id, ctx.portal):
+        return None
+    db.session.rollback()
+    return Restart("choose_method", "method", Message("res.over"))
+
+
+def stop_resets(ctx: Context, account: Account) -> None:
+    """Whoever signs in with a factor, or set a new password, needs none that the desk agreed on."""
+    ctx.services.factor_resets.stop_all(account.id, device=ctx.device, place=ctx.network)
+
+
 def replace_factor(ctx: Context, account: Account) -> str:
     """Whoever lost the telephone gives up what was on it, and every session that may be open there."""
     bundle, kept = ctx.services, rebind_factor(ctx, account)
@@ -146,8 +159,10 @@ def finish_login(ctx: Context) -> Ending:
     if not consume(ctx) or ((method in WAYS_BACK or ctx.state.is_trusted) and not hold_account(account.id)):
         db.session.rollback()
         return None
-    if unusable := redeem_letter(ctx, account):
+    if unusable := redeem_letter(ctx, account) or use_reset(ctx, account):
         return unusable
+    if method != TRUSTED:  # whoever has a factor needs no new one; the cookie of a browser is none
+        stop_resets(ctx, account)
     if method == TRUSTED and not use_trust(ctx):
         db.session.rollback()  # used in another tab or ended, this very moment: then by the second factor
         return Restart("choose_method")
@@ -219,6 +234,7 @@ def finish_reset(ctx: Context) -> Ending:
         return unusable
     bundle.passwords.store(account.id, state.password_hash)
     bundle.recovery_letters.void(account.id)  # security.md F-41
+    stop_resets(ctx, account)
     bundle.operators.pause(account.id)
     method = replace_factor(ctx, account) if state.method in WAYS_BACK else state.method
     for subject in (account.email, f"{account.email}|{ctx.browser_hash}"):

@@ -26,4 +26,6 @@ class CloseStep(Step):
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         if answer.get("agree") != "yes":
             return retry(agree=Message("e.close.empty"))
+        if ctx.services.operators.is_last_superuser(ctx.state.account()):
+            return retry(agree=Message("e.close.last"))
         return Proved({"is_wanted": True})

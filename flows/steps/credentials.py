@@ -13,6 +13,7 @@ from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, browser_subject, factor_
 from flows.steps.passkey import judge_passkey, question
 from flows.trust import TRUSTED, trusted_here
 from idp.models.passkey import Passkey
+from idp.services.accounts import Factors
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 from idp.services.emails import email_problem, normalise_email
@@ -119,24 +120,33 @@ class ChooseMethodStep(Step):
     def applies(self, state: Any) -> bool:
         return not getattr(state, "passkey_id", None)
 
-    def _names(self, ctx: Context) -> tuple[str, ...]:
-        return ctx.services.accounts.factors(ctx.state.account()).names
+    def _factors(self, ctx: Context) -> Factors:
+        return ctx.services.accounts.factors(ctx.state.account())
 
     def _choices(self, ctx: Context) -> tuple[str, ...]:
         """A recovery code is never taken without being asked for, nor is the letter's; each where there is one."""
-        account_id = ctx.state.account()
+        account_id, factors = ctx.state.account(), self._factors(ctx)
         has_codes = ctx.services.recovery_codes.left(account_id) > 0
         has_letter = self._place.help and ctx.services.recovery_letters.open_at(account_id, ctx.portal)
-        return self._names(ctx) + (("recovery",) if has_codes else ()) + (("letter",) if has_letter else ())
+        agreed, codes = ("desk",) if self._is_reset(ctx, factors) else (), ("recovery",) if has_codes else ()
+        return agreed + factors.names + codes + (("letter",) if has_letter else ())
+
+    def _is_reset(self, ctx: Context, factors: Factors) -> bool:
+        """Whether two operators agreed on a new factor, a day ago at least (services/factor_resets.py)."""
+        is_open = self._place.takes_reset and factors.has_reset
+        return is_open and ctx.services.factor_resets.ready(ctx.state.account(), ctx.portal) is not None
 
     def automatic(self, ctx: Context) -> dict[str, Any] | None:
         """The best method is taken without a question, and none in a trusted browser; L3 offers the others.
 
-        While one is locked, the person chooses.
+        While one is locked, or may be set up anew by what the desk agreed on, the person chooses.
         """
+        factors = self._factors(ctx)
+        if self._is_reset(ctx, factors):
+            return None
         if self._place.may_trust and trusted_here(ctx):
             return {"method": TRUSTED}
-        names = self._names(ctx)
+        names = factors.names
         is_fresh = proved_lately(ctx, self._place) is not None
         return {"method": names[0]} if names and (is_fresh or not locks(ctx, names + WAYS_BACK)) else None
 
@@ -144,7 +154,10 @@ class ChooseMethodStep(Step):
         """A method that was removed is no choice, nor is one that was guessed at too often."""
         if ctx.state.method == TRUSTED:
             return None if trusted_here(ctx) else Restart(self.name)
-        if ctx.state.method not in WAYS_BACK and ctx.state.method not in self._names(ctx):
+        if ctx.state.method == "desk":
+            is_good = self._is_reset(ctx, self._factors(ctx))
+            return None if is_good else Restart(self.name, "method", Message("res.over"))
+        if ctx.state.method not in WAYS_BACK and ctx.state.method not in self._factors(ctx).names:
             return Restart(self.name)
         return None if proved_lately(ctx, self._place) else factor_lock(ctx, ctx.state.method)
 

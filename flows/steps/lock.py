@@ -19,7 +19,7 @@ from idp.services.audit import AuditTag
 FACTOR_BUDGETS: dict[str, Budget] = {
     "sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE, "letter": RECOVERY_LETTER,
 }  # fmt: skip
-WAYS_BACK = ("recovery", "letter")  # the methods of somebody who lost the second factor
+WAYS_BACK = ("recovery", "letter", "desk")  # the methods of somebody who lost the second factor
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Place:
     help: str = ""
     is_own: bool = False  # a change that the owner makes: not asked again soon after the sign-in
     may_trust: bool = False  # the browser may stand in for the second factor from then on
+    takes_reset: bool = False  # what two operators agreed on counts here, beside the password
     asks_always: bool = False  # save that what cannot be undone is asked anew
 
     def back(self, ctx: Context) -> str:
@@ -41,7 +42,7 @@ class Place:
         return "/account/security" if self.is_own else ctx.link(self.first)
 
 
-SIGN_IN = Place("login", "login/methods", help="login/help", may_trust=True)
+SIGN_IN = Place("login", "login/methods", help="login/help", may_trust=True, takes_reset=True)
 RESET = Place("reset", "reset/methods", "new_password", help="reset/help")
 
 
@@ -80,6 +81,7 @@ def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
 
 def locks(ctx: Context, methods: tuple[str, ...]) -> dict[str, Refused]:
     """Which of these methods are locked, and until when; a pause of a minute is none."""
+    methods = tuple(method for method in methods if method in FACTOR_BUDGETS)  # what the desk agreed on is no guess
     budgets = [FACTOR_BUDGETS[method] for method in methods]
     refused = ctx.services.attempts.refusals(budgets, str(ctx.state.account_id))
     return {method: refused[FACTOR_BUDGETS[method]] for method in methods if FACTOR_BUDGETS[method] in refused}

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.account.entrance import frame, home, sign_in_first
+from idp.account.factor_reset import agreed
 from idp.account.portals import own_portals
 from idp.models.account import Account, load_account
 from idp.models.portal import Portal
@@ -39,11 +41,13 @@ class CardView:
 
 @dataclass(frozen=True, repr=False)
 class OverviewView:
-    """Whose account it is, for whoever shares a device; `before` is the sign-in before this one, if any is known."""
+    """Whose account it is, for whoever shares a device; `before` is the sign-in before this one, if any is known.
+    `resets` is what the desk agreed on for it, and may be stopped."""
 
     hello: str
     email: str
     before: str
+    resets: tuple[tuple[UUID, str], ...]
     cards: tuple[CardView, ...]
     portals: tuple[Portal, ...]
 
@@ -60,10 +64,12 @@ def overview() -> Response:
         hello=text("acc.hello", name=account.full_name),
         email=account.email,
         before=_before(session),
+        resets=tuple((one.id, agreed(one)) for one in services().factor_resets.approved_of(account.id)),
         cards=tuple(card for name in due if (card := _card(name, account, portal))),
         portals=own,
     )
-    return page("account/overview.html", frame(text("acc.title"), form=FormView()), view)
+    status = text("res.stopped") if request.args.get("done") == "stopped" else None
+    return page("account/overview.html", frame(text("acc.title"), form=FormView(), status=status), view)
 
 
 @blueprint.post("/account/later")

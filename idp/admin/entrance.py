@@ -49,6 +49,7 @@ SECTIONS = (
     ("/admin/imports", "imp.title", Permission.IMPORT_PERSONS),
     ("/admin/letters", "bat.title", Permission.SEE_LETTERS),
     ("/admin/codes", "cod.title", Permission.SEE_LETTERS),
+    ("/admin/resets", "res.every", Permission.HELP_PERSON),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/api-clients", "api.title", Permission.CHANGE_API_CLIENTS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),

@@ -112,6 +112,8 @@ def deeds(found: InsuredPerson) -> tuple[tuple[str, str, str], ...]:
     for deed, need in NEEDED.items():
         reason = "" if rights.may(need, found.portal_id) else may_words(need)
         shown.append((f"{LIST}/{found.id}/{deed}", text(f"per.do.{deed}"), reason))
+    reason = "" if rights.may(HELP, found.portal_id) else may_words(HELP)
+    shown.append((f"{LIST}/{found.id}/reset", text("per.do.reset"), reason))
     return tuple(shown)
 
 

@@ -30,6 +30,7 @@ TOLD = tuple(
     if tag.value.startswith("person:") or tag in {
         AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.CODE_EXTENDED, AuditTag.PERSON_REVEALED,
         AuditTag.UNLOCKED, AuditTag.SESSIONS_ENDED, AuditTag.LETTER_ORDERED, AuditTag.LETTER_RETURNED,
+        AuditTag.RESET_ASKED, AuditTag.RESET_APPROVED, AuditTag.RESET_STOPPED,
     }
 )  # fmt: skip
 METHODS = ("sms", "app", "passkey", "synced_passkey", "recovery")
@@ -64,6 +65,8 @@ def situation(found: InsuredPerson, account: Account | None, portals: Mapping[UU
     if waits := bundle.dossiers.waits(found, account, portals.keys()):
         said.append(text(f"per.waits.{waits.step}", time=format_moment(waits.since)))
     said += [text(f"per.lock.{one.kind}", time=_until(one.until, now)) for one in locks]
+    if (reset := bundle.factor_resets.of(found)) is not None:
+        said.append(text(f"res.is.{reset.state(now)}", time=format_moment(reset.ready_at or reset.asked_at)))
     newest = bundle.dossiers.messages(found, account, portals.keys())[:1]
     said += [text("per.undelivered", how=text(f"per.by.{one.channel}")) for one in newest if one.state == "dead"]
     return tuple(said)

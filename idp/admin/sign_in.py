@@ -22,7 +22,7 @@ from idp.texts import format_time
 from idp.web import kept
 from idp.web.browser import ensure_browser
 from idp.web.forms import FormView, digits_only, line
-from idp.web.i18n import text
+from idp.web.i18n import language, text
 from idp.web.kept import Wrong
 from idp.web.network import client_device, client_network, limit
 from idp.web.operator import clear_operator_session, current_operator, set_operator_session
@@ -87,15 +87,30 @@ def _judge(email: str, browser: str) -> Account | Wrong:
     if isinstance(paid, Refused):
         return closed(paid)
     if not bundle.passwords.verify(account_id, request.form.get("password", "")) or account_id is None:
+        if paid.begins_lock:
+            _lock_begins(account_id, email)
         return Wrong("adm.wrong")
     paid = bundle.attempts.pay(APP_CODE, str(account_id))
     if isinstance(paid, Refused):
         return closed(paid)
     if bundle.totp.verify(account_id, digits_only(request.form.get("otp"))).step is None:
+        if paid.begins_lock:
+            _lock_begins(account_id, email)
         return Wrong("adm.wrong")
     bundle.attempts.forgive(PASSWORD, subject)
     bundle.attempts.forgive(APP_CODE, str(account_id))
     return load_account(account_id)
+
+
+def _lock_begins(account_id: UUID | None, typed: str) -> None:
+    """The owner is told by mail, once, as at the portals; without an account the same rows are written."""
+    bundle = services()
+    account = bundle.accounts.active(account_id) if account_id else None
+    bundle.audit.record(AuditTag.ATTEMPTS_EXHAUSTED, account=account_id)
+    bundle.notices.tell(
+        "blocked", account, portal=None, device=client_device(), place=client_network(), typed=typed,
+        language=language(),
+    )  # fmt: skip
 
 
 def closed(refused: Refused) -> Wrong:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.account import Account, Password, Phone, TOTPSecret, find_account
 from idp.models.base import db
+from idp.models.factor_reset import FactorReset
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 
@@ -22,6 +23,7 @@ class Factors:
 
     phone: str | None
     has_app: bool
+    has_reset: bool = False  # two operators agreed to set it up anew (services/factor_resets.py)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,14 +74,17 @@ class Accounts:
         return db.session.scalar(select(Account.id).where(Account.email == email)) is not None
 
     def factors(self, account_id: UUID) -> Factors:
+        is_reset = exists().where(
+            FactorReset.account_id == Account.id, FactorReset.approved_at.is_not(None), FactorReset.ended_at.is_(None)
+        )
         row = db.session.execute(
-            select(Phone.number, TOTPSecret.account_id)
+            select(Phone.number, TOTPSecret.account_id, is_reset)
             .select_from(Account)
             .outerjoin(Phone, Phone.account_id == Account.id)
             .outerjoin(TOTPSecret, TOTPSecret.account_id == Account.id)
             .where(Account.id == account_id)
         ).one_or_none()
-        return Factors(row[0] if row else None, row is not None and row[1] is not None)
+        return Factors(row[0], row[1] is not None, row[2]) if row else Factors(None, has_app=False)
 
     def record_of(self, account_id: UUID, portal_id: UUID) -> InsuredPerson | None:
         """The one record of this portal that is linked to the account."""

@@ -25,6 +25,7 @@ from idp.services.code_changes import CodeChanges
 from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
+from idp.services.factor_resets import FactorResets
 from idp.services.http_out import Reach
 from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
@@ -158,6 +159,7 @@ def build_services(
         letter_batches=LetterBatches(clock, random, vault, codes, audit),
         code_changes=CodeChanges(clock, random, audit),
         operators=operators,
+        factor_resets=FactorResets(settings, clock, random, texts, accounts, operators, outbox, notices, audit),
         operator_sessions=OperatorSessions(clock, random, operators),
         recovery_letters=RecoveryLetters(
             settings, clock, random, texts, attempts, accounts, codes, outbox, notices, audit

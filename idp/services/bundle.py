@@ -21,6 +21,7 @@ from idp.services.code_changes import CodeChanges
 from idp.services.desk import Desk
 from idp.services.devices import Devices
 from idp.services.dossier import Dossiers
+from idp.services.factor_resets import FactorResets
 from idp.services.http_out import Reach
 from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
@@ -115,6 +116,7 @@ class Services:
     letter_batches: LetterBatches
     code_changes: CodeChanges
     operators: Operators
+    factor_resets: FactorResets
     operator_sessions: OperatorSessions
     recovery_letters: RecoveryLetters
 

@@ -11,6 +11,7 @@ from idp.clock import Clock
 from idp.models.account import Account, Password, Phone, RecoveryCode, Reminder, TOTPSecret
 from idp.models.authorization import Consent
 from idp.models.base import Base, db
+from idp.models.factor_reset import FactorReset
 from idp.models.kept_form import KeptForm
 from idp.models.operator import Operator, OperatorRole, OperatorSession
 from idp.models.passkey import Passkey
@@ -24,8 +25,8 @@ from idp.services.sign_out import SignOut
 from idp.services.tokens import Tokens
 
 ERASED: tuple[type[Base], ...] = (
-    Password, Phone, TOTPSecret, Passkey, RecoveryCode, RecoveryLetter, Reminder, TrustedDevice, Consent, KeptForm,
-    OperatorSession, OperatorRole, Operator,
+    Password, Phone, TOTPSecret, Passkey, RecoveryCode, RecoveryLetter, FactorReset, Reminder, TrustedDevice, Consent,
+    KeptForm, OperatorSession, OperatorRole, Operator,
 )  # fmt: skip
 
 

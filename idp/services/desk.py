@@ -73,7 +73,7 @@ class Desk:
             return "per.e.registered"
         if waiting_order(person.id) is not None:
             return "per.e.ordered"
-        return "per.e.colleague" if _is_colleague(person) else None
+        return "per.e.colleague" if is_colleague(person) else None
 
     def do(self, deed: Deed, person: InsuredPerson, account: Account | None, by: UUID) -> None:
         """Do it, record it, and tell the owner. The caller asked for a refusal before."""
@@ -128,7 +128,7 @@ class Desk:
             self._notices.tell(event, account, portal=portal, device=desk, place=portal.name(spoken))
 
 
-def _is_colleague(person: InsuredPerson) -> bool:
+def is_colleague(person: InsuredPerson) -> bool:
     """Whether an operator is insured under the same number: by another fund too, so as an operator's own record."""
     same = (
         select(InsuredPerson.id)

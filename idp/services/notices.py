@@ -16,13 +16,13 @@ class Notices:
         self._outbox = outbox
 
     def tell(
-        self, event: str, account: Account | None, *, portal: Portal, device: str, place: str, typed: str = "",
+        self, event: str, account: Account | None, *, portal: Portal | None, device: str, place: str, typed: str = "",
         language: str = "fr", left: int | None = None, to: str = "", added: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`.
 
-        `left` is how many recovery codes remain; `to` is the address that the account had until now; `added` are lines
-        below.
+        Of no portal the installation signs. `left` is how many recovery codes remain; `to` is the address that
+        the account had until now; `added` are lines below.
         """
         now = self._clock.now()
         spoken = account.language if account else language
@@ -37,7 +37,7 @@ class Notices:
                 "time": format_time(now),
                 "device": device or self._texts.get(spoken, "device.unknown"),
                 "place": place,
-                "phone": portal.phone,
+                **({"phone": portal.phone} if portal else {}),
             },
             added=added if left is None else (self._texts.get(spoken, "rec.left", n=left),),
             is_decoy=account is None,

@@ -103,6 +103,10 @@ class Operators:
             (at[row.portal_id] if row.portal_id else everywhere).add(Role(row.role))
         return Rights(frozenset(everywhere), {portal_id: frozenset(held) for portal_id, held in at.items()})
 
+    def is_operator(self, account_id: UUID) -> bool:
+        """Whether this account is one, at work or paused."""
+        return db.session.get(Operator, account_id) is not None
+
     def load(self, typed: str) -> Account:
         """The account of an operator by its address. Raises `BadInput`."""
         found = db.session.scalar(
@@ -114,13 +118,18 @@ class Operators:
             raise BadInput(f"there is no operator {typed!r}")
         return found
 
+    def is_last_superuser(self, account_id: UUID) -> bool:
+        """Whether nobody could change the operators any more without this one."""
+        is_superuser = any(row.role == Role.SUPERUSER and row.portal_id is None for row in roles_of(account_id))
+        return is_superuser and not self._has_other_superuser(account_id)
+
     def change_roles(self, account_id: UUID, roles: Sequence[str], by: UUID | None) -> None:
         """Replace what an operator holds. Raises `BadInput`, and `LastSuperuser` where nobody else would be one; who is
         at the machine itself can always make another.
         """
         before, after = roles_words(account_id), self._read(roles)
-        if by is not None and (Role.SUPERUSER, None) not in after:
-            self._keep_a_superuser(account_id)
+        if by is not None and (Role.SUPERUSER, None) not in after and not self._has_other_superuser(account_id):
+            raise LastSuperuser
         self._write(account_id, after, by)
         self._audit.record(
             AuditTag.OPERATOR_CHANGED, account=by, operator=str(account_id), before=" ".join(before),
@@ -163,7 +172,7 @@ class Operators:
         )
         return list(db.session.scalars(still_open.order_by(OperatorInvitation.created_at)))
 
-    def _keep_a_superuser(self, account_id: UUID) -> None:
+    def _has_other_superuser(self, account_id: UUID) -> bool:
         others = (
             select(OperatorRole.id)
             .join(Operator, Operator.account_id == OperatorRole.account_id)
@@ -176,8 +185,7 @@ class Operators:
                 Account.status == "active",
             )
         )
-        if db.session.scalar(others.limit(1)) is None:
-            raise LastSuperuser
+        return db.session.scalar(others.limit(1)) is not None
 
     def _read(self, roles: Iterable[str]) -> set[tuple[str, UUID | None]]:
         found = set[tuple[str, UUID | None]]()

@@ -19,6 +19,7 @@ from tests.support import persons_file
 from tests.support.batches import APPROVER, letters_of, press
 from tests.support.builders import add_person
 from tests.support.operators import add_operator
+from tests.support.walks import add_account
 
 EMAIL = "olga@fund.example.ch"
 SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -255,6 +256,35 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     yield "person, new letter"
     walk.press()
     yield "person, letter ordered"
+    yield from reset(walk, world)
+
+
+def reset(walk: Walk, world: World) -> Iterator[str]:
+    """One who is registered: asked for in this browser, approved by a colleague, stopped here."""
+    account = add_account(world.services, world.portals[0], "ruth@example.ch", number="+41797654321")
+    record = world.services.accounts.records_of(account.id)[0]
+    colleague = add_operator(world.services, "rita@fund.example.ch", ["support@cpx"])
+    walk.open("/admin/resets")
+    yield "resets, none"
+    walk.open(f"/admin/persons/{record.id}/reset")
+    yield "reset"
+    walk.press(walk.text("res.ask"))
+    yield "reset, nothing said"
+    for name in ("name", "birth", "number", "more"):
+        walk.choose(name, "yes")
+    walk.page.locator("[name=reason]").select_option("lost")
+    walk.press(walk.text("res.ask"))
+    yield "reset, asked"
+    walk.open("/admin/resets")
+    yield "resets, one"
+    waiting = world.services.factor_resets.of(record)
+    assert waiting is not None
+    assert world.services.factor_resets.approve(waiting, colleague)
+    db.session.commit()
+    walk.open(f"/admin/persons/{record.id}/reset")
+    yield "reset, approved"
+    walk.press(walk.text("res.halt"))
+    yield "reset, stopped"
 
 
 def choose_file(walk: Walk, content: bytes) -> None:

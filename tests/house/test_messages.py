@@ -42,7 +42,7 @@ KINDS = {kind for kind in VALUES if f"m.{kind}.body" in TEXTS.keys()}  # noqa: S
 def test_every_mail_and_every_sms_is_looked_at() -> None:
     mails = {key.split(".")[1] for key in TEXTS.keys() if key.startswith("m.")}  # noqa: SIM118
     assert mails == set(VALUES)
-    assert {key for key in TEXTS.keys() if key.startswith("s.")} == {"s.code", "s.changed", "s.letter"}  # noqa: SIM118
+    assert {key for key in TEXTS.keys() if key.startswith("s.")} == {"s.code", "s.changed", "s.letter", "s.reset"}  # noqa: SIM118
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -51,7 +51,7 @@ def test_the_longest_sms_is_one_segment_of_the_gsm_alphabet(language: str) -> No
     code = TEXTS.get(language, "s.code", code="123456", pname="Ñ" * LONGEST_SHORT_NAME, host=host)
     assert code.endswith(f"\n\n@{host} #123456"), "the last line binds the code to our origin, and nothing follows it"
     assert code.count("@") == 1
-    told = [TEXTS.get(language, key, phone="+41 (0)58 123 45 67 89 01") for key in ("s.changed", "s.letter")]
+    told = [TEXTS.get(language, key, phone="+41 (0)58 123 45 67 89 01") for key in ("s.changed", "s.letter", "s.reset")]
     for text in (code, *told):
         length = septets(text)
         assert length is not None, f"outside the alphabet: {[c for c in text if septets(c) is None]}"

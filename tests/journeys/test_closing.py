@@ -23,6 +23,7 @@ from idp.services.closing import ERASED
 from tests.actions import PASSWORD, enter_details, finish_registration, link
 from tests.support.builders import add_person, add_portal
 from tests.support.letters import ask, printed
+from tests.support.operators import add_operator
 from tests.support.person import Person, newest_code, newest_message
 from tests.support.relying_party import RelyingParty, answer_of
 
@@ -211,3 +212,22 @@ def test_every_portal_of_the_account_is_named_and_none_is_left(
     person.submit(agree="yes")
     db.session.rollback()
     assert services.accounts.records_of(ident) == []
+
+
+def test_the_last_superuser_stays_until_somebody_else_is_one(
+    web: Flask, person: Person, services: Services, clock: FrozenClock
+) -> None:
+    _, invitation = services.operators.invite(EMAIL, ["superuser"], None)
+    assert services.operators.accept(invitation, account_of(services))
+    db.session.commit()
+    clock.advance(timedelta(minutes=2))
+    person.open("/cpx/account/close")
+    person.submit(password=PASSWORD)
+    person.submit(otp=newest_code("sms"))
+    person.submit(agree="yes")
+    assert person.errors() == ["agree"]
+    assert "nommez d’abord un autre super-utilisateur" in person.text
+    assert account_of(services).status == "active"
+    add_operator(services, "olga@fund.example.ch", ["superuser"])
+    person.submit(agree="yes")
+    assert person.title == "Votre compte est fermé"

@@ -40,7 +40,7 @@ BUDGET = {  # statements and commits
     "GET /<slug>/login": 5,
     "POST /<slug>/login": 32,
     "GET /<slug>/login/code": 11,
-    "POST /<slug>/login/code": 32,
+    "POST /<slug>/login/code": 33,  # one ends what two operators agreed on
     "GET /<slug>/login/help": 12,
     "GET /<slug>/login/letter": 11,
     "POST /<slug>/login/letter": 20,
@@ -55,7 +55,7 @@ BUDGET = {  # statements and commits
     "GET /userinfo": 5,
     "GET /jwks": 0,
     "GET /.well-known/openid-configuration": 0,
-    "GET /account": 8,
+    "GET /account": 9,  # one asks for what two operators agreed on
     "GET /logout": 10,
 }
 

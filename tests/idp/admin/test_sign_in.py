@@ -11,6 +11,7 @@ from sqlalchemy import select
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
+from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.services.attempts import PASSWORD as PASSWORDS
 from idp.services.bundle import Services
@@ -74,12 +75,24 @@ def test_guesses_are_limited_and_a_browser_that_was_here_is_not_locked_out_by_ot
     for _ in range(6):
         stranger.submit(email=EMAIL, password="wrong wrong wrong", otp="000000")
     assert "Trop d’essais. Réessayez à partir de 14:3" in stranger.text
+    mails = [services.outbox.open(one) for one in db.session.scalars(select(OutboxMessage))]
+    assert [(one.to, "bloquée" in one.subject, one.sender_name) for one in mails] == [(EMAIL, True, "Connect")]
     olga.open("/admin")
     olga.submit()  # the button that signs out
     clock.advance(timedelta(minutes=1))
     olga.open("/admin/login")
     olga.submit(email=EMAIL, password=PASSWORD, otp=app_code(services))
     assert olga.title == "Console"
+
+
+def test_a_stranger_who_guesses_at_an_address_without_an_account_sends_nothing_and_costs_the_same(
+    web: Flask, services: Services
+) -> None:
+    stranger = Person(web)
+    stranger.open("/admin/login")
+    for _ in range(6):
+        stranger.submit(email="nobody@fund.example.ch", password="wrong wrong wrong", otp="000000")
+    assert [one.state for one in db.session.scalars(select(OutboxMessage))] == ["dropped"]
 
 
 def test_the_session_ends_after_half_an_hour_without_work_and_after_eight_hours(
