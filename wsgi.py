@@ -27,6 +27,8 @@ from idp.admin.audit import blueprint as admin_audit
 from idp.admin.code_deeds import blueprint as admin_code_deeds
 from idp.admin.codes import blueprint as admin_codes
 from idp.admin.codes_in_bulk import blueprint as admin_codes_in_bulk
+from idp.admin.audit_file import blueprint as admin_audit_file
+from idp.admin.call import blueprint as admin_call
 from idp.admin.factor_reset import blueprint as admin_factor_reset
 from idp.admin.home import blueprint as admin_home
 from idp.admin.import_deeds import blueprint as admin_import_deeds
@@ -67,6 +69,7 @@ from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
 from idp.endpoints.revocation import blueprint as revocation
 from idp.endpoints.self_test import blueprint as self_test
+from idp.endpoints.sms_receipt import blueprint as sms_receipt
 from idp.endpoints.token import blueprint as token
 from idp.endpoints.userinfo import blueprint as userinfo
 from idp.pages.pages import blueprint as pages
@@ -118,6 +121,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         self_test,
         import_feed,
         api,
+        sms_receipt,
         admin_sign_in,
         admin_invitation,
         admin_home,
@@ -139,6 +143,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_code_deeds,
         admin_codes_in_bulk,
         admin_factor_reset,
+        admin_call,
         admin_operators,
         admin_api_clients,
         admin_portals,
@@ -150,6 +155,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_secrets,
         admin_portal_invite,
         admin_audit,
+        admin_audit_file,
         journeys,
         way_back,
     ):

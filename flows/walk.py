@@ -5,6 +5,7 @@ Standing is derived at every request and written by a POST alone, so a GET chang
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -158,14 +159,18 @@ def _go_on(walk: Walk, step: Step, outcome: Proved, entries: Entries) -> str:
         return _finish(moved, step)
     entries = _merged(entries, owner.name, outcome.entries)
     entries = _merged(entries, following.name, following.prepare(moved.ctx))
-    return moved.address() if _save(walk, moved.ctx.state, entries=entries) else walk.address(step)
+    marks = _proved(walk, owner)
+    return moved.address() if _save(walk, moved.ctx.state, entries=entries, marks=marks) else walk.address(step)
 
 
 def _again(walk: Walk, step: Step, outcome: Retry, entries: Entries) -> str:
     errors = {name: _packed(message) for name, message in outcome.errors.items() if name}
     status = outcome.errors.get("")
     notice = {step.name: _packed(status)} if status else {}
-    _save(walk, walk.ctx.state, entries=entries, errors={step.name: errors} if errors else {}, notice=notice)
+    _save(
+        walk, walk.ctx.state, entries=entries, errors={step.name: errors} if errors else {}, notice=notice,
+        marks=_refused(walk, outcome),
+    )  # fmt: skip
     return walk.address(step) + ("#e" if errors else "")
 
 
@@ -220,6 +225,20 @@ def _save(walk: Walk, state: Any, **values: Any) -> bool:
         ctx.run_id, ctx.version, now=ctx.now, idle_for=walk.journey.idle_for(ctx.services.settings),
         moves=state != walk.stored, state=runs.freeze(state), **{"errors": {}, "notice": {}, **values},
     )  # fmt: skip
+
+
+def _proved(walk: Walk, step: Step) -> dict[str, Any]:
+    """For figures: how long it took until this step was proved first."""
+    ctx = walk.ctx
+    marks = ctx.run.marks or {}
+    took = int((ctx.now - ctx.run.created_at).total_seconds())
+    return {**marks, "proved": {step.name: took, **marks.get("proved", {})}}
+
+
+def _refused(walk: Walk, outcome: Retry) -> dict[str, Any]:
+    """For figures: which errors were shown, by their keys alone."""
+    marks, shown = walk.ctx.run.marks or {}, [message.key for name, message in outcome.errors.items() if name]
+    return {**marks, "errors": dict(Counter(marks.get("errors", {})) + Counter(shown))}
 
 
 def _merged(entries: Entries, step: str, more: Mapping[str, str]) -> Entries:

@@ -25,6 +25,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 DATABASE = re.compile(r"sqlite:///[^:]+|postgresql\+psycopg://\S*")
 LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see tests/house/test_messages.py
 LONGEST_CODE_LIFE = timedelta(seconds=60)
+YEAR = timedelta(days=365)
 LARGEST_BLOCKLIST = 32 * 2**20  # bytes
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
@@ -52,6 +53,14 @@ def database_faults(url: str) -> list[str]:
     if not is_known:
         return [f"{PREFIX}DATABASE_URL: must begin with sqlite:/// and name a file, or with postgresql+psycopg://"]
     return []
+
+
+def retention_faults(settings: Settings) -> list[str]:
+    return [
+        f"{PREFIX}{name.upper()}: at least a year (DPO art. 4 para. 5)"
+        for name in ("visits_kept_for", "changes_kept_for")
+        if getattr(settings, name) < YEAR
+    ]
 
 
 def protocol_faults(settings: Settings) -> list[str]:

@@ -64,6 +64,10 @@ class Settings(BaseModel):
     smtp_password: SecretStr | None = Field(None, description="password at the mail server")
     smtp_ca_file: Path | None = Field(None, description="certificate authority to trust for the mail server")
 
+    bounce_mailbox: Path | None = Field(
+        None, description="Maildir folder or mbox file of the sender address: reports of mails that came back are read"
+    )
+
     sms_provider: Literal["aspsms", "webhook"] = Field("aspsms", description="`aspsms` or a generic signed `webhook`")
     sms_url: str = Field(
         "https://json.aspsms.com/SendSimpleTextSMS", description="address of the SMS gateway, https", repr=False
@@ -75,6 +79,7 @@ class Settings(BaseModel):
     sms_countries: Words = Field(
         ("CH", "LI", "DE", "AT", "FR", "IT"), description="countries SMS are sent to, comma separated"
     )
+    sms_price: float = Field(0, ge=0, description="price of one SMS in francs, for the figures of the console")
     sms_per_day: int = Field(
         20_000, ge=1, description="SMS per portal and day before sending stops and operators are told"
     )
@@ -142,6 +147,17 @@ class Settings(BaseModel):
         description="folder that the worker imports from: files of persons, in a folder named as the portal's slug",
     )
 
+    visits_kept_for: timedelta = Field(
+        timedelta(days=400), description="how long events of sign-ins, refusals and looks at persons name anybody"
+    )
+    changes_kept_for: timedelta = Field(
+        timedelta(days=3653), description="how long every other event names anybody; then it is redacted"
+    )
+    notes_kept_for: timedelta = Field(timedelta(days=730), description="how long notes of calls are kept")
+    messages_kept_for: timedelta = Field(
+        timedelta(days=30), description="how long the console shows what became of a message"
+    )
+
     trust_framework: str = Field(
         "ch_pension_fund_letter",
         pattern=r"^[a-z0-9_.:/-]{1,100}$",
@@ -190,7 +206,8 @@ class Settings(BaseModel):
     @field_validator(
         "email_code_for", "reset_code_for", "sms_code_for", "registration_idle_for", "login_idle_for",
         "session_idle_for", "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for",
-        "id_token_for", "refresh_idle_for", "refresh_absolute_for", "key_active_for", mode="before",
+        "id_token_for", "refresh_idle_for", "refresh_absolute_for", "key_active_for", "visits_kept_for",
+        "changes_kept_for", "messages_kept_for", "notes_kept_for", mode="before",
     )  # fmt: skip
     @classmethod
     def _read_seconds(cls, value: object) -> object:
@@ -211,6 +228,7 @@ class Settings(BaseModel):
             *setting_faults.key_faults(self.master_key, self.master_key_fd, self.master_key_command),
             *setting_faults.delivery_faults(self),
             *setting_faults.protocol_faults(self),
+            *setting_faults.retention_faults(self),
             *setting_faults.place_faults(self.portals_inside),
             *setting_faults.blocklist_faults(self.blocklist_file),
             *setting_faults.folder_faults(self.import_folder),

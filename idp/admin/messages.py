@@ -24,7 +24,7 @@ blueprint = Blueprint("admin_messages", __name__)
 SEE, RETRY = Permission.SEE_MESSAGES, Permission.RETRY_MESSAGES
 LIST = "/admin/messages"
 CHANNELS = ("mail", "sms", "logout", "webhook")
-STATES = ("waiting", "sending", "sent", "expired", "dead", "dropped")
+STATES = ("waiting", "sending", "sent", "delivered", "bounced", "expired", "dead", "dropped")
 
 
 @dataclass(frozen=True, repr=False)

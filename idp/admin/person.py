@@ -114,6 +114,7 @@ def deeds(found: InsuredPerson) -> tuple[tuple[str, str, str], ...]:
         shown.append((f"{LIST}/{found.id}/{deed}", text(f"per.do.{deed}"), reason))
     reason = "" if rights.may(HELP, found.portal_id) else may_words(HELP)
     shown.append((f"{LIST}/{found.id}/reset", text("per.do.reset"), reason))
+    shown.insert(0, (f"{LIST}/{found.id}/call", text("call.title"), reason))
     return tuple(shown)
 
 

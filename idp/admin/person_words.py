@@ -30,11 +30,12 @@ TOLD = tuple(
     if tag.value.startswith("person:") or tag in {
         AuditTag.CODE_ISSUED, AuditTag.CODE_REVOKED, AuditTag.CODE_EXTENDED, AuditTag.PERSON_REVEALED,
         AuditTag.UNLOCKED, AuditTag.SESSIONS_ENDED, AuditTag.LETTER_ORDERED, AuditTag.LETTER_RETURNED,
-        AuditTag.RESET_ASKED, AuditTag.RESET_APPROVED, AuditTag.RESET_STOPPED,
+        AuditTag.RESET_ASKED, AuditTag.RESET_APPROVED, AuditTag.RESET_STOPPED, AuditTag.NOTE_WRITTEN,
+        AuditTag.CODE_RESENT,
     }
 )  # fmt: skip
 METHODS = ("sms", "app", "passkey", "synced_passkey", "recovery")
-MESSAGES = ("waiting", "sending", "sent", "expired", "dead")
+MESSAGES = ("waiting", "sending", "sent", "delivered", "bounced", "expired", "dead")
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,7 +69,9 @@ def situation(found: InsuredPerson, account: Account | None, portals: Mapping[UU
     if (reset := bundle.factor_resets.of(found)) is not None:
         said.append(text(f"res.is.{reset.state(now)}", time=format_moment(reset.ready_at or reset.asked_at)))
     newest = bundle.dossiers.messages(found, account, portals.keys())[:1]
-    said += [text("per.undelivered", how=text(f"per.by.{one.channel}")) for one in newest if one.state == "dead"]
+    said += [
+        text("per.undelivered", how=text(f"per.by.{one.channel}")) for one in newest if one.state in {"dead", "bounced"}
+    ]
     return tuple(said)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import click
 
 from idp.cli.context import at_work, fail
 from idp.services.audit_chain import read_anchors, verify, write_anchor
+from idp.services.audit_redaction import redact_account, redact_old
 
 
 @click.group()
@@ -31,6 +33,20 @@ def verify_chain(anchors: Path | None) -> None:
             where = f"event {found.broken.event_id}" if found.broken.event_id else f"link {found.broken.number}"
             fail(f"{found.links} links are good; then {where}: {found.broken.what}")
         click.echo(f"{found.links} links are good")
+        for day, count in sorted(found.redacted.items()):
+            click.echo(f"{count} of them redacted on {day:%Y-%m-%d}")
+
+
+@audit.command("redact", epilog="Example: connect audit redact")
+@click.option("--account", type=click.UUID, help="everything of this account, instead of what is old")
+def redact(account: UUID | None) -> None:
+    """Empty what is personal in events whose time is over; the chain stays whole.
+
+    The worker does so every hour, where the role of the database lets it.
+    """
+    with at_work() as bundle:
+        count = redact_account(bundle, account) if account else redact_old(bundle)
+        click.echo(f"{count} events are redacted")
 
 
 @audit.command("anchor", epilog="Example: connect audit anchor")

@@ -18,7 +18,7 @@ def outbox() -> None:
 @outbox.command("list", epilog="Example: connect outbox list --state dead")
 @click.option(
     "--state",
-    type=click.Choice(["waiting", "sending", "dead", "expired", "sent"]),
+    type=click.Choice(["waiting", "sending", "dead", "expired", "sent", "delivered", "bounced"]),
     default="dead",
     show_default=True,
     help="which messages",

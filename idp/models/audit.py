@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db
 
+LATE = timedelta(minutes=10)  # longer than any transaction lives: what commits late is still linked
+IS_KEPT = text("redacted_at IS NULL")
 IS_LOCK = text("tag = 'person:attempts:exhaust'")
 
 
@@ -19,6 +21,7 @@ class AuditEvent(Base):
     __table_args__ = (
         Index("ix_audit_event_lock", "at", sqlite_where=IS_LOCK, postgresql_where=IS_LOCK),
         Index("ix_audit_event_portal", "portal_id", "id"),  # a small fund follows its own events among many
+        Index("ix_audit_event_kept", "tag", "at", sqlite_where=IS_KEPT, postgresql_where=IS_KEPT),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -31,6 +34,8 @@ class AuditEvent(Base):
     actor_id: Mapped[UUID | None] = mapped_column(index=True)  # the operator in the console; empty for everybody else
     detail: Mapped[dict[str, Any]]
     mac: Mapped[str | None]  # over the whole row (services/audit_chain.py); empty for what is older than the chain
+    redacted_at: Mapped[datetime | None]  # since when whom it concerned and its detail are empty
+    redaction: Mapped[str | None]  # the MAC over what was left, and over the one above
 
 
 class AuditLink(Base):

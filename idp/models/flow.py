@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, write
 
+IS_UNTALLIED = text("tallied_at IS NULL AND consumed_at IS NULL")
+IS_ENDED = text("tallied_at IS NULL AND consumed_at IS NOT NULL")
 NO_STREAK = text("streak = 0")
 
 
@@ -18,6 +20,10 @@ class FlowRun(Base):
     """The proved facts and kept entries of one journey, found by its handle *and* the cookie of its browser."""
 
     __tablename__ = "flow_run"
+    __table_args__ = (
+        Index("ix_flow_run_untallied", "expires_at", sqlite_where=IS_UNTALLIED, postgresql_where=IS_UNTALLIED),
+        Index("ix_flow_run_ended", "consumed_at", sqlite_where=IS_ENDED, postgresql_where=IS_ENDED),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     handle_hash: Mapped[str] = mapped_column(unique=True)
@@ -33,6 +39,8 @@ class FlowRun(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     consumed_at: Mapped[datetime | None]
+    marks: Mapped[dict[str, Any] | None]  # step → seconds until it was proved, error key → how often; for figures
+    tallied_at: Mapped[datetime | None]
 
 
 class Submission(Base):

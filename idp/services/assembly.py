@@ -18,6 +18,7 @@ from idp.services.api_replies import ApiReplies
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
 from idp.services.bundle import Services
+from idp.services.calls import Calls
 from idp.services.challenges import Challenges
 from idp.services.client_secrets import ClientSecrets
 from idp.services.closing import Closing
@@ -105,7 +106,7 @@ def build_services(
     trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
     sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
-    locks = Locks(clock, attempts)
+    locks, dossiers = Locks(clock, attempts), Dossiers(clock, challenges)
     portals = Portals(clock, random, portal_secrets, audit, reach)
     return Services(
         settings=settings,
@@ -153,7 +154,8 @@ def build_services(
         import_jobs=ImportJobs(settings, clock, random, vault, audit),
         persons=Persons(settings, clock),
         locks=locks,
-        dossiers=Dossiers(clock, challenges),
+        dossiers=dossiers,
+        calls=Calls(clock, random, vault, accounts, challenges, dossiers, audit),
         desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
         letters=Letters(settings, clock, random, texts, codes, audit),
         letter_batches=LetterBatches(clock, random, vault, codes, audit),

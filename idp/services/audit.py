@@ -103,9 +103,15 @@ class AuditTag(StrEnum):
     ADDRESSES_TAKEN = "operator:letter_batch:export"
     LETTER_PREVIEWED = "operator:letter:preview"
     LETTER_RETURNED = "operator:letter:return"
+    NOTE_WRITTEN = "operator:call_note:create"
+    NOTES_READ = "operator:call_note:open"
+    CODE_RESENT = "operator:message:resend"
     PERSONS_SEARCHED = "operator:insured_person:search"
     KEY_ROTATED = "operator:signing_key:rotate"
     MESSAGES_RETRIED = "operator:message:retry"
+    EVENTS_REDACTED = "operator:audit:redact"
+    AUDIT_EXPORTED = "operator:audit:export"
+    CHAIN_VERIFIED = "operator:audit:verify"
     OPERATOR_INVITED = "operator:operator:invite"
     OPERATOR_JOINED = "operator:operator:join"
     OPERATOR_CHANGED = "operator:operator:change"
@@ -137,6 +143,22 @@ def event_mac(vault: Vault, event: AuditEvent) -> str:
         event.request_id, event.actor_id, event.detail,
     ]  # fmt: skip
     return vault.mac("audit-event", json.dumps(said, default=str, sort_keys=True, ensure_ascii=False))
+
+
+def redaction_mac(vault: Vault, event: AuditEvent) -> str:
+    """The MAC over what is left of an event that was redacted, and over the MAC that it had."""
+    said = [
+        event.id, event.at.isoformat(), event.tag, event.account_id, event.insured_person_id, event.portal_id,
+        event.request_id, event.actor_id, event.detail, event.mac, event.redacted_at and event.redacted_at.isoformat(),
+    ]  # fmt: skip
+    return vault.mac("audit-redaction", json.dumps(said, default=str, sort_keys=True, ensure_ascii=False))
+
+
+def is_genuine(vault: Vault, event: AuditEvent) -> bool:
+    """Whether the event is as it was made, or as it was left when it was redacted."""
+    if event.redacted_at is not None or event.redaction is not None:
+        return event.redaction == redaction_mac(vault, event)
+    return event.mac == event_mac(vault, event)
 
 
 class Audit:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -19,16 +20,18 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from idp.clock import swiss
 from idp.errors import BadInput
-from idp.models.audit import AuditEvent, AuditLink, newest_link, unlinked_events
+from idp.models import tally
+from idp.models.audit import LATE, AuditEvent, AuditLink, newest_link, unlinked_events
 from idp.models.base import db
-from idp.services.audit import event_mac
+from idp.services.audit import AuditTag, is_genuine
 from idp.services.bundle import Services, services
 from keys import Vault
 
+VERIFIED_EVERY = timedelta(days=1)
 EVERY_S = 5.0
 BATCH = 500
-LATE = timedelta(minutes=10)  # longer than any transaction lives: what commits late is still linked
 ANCHOR_EVERY = timedelta(hours=1)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,8 +57,11 @@ class Broken:
 
 @dataclass(frozen=True)
 class Verified:
+    """`redacted`: how many events were redacted on which day."""
+
     links: int
     broken: Broken | None
+    redacted: Mapping[date, int] = field(default_factory=dict)
 
 
 class Linker:
@@ -80,6 +86,8 @@ class Linker:
         with self._app.app_context():
             bundle = services()
             linked = link_events(bundle.vault)
+            if linked < BATCH and _is_stale(bundle.clock.now()):
+                record_verified(bundle)
             if bundle.settings.audit_anchors and bundle.clock.now() - self._anchored_at >= ANCHOR_EVERY:
                 self._anchor(bundle)
             return linked
@@ -105,6 +113,8 @@ def link_events(vault: Vault) -> int:
         newest_at = max(event.at, newest_at)  # never back, however late an event is
         db.session.add(AuditLink(number=number, event_id=event.id, at=newest_at, mac=before))
     try:
+        db.session.flush()
+        tally.add(_counted(events))
         db.session.commit()
     except IntegrityError:
         db.session.rollback()
@@ -112,18 +122,27 @@ def link_events(vault: Vault) -> int:
     return len(events)
 
 
+def _counted(events: Iterable[AuditEvent]) -> Counter[tally.Key]:
+    """For the figures of months and years: each event counts once, where it is linked (services/figures.py)."""
+    return Counter(
+        (swiss(event.at).date(), event.portal_id or tally.NOWHERE, "event", event.tag, 0) for event in events
+    )
+
+
 def verify(vault: Vault, anchors: Iterable[Anchor] = ()) -> Verified:
     """Walk the whole chain and everything beside it; stops at the first thing that is wrong."""
     expected = {anchor.number: anchor.mac for anchor in anchors}
-    before, number = "", 0
+    before, number, redacted = "", 0, Counter[date]()
     for link, event in _chain():
         number += 1
         if link.number != number:
             return Verified(number - 1, Broken(number, None, f"link {number} is missing"))
         if event is None:
             return Verified(number - 1, Broken(number, str(link.event_id), "the event was removed"))
-        if event.mac != event_mac(vault, event):
+        if not is_genuine(vault, event):
             return Verified(number - 1, Broken(number, str(event.id), "the event was changed"))
+        if event.redacted_at is not None:
+            redacted[swiss(event.redacted_at).date()] += 1
         before = _link_mac(vault, before, number, event)
         if link.mac != before:
             return Verified(number - 1, Broken(number, str(event.id), "the link was changed, or is not in its place"))
@@ -132,7 +151,36 @@ def verify(vault: Vault, anchors: Iterable[Anchor] = ()) -> Verified:
     if expected:
         first = min(expected)
         return Verified(number, Broken(first, None, f"the chain ends at {number}, but an anchor knows link {first}"))
-    return Verified(number, _unlinked(vault))
+    return Verified(number, _unlinked(vault), redacted)
+
+
+def record_verified(bundle: Services) -> Verified:
+    """Walk the chain, and record what was found, so that the console can say it."""
+    path = bundle.settings.audit_anchors
+    found = verify(bundle.vault, read_anchors(path) if path is not None and path.exists() else ())
+    state = "good" if found.broken is None else "broken"
+    if found.broken is not None:
+        log.error("audit_chain_broken", number=found.broken.number, what=found.broken.what)
+    bundle.audit.record(AuditTag.CHAIN_VERIFIED, state=state, links=str(found.links))
+    db.session.commit()
+    return found
+
+
+def last_verified() -> AuditEvent | None:
+    """The event that says when the chain was last walked, and how it was."""
+    tag = AuditEvent.tag == AuditTag.CHAIN_VERIFIED.value
+    return db.session.scalar(
+        select(AuditEvent).where(tag, AuditEvent.redacted_at.is_(None)).order_by(AuditEvent.at.desc()).limit(1)
+    )
+
+
+def _is_stale(now: datetime) -> bool:
+    """Once a day, however many workers there are, and not before there is a chain."""
+    newest = last_verified()
+    if newest is not None:
+        return newest.at < now - VERIFIED_EVERY
+    first = db.session.get(AuditLink, 1)
+    return first is not None and first.at < now - VERIFIED_EVERY
 
 
 def write_anchor(bundle: Services) -> None:
@@ -171,7 +219,7 @@ def _unlinked(vault: Vault) -> Broken | None:
     for event in _without_link():
         if event.mac is None and first is not None and event.at <= first.at:
             continue  # from before there was a chain
-        if event.mac != event_mac(vault, event):
+        if not is_genuine(vault, event):
             return Broken(None, str(event.id), "the event was added or changed")
         if last is not None and event.at < last.at - LATE:
             return Broken(None, str(event.id), "the event was cut out of the chain")

@@ -15,6 +15,7 @@ from idp.services.api_clients import ApiClients
 from idp.services.api_replies import ApiReplies
 from idp.services.attempts import Attempts
 from idp.services.audit import Audit
+from idp.services.calls import Calls
 from idp.services.challenges import Challenges
 from idp.services.closing import Closing
 from idp.services.code_changes import CodeChanges
@@ -111,6 +112,7 @@ class Services:
     persons: Persons
     locks: Locks
     dossiers: Dossiers
+    calls: Calls
     desk: Desk
     letters: Letters
     letter_batches: LetterBatches

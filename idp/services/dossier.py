@@ -25,7 +25,7 @@ from idp.services.challenges import Challenges
 
 MOST_EVENTS = 60
 WALKS_WITHIN = timedelta(days=2)
-HIDDEN = {AuditTag.PERSON_OPENED.value}  # the reading itself stands in the audit
+HIDDEN = {AuditTag.PERSON_OPENED.value, AuditTag.NOTES_READ.value}  # the reading itself stands in the audit
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,7 @@ class Dossiers:
 
     def waits(self, person: InsuredPerson, account: Account | None, portals: Collection[UUID]) -> Waits | None:
         """The step at which the newest walk waits for the person."""
-        now = self._clock.now()
-        run = db.session.scalar(
-            select(FlowRun)
-            .where(
-                FlowRun.id.in_(self._walks(person, account)), FlowRun.consumed_at.is_(None), FlowRun.expires_at > now,
-                FlowRun.portal_id.in_(portals),
-            )
-            .order_by(FlowRun.created_at.desc())
-            .limit(1)
-        )  # fmt: skip
+        run = self.run(person, account, portals)
         if run is None:
             return None
         sent_at = db.session.scalar(
@@ -107,6 +98,18 @@ class Dossiers:
         )
         step = _step(run)
         return Waits(step, sent_at if sent_at is not None and step.endswith("_code") else run.created_at)
+
+    def run(self, person: InsuredPerson, account: Account | None, portals: Collection[UUID]) -> FlowRun | None:
+        """The newest walk of the person that goes on."""
+        return db.session.scalar(
+            select(FlowRun)
+            .where(
+                FlowRun.id.in_(self._walks(person, account)), FlowRun.consumed_at.is_(None),
+                FlowRun.expires_at > self._clock.now(), FlowRun.portal_id.in_(portals),
+            )
+            .order_by(FlowRun.created_at.desc())
+            .limit(1)
+        )  # fmt: skip
 
     def _walks(self, person: InsuredPerson, account: Account | None) -> set[UUID]:
         """Those that hold a code of the person, and those that sent a code to an address of the account."""

@@ -12,13 +12,15 @@ from sqlalchemy import ColumnElement, Date, String, and_, cast, func, select, tr
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.clock import SWISS_TIME, swiss
-from idp.models.audit import AuditEvent
+from idp.models.audit import LATE, AuditEvent, AuditLink, newest_link
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
+from idp.models.tally import Tally
 from idp.services.audit import AuditTag
 
 REFUSED = (AuditTag.PASSWORD_REFUSED, AuditTag.FACTOR_REFUSED, AuditTag.PASSKEY_REFUSED)
+HANDED_OVER = ("sent", "delivered", "bounced")
 SOON = timedelta(days=7)
 Column = InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 
@@ -39,6 +41,18 @@ class Figures:
     sms: int
     given_up: int
     expiring: int
+    bounced: int
+
+    @property
+    def by_month(self) -> tuple[Day, ...]:
+        """The same, one for each month, by its first day."""
+        months = dict[date, list[Day]]()
+        for day in self.days:
+            months.setdefault(day.day.replace(day=1), []).append(day)
+        return tuple(
+            Day(first, sum(d.registrations for d in days), sum(d.sign_ins for d in days), sum(d.refused for d in days))
+            for first, days in months.items()
+        )
 
     @property
     def registrations(self) -> int:
@@ -68,21 +82,31 @@ def figures(now: datetime, days: int, portal_ids: Collection[UUID] | None) -> Fi
     by_day = tuple(_day(first + timedelta(days=at), counted) for at in range(days))
     messages = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.created_at >= since)
     messages = messages.where(_at(OutboxMessage.portal_id, portal_ids))
-    sms = messages.where(OutboxMessage.channel == "sms", OutboxMessage.state == "sent")
+    sms = messages.where(OutboxMessage.channel == "sms", OutboxMessage.state.in_(HANDED_OVER))
     given_up = messages.where(OutboxMessage.state == "dead")
-    return Figures(by_day, db.session.scalar(sms) or 0, db.session.scalar(given_up) or 0, _expiring(now, portal_ids))
+    bounced = messages.where(OutboxMessage.state == "bounced")
+    sms_count, dead_count, bounced_count = (db.session.scalar(one) or 0 for one in (sms, given_up, bounced))
+    return Figures(by_day, sms_count, dead_count, _expiring(now, portal_ids), bounced_count)
 
 
 def _events(now: datetime, since: datetime, portal_ids: Collection[UUID] | None) -> Counter[tuple[str, str]]:
-    """How often each tag was recorded on each day."""
+    """How often each tag was recorded on each day: what is linked stands in the tallies, the rest is counted here."""
     tags = [tag.value for tag in (AuditTag.REGISTERED, AuditTag.SIGNED_IN, *REFUSED)]
-    day = _swiss_day(now)
-    rows = db.session.execute(
-        select(day, AuditEvent.tag, func.count())
-        .where(AuditEvent.at >= since, AuditEvent.tag.in_(tags), _at(AuditEvent.portal_id, portal_ids))
-        .group_by(day, AuditEvent.tag)
+    tallied = db.session.execute(
+        select(Tally.day, Tally.name, func.sum(Tally.count))
+        .where(Tally.day >= swiss(since).date(), Tally.kind == "event", Tally.name.in_(tags))
+        .where(_at(Tally.portal_id, portal_ids))
+        .group_by(Tally.day, Tally.name)
     )
-    return Counter({(str(row[0]), row[1]): row[2] for row in rows})
+    found = Counter({(day.isoformat(), tag): int(count) for day, tag, count in tallied})
+    newest, day = newest_link(), _swiss_day(now)
+    linked = select(AuditLink.event_id).where(AuditLink.event_id == AuditEvent.id)
+    fresh = select(day, AuditEvent.tag, func.count()).where(
+        AuditEvent.at >= max(since, newest.at - LATE if newest else since), AuditEvent.tag.in_(tags), ~linked.exists(),
+        _at(AuditEvent.portal_id, portal_ids),
+    )  # fmt: skip
+    found.update({(str(at), tag): count for at, tag, count in db.session.execute(fresh.group_by(day, AuditEvent.tag))})
+    return found
 
 
 def _day(day: date, counted: Counter[tuple[str, str]]) -> Day:

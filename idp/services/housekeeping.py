@@ -1,7 +1,8 @@
 """Housekeeping: what has ended is removed in small batches, and the signing keys follow the calendar.
 
 A pass is bounded, so that a heap of old rows never holds up the requests of the living; the next pass goes on. Several
-may run: each takes rows that no other has taken. Letter codes, accounts and the record of events are never touched.
+may run: each takes rows that no other has taken. Letter codes and accounts are never touched; events stay, and
+lose what is personal when their time is over.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -32,6 +33,7 @@ from idp.models.authorization import (
     RefreshToken,
 )
 from idp.models.base import db, write
+from idp.models.call_note import CallNote
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
 from idp.models.kept_form import KeptForm
 from idp.models.operator import OperatorInvitation, OperatorSession
@@ -43,14 +45,18 @@ from idp.models.trusted_device import TrustedDevice
 from idp.models.webhook import WebhookDelivery
 from idp.services.attempts import says_nothing
 from idp.services.audit import AuditTag
+from idp.services.audit_redaction import redact_old
+from idp.services.bounces import collect
 from idp.services.bundle import Services, services
 from idp.services.recovery_codes import forget_recovery_codes
+from idp.services.walk_tallies import tally_walks
+from idp.settings import Settings
 
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 EVERY_S, BREATH_S = 60.0, 0.5  # between two passes, and while there is more to remove
 BATCH, BATCHES = 500, 20  # rows of one transaction; transactions of one heap in a pass
 GRANTS = 50  # of one transaction: each takes along whatever hangs from it
 AT_ONCE, HOUR, DAY = timedelta(0), timedelta(hours=1), timedelta(days=1)
-MESSAGES_FOR = timedelta(days=30)  # operators look at what could not be delivered
 KNOWN_FOR = timedelta(days=400)  # as long as a browser's cookie: a lock spares browsers that signed in before
 OF_GRANT = (AuthorizationCode.grant_id, AccessToken.grant_id, RefreshToken.grant_id, DeviceAuthorization.grant_id)
 Column = InstrumentedAttribute[Any]
@@ -81,6 +87,18 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Kept:
+    """How long an installation keeps what the law leaves to it."""
+
+    messages_for: timedelta = timedelta(days=30)  # operators look at what could not be delivered
+    notes_for: timedelta = timedelta(days=730)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Kept:
+        return cls(settings.messages_kept_for, settings.notes_kept_for)
+
+
+@dataclass(frozen=True)
 class Heap:
     """Rows that have ended, by their key, and the columns by which other rows hang from them and go along."""
 
@@ -101,6 +119,7 @@ class Cleaned:
 class Housekeeper:
     def __init__(self, app: Flask) -> None:
         self._app = app
+        self._redacted_at = BEGINNING
 
     def run_forever(self, stop: threading.Event) -> None:
         """A pass a minute until told to stop; an unreachable database is waited for."""
@@ -116,7 +135,12 @@ class Housekeeper:
         with self._app.app_context():
             bundle = services()
             rotate_keys(bundle)
-            return clean(bundle.clock.now())
+            if bundle.clock.now() - self._redacted_at >= HOUR:
+                redact_old(bundle)
+                self._redacted_at = bundle.clock.now()
+            tally_walks(bundle.clock.now())
+            collect(bundle)
+            return clean(bundle.clock.now(), Kept.of(bundle.settings))
 
 
 def rotate_keys(bundle: Services) -> None:
@@ -127,15 +151,15 @@ def rotate_keys(bundle: Services) -> None:
     db.session.commit()
 
 
-def clean(now: datetime) -> Cleaned:
+def clean(now: datetime, kept: Kept | None = None) -> Cleaned:
     """Remove what has ended, a bounded number of rows."""
-    done = [_take_off(heap) for heap in heaps(now)]
+    done = [_take_off(heap) for heap in heaps(now, kept or Kept())]
     forget_recovery_codes(now)
     db.session.commit()
     return Cleaned(sum(one.removed for one in done), any(one.is_unfinished for one in done))
 
 
-def heaps(now: datetime) -> Iterator[Heap]:
+def heaps(now: datetime, kept: Kept | None = None) -> Iterator[Heap]:
     """What may go, in an order in which nothing goes before what hangs from it."""
     for key, expires_at, kept_for in EXPIRING:
         yield Heap(key, expires_at < now - kept_for)
@@ -144,7 +168,9 @@ def heaps(now: datetime) -> Iterator[Heap]:
     is_granted = exists().where(Grant.session_id == Session.id)
     yield Heap(Session.id, and_(Session.created_at < now - KNOWN_FOR, ~is_granted), (PortalSession.session_id,))
     yield Heap(OperatorSession.id, OperatorSession.created_at < now - KNOWN_FOR)
-    yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - MESSAGES_FOR)
+    kept = kept or Kept()
+    yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - kept.messages_for)
+    yield Heap(CallNote.id, CallNote.written_at < now - kept.notes_for)
     yield Heap(AttemptCounter.subject, says_nothing(now))
 
 

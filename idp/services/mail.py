@@ -80,7 +80,7 @@ class SMTPMailSender:
         if content.reply_to:
             message["Reply-To"] = _one_line(content.reply_to)
         message["Date"] = format_datetime(SystemClock().now())
-        message["Message-ID"] = make_msgid(domain=domain)
+        message["Message-ID"] = f"<{content.name}@{domain}>" if content.name else make_msgid(domain=domain)
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(content.text)
         message.add_alternative(content.html, subtype="html")

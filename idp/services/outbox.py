@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from html import escape
 from uuid import UUID
@@ -24,6 +24,7 @@ from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
 
+OUR_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([A-Za-z0-9_-]{20})@")
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 HTML = (
     '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
@@ -45,6 +46,12 @@ class Content:
     sender_name: str = ""
     reply_to: str = ""
     language: str = "fr"
+    name: str = ""  # of a mail, by which a report of its delivery names it: see `OUR_ID`
+
+
+def id_mac(vault: Vault, ident: UUID) -> str:
+    """What only we can put beside the id of a mail."""
+    return vault.mac("message-id", str(ident))[:20]
 
 
 class Outbox:
@@ -113,7 +120,7 @@ class Outbox:
             .order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
             .limit(1)
         )
-        return state == "dead"
+        return state in {"dead", "bounced"}
 
     def sent_since(self, portal_id: UUID, channel: str, since: datetime) -> ScalarSelect[int]:
         """How many messages a portal's persons were sent by this channel, as part of a statement."""
@@ -139,6 +146,8 @@ class Outbox:
     ) -> OutboxMessage:
         now = self._clock.now()
         ident = new_id(self._random, now)
+        if channel == "mail":
+            content = replace(content, name=f"{ident}.{id_mac(self._vault, ident)}")
         sealed = self._vault.seal(json.dumps(asdict(content)).encode(), f"outbox_message.sealed_content.{ident}")
         row = OutboxMessage(
             id=ident,

@@ -17,6 +17,7 @@ from idp.models.audit import AuditEvent, AuditLink
 from idp.models.base import db
 from idp.services.audit import AuditTag
 from idp.services.audit_chain import Anchor, Linker, link_events, newest_link, read_anchors, verify, write_anchor
+from idp.services.audit_redaction import redact, redact_account, redact_old
 from idp.services.bundle import Services
 
 EVENTS = 40
@@ -221,3 +222,70 @@ EDITS: dict[str, Callable[[int, Seeded], None]] = {
     "unlink": _unlink,
     "relink": _relink,
 }  # fmt: skip
+
+
+def test_what_is_personal_goes_and_the_chain_stays_whole(
+    app: Flask, services: Services, clock: FrozenClock, chain: None
+) -> None:
+    redact_old(services)
+    assert verify(services.vault).redacted == {}
+    clock.advance(timedelta(days=401))
+    assert redact_old(services) == EVENTS
+    link_events(services.vault)
+    found = verify(services.vault)
+    assert (found.broken, found.links, sum(found.redacted.values())) == (None, EVENTS + 1, EVENTS)
+    event = event_of(3)
+    assert (event.account_id, event.insured_person_id, event.actor_id, event.request_id) == (None,) * 4
+    assert (event.detail, event.tag) == ({}, AuditTag.SIGNED_IN.value)
+    assert redact_old(services) == 0
+
+
+def test_an_account_is_forgotten_at_once_and_others_are_not(services: Services, chain: None) -> None:
+    mine = event_of(9).account_id
+    assert mine is not None
+    assert redact_account(services, mine) == 1
+    assert event_of(9).redacted_at is not None
+    assert event_of(10).account_id is not None
+    assert verify(services.vault).broken is None
+
+
+def test_what_was_changed_before_is_not_made_good_by_redacting_it(
+    services: Services, clock: FrozenClock, chain: None
+) -> None:
+    db.session.execute(update(AuditEvent).where(AuditEvent.id == event_of(7).id).values(account_id=uuid4()))
+    db.session.commit()
+    clock.advance(timedelta(days=401))
+    assert redact_old(services) == EVENTS - 1
+    assert broken(services) == (7, "the event was changed")
+
+
+@pytest.mark.parametrize("edits", [60, pytest.param(1000, marks=pytest.mark.long)])
+def test_every_random_edit_of_a_redacted_chain_is_found(
+    services: Services, clock: FrozenClock, chain: None, edits: int
+) -> None:
+    """Nobody redacts what we did not, nor changes what we did."""
+    choice, clock.at = Seeded(44), clock.at + timedelta(days=401)
+    redact(services, AuditEvent.id.in_([event_of(number).id for number in range(1, 21)]))
+    link_events(services.vault)
+    for _ in range(edits):
+        number, name = choice.randrange(1, EVENTS + 1), choice.choice([*sorted(EDITS), *HIDE])
+        HIDE[name](number) if name in HIDE else EDITS[name](number, choice)
+        assert broken(services), (name, number)
+        db.session.rollback()
+        db.session.expire_all()
+    assert verify(services.vault).broken is None
+
+
+def _hide(**values: object) -> Callable[[int], None]:
+    """As if we had redacted it, or had not."""
+
+    def edit(number: int) -> None:
+        stolen = event_of(1 if number != 1 else 2).redaction
+        event = event_of(number)
+        blank = {"account_id": None, "detail": {}, "redacted_at": event.at, "redaction": stolen, **values}
+        db.session.execute(update(AuditEvent).where(AuditEvent.id == event.id).values(blank))
+
+    return edit
+
+
+HIDE = {"hide": _hide(), "hide without a MAC": _hide(redaction=None), "show": _hide(redacted_at=None, redaction=None)}

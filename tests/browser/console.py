@@ -249,6 +249,14 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     walk.page.locator("[name=reason]").select_option("call")
     walk.press(walk.text("per.reveal"))
     yield "person, revealed"
+    walk.open(f"/admin/persons/{walk.page.url.split('/')[5].split('?')[0]}/call")
+    yield "call"
+    walk.press(walk.text("call.note.add"))
+    yield "call, empty note"
+    walk.fill("note", "Calls again on Monday.")
+    walk.press(walk.text("call.note.add"))
+    yield "call, note written"
+    walk.press(walk.text("c.back"))
     walk.press(walk.text("per.do.unlock"))
     yield "person, nothing to unlock"
     walk.press(walk.text("c.back"))
@@ -445,9 +453,9 @@ def codes(walk: Walk, world: World) -> Iterator[str]:
 def audit(walk: Walk) -> Iterator[str]:
     walk.open("/admin/audit")
     yield "audit"
-    walk.open("/admin/audit?on=yesterday")
+    walk.open("/admin/audit?from=yesterday")
     yield "audit, wrong day"
-    walk.open("/admin/audit?on=1999-01-01")
+    walk.open("/admin/audit?to=1999-01-01")
     yield "audit, nothing"
 
 

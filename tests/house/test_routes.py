@@ -38,6 +38,7 @@ MAY_BE_POSTED_FROM_ELSEWHERE = {
     "idp.endpoints.registration.replace",
     "idp.endpoints.registration.withdraw",
     "idp.endpoints.revocation.revoke",
+    "idp.endpoints.sms_receipt.receive",
     "idp.endpoints.token.token",
     "idp.endpoints.userinfo.userinfo",
 }
@@ -50,6 +51,7 @@ BLIND_TO_COOKIES = {
     "pushed_authorization",
     "registration",
     "revocation",
+    "sms_receipt",
     "token",
     "userinfo",
 }

@@ -217,8 +217,9 @@ def test_every_portal_of_the_account_is_named_and_none_is_left(
 def test_the_last_superuser_stays_until_somebody_else_is_one(
     web: Flask, person: Person, services: Services, clock: FrozenClock
 ) -> None:
+    account = account_of(services)
     _, invitation = services.operators.invite(EMAIL, ["superuser"], None)
-    assert services.operators.accept(invitation, account_of(services))
+    assert services.operators.accept(invitation, account)
     db.session.commit()
     clock.advance(timedelta(minutes=2))
     person.open("/cpx/account/close")

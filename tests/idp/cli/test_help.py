@@ -27,7 +27,7 @@ ALL = dict(commands())
 def test_the_commands_are_these() -> None:
     assert sorted(" ".join(path) for path in ALL) == [
         "admin bootstrap", "admin change", "admin list", "api-client add", "api-client end-secret", "api-client list",
-        "api-client revoke", "api-client secret", "audit anchor", "audit verify", "check", "code issue",
+        "api-client revoke", "api-client secret", "audit anchor", "audit redact", "audit verify", "check", "code issue",
         "code list", "code revoke", "completion", "config apply", "config export", "db upgrade", "import watch",
         "key list", "key new-master", "key rotate",
         "letter batch cancel", "letter batch create", "letter batch list", "letter batch posted",
