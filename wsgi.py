@@ -55,6 +55,7 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
+from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.api.routes import blueprint as api
 from idp.demo.pages import blueprint as demo
@@ -78,6 +79,7 @@ from idp.services.assembly import attach, build_services
 from idp.services.bundle import Services
 from idp.services.bundle import services as current_services
 from idp.services.delivery import Worker
+from idp.services.known_settings import notice
 from idp.settings import Settings
 from idp.web import errors, guard, headers, i18n, log, render, unit
 
@@ -154,6 +156,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_checks,
         admin_portal_secrets,
         admin_portal_invite,
+        admin_settings,
         admin_audit,
         admin_audit_file,
         journeys,
@@ -172,6 +175,7 @@ def _production() -> Flask:
     app = create_app(settings)
     with app.app_context():
         current_services().keyring.ensure()
+        notice(current_services())
     if settings.embedded_worker:
         threading.Thread(target=Worker(app).run_forever, args=(threading.Event(),), name="worker", daemon=True).start()
     return app

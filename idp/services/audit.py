@@ -112,6 +112,7 @@ class AuditTag(StrEnum):
     EVENTS_REDACTED = "operator:audit:redact"
     AUDIT_EXPORTED = "operator:audit:export"
     CHAIN_VERIFIED = "operator:audit:verify"
+    SETTINGS_CHANGED = "operator:settings:change"
     OPERATOR_INVITED = "operator:operator:invite"
     OPERATOR_JOINED = "operator:operator:join"
     OPERATOR_CHANGED = "operator:operator:change"

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     RETRY_MESSAGES = "retry_messages"
     SEE_KEYS = "see_keys"
     ROTATE_KEYS = "rotate_keys"
+    SEE_SETTINGS = "see_settings"
     SEE_OPERATORS = "see_operators"
     CHANGE_OPERATORS = "change_operators"
     SEE_PORTALS = "see_portals"
@@ -64,6 +65,7 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.RETRY_MESSAGES: frozenset({Role.SUPPORT, Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_KEYS: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
     Permission.ROTATE_KEYS: frozenset({Role.SECURITY, Role.SUPERUSER}),
+    Permission.SEE_SETTINGS: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_OPERATORS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.CHANGE_OPERATORS: frozenset({Role.SUPERUSER}),
     Permission.SEE_PORTALS: EVERYBODY,

@@ -41,6 +41,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from imports(walk, world)
     yield from letters(walk, world)
     yield from codes(walk, world)
+    yield from settings(walk)
     yield from audit(walk)
     yield from door(walk, world)
 
@@ -448,6 +449,11 @@ def codes(walk: Walk, world: World) -> Iterator[str]:
         pass
     walk.open(walk.page.url)
     yield "codes, all voided"
+
+
+def settings(walk: Walk) -> Iterator[str]:
+    walk.open("/admin/settings")
+    yield "settings"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -72,6 +72,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", "portal_id", "kind", "name", "size", name="pk_tally"),
     )
     _count_events()
+    op.create_table(
+        "known_setting",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.Column("changed_at", MOMENT, nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_known_setting"),
+    )
     op.add_column("flow_run", sa.Column("marks", JSONDocument, nullable=True))
     op.add_column("flow_run", sa.Column("tallied_at", MOMENT, nullable=True))
     op.create_index(
@@ -111,5 +118,6 @@ def downgrade() -> None:
     op.drop_column("flow_run", "tallied_at")
     op.drop_column("flow_run", "marks")
     op.drop_table("tally")
+    op.drop_table("known_setting")
     op.drop_table("call_note")
     op.drop_table("factor_reset")
