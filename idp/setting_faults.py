@@ -124,6 +124,20 @@ def folder_faults(folder: Path | None) -> list[str]:
     return [] if is_there else [f"{PREFIX}IMPORT_FOLDER: is no folder"]
 
 
+def _gateway_faults(name: str, settings: Settings) -> list[str]:
+    """Of one SMS gateway, which these settings name as the first."""
+    faults, gateway, secret = [], urlsplit(settings.sms_url), settings.sms_secret
+    if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
+        faults.append(f"{PREFIX}{name}_URL: must be https; http is for a gateway on this machine only")
+    if settings.sms_provider == "aspsms" and not settings.sms_user:
+        faults.append(f"{PREFIX}{name}_USER: ASPSMS needs the user key")
+    if is_placeholder(secret):
+        faults.append(f"{PREFIX}{name}_SECRET: this is a placeholder")
+    if settings.sms_provider == "webhook" and len(secret.get_secret_value()) < 32:
+        faults.append(f"{PREFIX}{name}_SECRET: the signing key of the webhook needs at least 32 characters")
+    return faults
+
+
 def delivery_faults(settings: Settings) -> list[str]:
     faults = []
     if settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:
@@ -132,17 +146,13 @@ def delivery_faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}SMTP_USERNAME and {PREFIX}SMTP_PASSWORD: set both or neither")
     if settings.mail_from.count("@") != 1 or not settings.mail_from.isascii():
         faults.append(f"{PREFIX}MAIL_FROM: must be one e-mail address of plain characters")
-    gateway = urlsplit(settings.sms_url)
-    if gateway.scheme != "https" and not (gateway.scheme == "http" and gateway.hostname in LOOPBACK):
-        faults.append(f"{PREFIX}SMS_URL: must be https; http is for a gateway on this machine only")
-    if settings.sms_provider == "aspsms" and not settings.sms_user:
-        faults.append(f"{PREFIX}SMS_USER: ASPSMS needs the user key")
-    secrets = {"SMS_SECRET": settings.sms_secret, "SMTP_PASSWORD": settings.smtp_password}
-    for name, secret in secrets.items():
-        if secret is not None and is_placeholder(secret):
-            faults.append(f"{PREFIX}{name}: this is a placeholder")
-    if settings.sms_provider == "webhook" and len(settings.sms_secret.get_secret_value()) < 32:
-        faults.append(f"{PREFIX}SMS_SECRET: the signing key of the webhook needs at least 32 characters")
+    faults += _gateway_faults("SMS", settings)
+    if (second := settings.sms_fallback) is not None:
+        faults += _gateway_faults("SMS_FALLBACK", second)
+    elif settings.sms_fallback_provider != "none":
+        faults.append(f"{PREFIX}SMS_FALLBACK_SECRET: the second gateway needs one")
+    if settings.smtp_password is not None and is_placeholder(settings.smtp_password):
+        faults.append(f"{PREFIX}SMTP_PASSWORD: this is a placeholder")
     if settings.demo_folder and urlsplit(settings.issuer).hostname not in LOOPBACK:
         faults.append(f"{PREFIX}DEMO_FOLDER: the demonstration runs on localhost only")
     return faults

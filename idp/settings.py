@@ -74,6 +74,14 @@ class Settings(BaseModel):
     )
     sms_user: str = Field("", description="ASPSMS user key; unused by the webhook", repr=False)
     sms_secret: SecretStr = Field(description="ASPSMS API password, or the key that signs webhook requests")
+    sms_fallback_provider: Literal["none", "aspsms", "webhook"] = Field(
+        "none", description="second SMS gateway, asked when the first one fails"
+    )
+    sms_fallback_url: str = Field(
+        "https://json.aspsms.com/SendSimpleTextSMS", description="its address, https", repr=False
+    )
+    sms_fallback_user: str = Field("", description="its user key", repr=False)
+    sms_fallback_secret: SecretStr | None = Field(None, description="its API password, or the key that signs requests")
     sms_sender: str = Field("Connect", max_length=11, description="sender name shown on the phone")
     sms_ca_file: Path | None = Field(None, description="certificate authority to trust for the SMS gateway")
     sms_countries: Words = Field(
@@ -233,6 +241,17 @@ class Settings(BaseModel):
             *setting_faults.blocklist_faults(self.blocklist_file),
             *setting_faults.folder_faults(self.import_folder),
         ]
+
+    @property
+    def sms_fallback(self) -> Settings | None:
+        """The same settings with the second SMS gateway as the first; None where there is no second one."""
+        if self.sms_fallback_provider == "none" or self.sms_fallback_secret is None:
+            return None
+        second = {
+            "sms_provider": self.sms_fallback_provider, "sms_url": self.sms_fallback_url,
+            "sms_user": self.sms_fallback_user, "sms_secret": self.sms_fallback_secret,
+        }  # fmt: skip
+        return self.model_copy(update={**second, "sms_fallback_provider": "none"})
 
     def blocked_passwords(self) -> list[str]:
         """The operator's own list; empty where there is none."""

@@ -74,3 +74,5 @@ def _portals(bundle: Services) -> Iterator[str]:
 def _outside(bundle: Services) -> Iterator[str]:
     looks = (reachability.mail_fault, reachability.sms_fault, reachability.redis_fault)
     yield from (fault for look in looks if (fault := look(bundle.settings)))
+    if (second := bundle.settings.sms_fallback) and (fault := reachability.sms_fault(second)):
+        yield fault

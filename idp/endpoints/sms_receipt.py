@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from idp.services.bounces import bounce, confirm
 from idp.services.bundle import services
+from idp.settings import Settings
 from idp.web.guard import csrf_exempt
 from idp.web.session import cookie_blind
 
@@ -26,9 +27,10 @@ WITHIN_S = 300
 def receive() -> Response:
     """One receipt; the same again changes nothing. 404 where no webhook is used."""
     bundle, body = services(), request.get_data()
-    if bundle.settings.sms_provider != "webhook":
+    keys = [one.sms_secret for one in (bundle.settings, bundle.settings.sms_fallback) if one and _is_webhook(one)]
+    if not keys:
         abort(404)
-    if not _is_signed(body):
+    if not any(_is_signed(body, key.get_secret_value()) for key in keys):
         abort(401)
     try:
         said = json.loads(body)
@@ -44,10 +46,13 @@ def receive() -> Response:
     return Response(status=204)
 
 
-def _is_signed(body: bytes) -> bool:
+def _is_webhook(settings: Settings) -> bool:
+    return settings.sms_provider == "webhook"
+
+
+def _is_signed(body: bytes, key: str) -> bool:
     found = SIGNATURE.fullmatch(request.headers.get("Connect-Signature", ""))
     if found is None or abs(int(found[1]) - int(services().clock.now().timestamp())) > WITHIN_S:
         return False
-    key = services().settings.sms_secret.get_secret_value().encode()
-    expected = hmac.new(key, found[1].encode() + b"." + body, hashlib.sha256).hexdigest()
+    expected = hmac.new(key.encode(), found[1].encode() + b"." + body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, found[2])

@@ -160,7 +160,7 @@ def record_verified(bundle: Services) -> Verified:
     found = verify(bundle.vault, read_anchors(path) if path is not None and path.exists() else ())
     state = "good" if found.broken is None else "broken"
     if found.broken is not None:
-        log.error("audit_chain_broken", number=found.broken.number, what=found.broken.what)
+        log.error("audit_chain_broken", error=found.broken.what)
     bundle.audit.record(AuditTag.CHAIN_VERIFIED, state=state, links=str(found.links))
     db.session.commit()
     return found

@@ -8,12 +8,15 @@ import json
 from typing import Protocol
 from uuid import UUID
 
+import structlog
+
 from idp.clock import SystemClock
 from idp.services.http_out import LOOPBACK, Answer, OutgoingFailed, OutgoingRefused, Reach, post
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
 from idp.settings import Settings
 
+log = structlog.get_logger(__name__)
 ASPSMS_OK = "1"
 ASPSMS_NO_RECIPIENT = "20"  # the number is none that it sends to; every other refusal may pass or be mended
 
@@ -71,9 +74,28 @@ class Webhook:
             raise DeliveryFailed(f"the gateway answered {answer.status}")
 
 
+class Twofold:
+    """A second gateway where the first one fails this time. A number that the first one refuses is refused.
+
+    A gateway that took the SMS over and did not say so may have sent it: then the person gets the same code twice.
+    """
+
+    def __init__(self, first: SMSSender, second: SMSSender) -> None:
+        self._first = first
+        self._second = second
+
+    def send(self, content: Content, message_id: UUID) -> None:
+        try:
+            self._first.send(content, message_id)
+        except DeliveryFailed as error:
+            log.warning("sms_fallback", message=str(message_id), error=str(error))
+            self._second.send(content, message_id)
+
+
 def sms_sender(settings: Settings) -> SMSSender:
-    """The adapter that the settings name."""
-    return ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
+    """The adapter that the settings name, or both."""
+    first: SMSSender = ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
+    return Twofold(first, sms_sender(second)) if (second := settings.sms_fallback) else first
 
 
 def _post(settings: Settings, body: bytes, headers: dict[str, str]) -> Answer:

@@ -254,7 +254,7 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     yield "call"
     walk.press(walk.text("call.note.add"))
     yield "call, empty note"
-    walk.fill("note", "Calls again on Monday.")
+    walk.page.locator("[name=note]").fill("Calls again on Monday.")
     walk.press(walk.text("call.note.add"))
     yield "call, note written"
     walk.press(walk.text("c.back"))

@@ -190,3 +190,30 @@ def test_no_code_is_texted_after_its_life(office: Office, authority: Authority, 
             gateway.credits = int(clock.now() >= office.rows()[0].created_at + timedelta(minutes=10))
     assert office.rows()[0].state == "expired"
     assert gateway.sent == []
+
+
+def test_a_second_gateway_takes_over_when_the_first_one_fails_and_not_when_it_refuses(
+    office: Office, authority: Authority
+) -> None:
+    first, asked = ASPSMS(), list[Asked]()
+
+    def second(question: Asked) -> Said:
+        asked.append(question)
+        return Said(204)
+
+    with WebServer(first, authority.issue()) as server, WebServer(second, authority.issue()) as other:
+        spare = {
+            "sms_fallback_provider": "webhook", "sms_fallback_url": f"{other.address}/sms",
+            "sms_fallback_secret": SECRET,
+        }  # fmt: skip
+        use(office, server, authority, **spare)
+        office.text("+41791234567", "042042")
+        assert [row.state for row in office.run()] == ["sent"]
+        assert (len(first.sent), len(asked)) == (1, 0)
+        first.credits = 0
+        office.text("+41791234567", "042043")
+        assert [row.state for row in office.run()] == ["sent", "sent"]
+        assert (len(first.sent), len(asked)) == (1, 1)
+        office.text("+41790000567", "042044")
+        assert "dead" in [row.state for row in office.run()]
+        assert len(asked) == 1
