@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Date, String, and_, cast, func, select, true
@@ -18,9 +18,10 @@ from idp.models.outbox import OutboxMessage
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.tally import Tally
 from idp.services.audit import AuditTag
+from idp.services.message_tallies import midnight, newest_counted
 
 REFUSED = (AuditTag.PASSWORD_REFUSED, AuditTag.FACTOR_REFUSED, AuditTag.PASSKEY_REFUSED)
-HANDED_OVER = ("sent", "delivered", "bounced")
+HANDED_OVER = (".sent", ".delivered", ".bounced")
 SOON = timedelta(days=7)
 Column = InstrumentedAttribute[UUID] | InstrumentedAttribute[UUID | None]
 
@@ -77,16 +78,33 @@ def figures(now: datetime, days: int, portal_ids: Collection[UUID] | None) -> Fi
     """The figures of the last days, today included, of these portals or of all."""
     today = swiss(now).date()
     first = today - timedelta(days=days - 1)
-    since = datetime.combine(first, time(), SWISS_TIME)
-    counted = _events(now, since, portal_ids)
+    counted = _events(now, midnight(first), portal_ids)
     by_day = tuple(_day(first + timedelta(days=at), counted) for at in range(days))
-    messages = select(func.count()).select_from(OutboxMessage).where(OutboxMessage.created_at >= since)
-    messages = messages.where(_at(OutboxMessage.portal_id, portal_ids))
-    sms = messages.where(OutboxMessage.channel == "sms", OutboxMessage.state.in_(HANDED_OVER))
-    given_up = messages.where(OutboxMessage.state == "dead")
-    bounced = messages.where(OutboxMessage.state == "bounced")
-    sms_count, dead_count, bounced_count = (db.session.scalar(one) or 0 for one in (sms, given_up, bounced))
-    return Figures(by_day, sms_count, dead_count, _expiring(now, portal_ids), bounced_count)
+    sent = _messages(first, portal_ids)
+    sms = sum(count for name, count in sent.items() if name.startswith("sms.") and name.endswith(HANDED_OVER))
+    return Figures(by_day, sms, _ended(sent, "dead"), _expiring(now, portal_ids), _ended(sent, "bounced"))
+
+
+def _messages(first: date, portal_ids: Collection[UUID] | None) -> Counter[str]:
+    """Channel and state → how many, since the first day: what was counted by day, and what was not yet."""
+    tallied = db.session.execute(
+        select(Tally.name, func.sum(Tally.count))
+        .where(Tally.day >= first, Tally.kind == "message", _at(Tally.portal_id, portal_ids))
+        .group_by(Tally.name)
+    )
+    found = Counter({name: int(count) for name, count in tallied})
+    newest = newest_counted()
+    since = max(first, newest + timedelta(days=1)) if newest else first
+    fresh = select(OutboxMessage.channel, OutboxMessage.state, func.count()).where(
+        OutboxMessage.created_at >= midnight(since), _at(OutboxMessage.portal_id, portal_ids)
+    )
+    rows = db.session.execute(fresh.group_by(OutboxMessage.channel, OutboxMessage.state))
+    found.update({f"{channel}.{state}": count for channel, state, count in rows})
+    return found
+
+
+def _ended(sent: Counter[str], state: str) -> int:
+    return sum(count for name, count in sent.items() if name.endswith(f".{state}"))
 
 
 def _events(now: datetime, since: datetime, portal_ids: Collection[UUID] | None) -> Counter[tuple[str, str]]:

@@ -48,6 +48,7 @@ from idp.services.audit import AuditTag
 from idp.services.audit_redaction import redact_old
 from idp.services.bounces import collect
 from idp.services.bundle import Services, services
+from idp.services.message_tallies import tally_messages
 from idp.services.recovery_codes import forget_recovery_codes
 from idp.services.walk_tallies import tally_walks
 from idp.settings import Settings
@@ -140,6 +141,7 @@ class Housekeeper:
                 self._redacted_at = bundle.clock.now()
             tally_walks(bundle.clock.now())
             collect(bundle)
+            tally_messages(bundle.clock.now(), bundle.settings.messages_kept_for)
             return clean(bundle.clock.now(), Kept.of(bundle.settings))
 
 

@@ -6,10 +6,11 @@ from collections import Counter
 from datetime import date, timedelta
 
 from flask import Flask
+from sqlalchemy import delete
 
 from idp.clock import FrozenClock, swiss
 from idp.models.base import db
-from idp.models.outbox import take_message
+from idp.models.outbox import OutboxMessage, take_message
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
 from idp.services.audit_chain import link_events
@@ -17,6 +18,7 @@ from idp.services.bundle import Services
 from idp.services.figures import figures
 from idp.services.funnel import funnel, median
 from idp.services.health import health
+from idp.services.message_tallies import tally_messages
 from idp.services.settling import put_off, settle
 from idp.services.walk_tallies import size_of, tally_walks
 from keys.jwk import ALGORITHMS
@@ -151,3 +153,21 @@ def test_health_says_what_waits_and_what_fails(
     assert (mail.delivered_at, mail.failing) == (clock.now(), 0)
     assert {alg for alg, _ in found.keys} == set(ALGORITHMS)
     assert found.schema != "–"
+
+
+def test_messages_count_for_a_year_though_the_outbox_forgets_them(
+    app: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    for state in ("sent", "delivered", "bounced", "dead"):
+        services.outbox.sms("changed", to="+41791234567", language="fr", portal=portal, values={}).state = state
+    db.session.commit()
+    kept_for = timedelta(days=30)
+    for days in (0, 1, 1, 5, 200):
+        clock.advance(timedelta(days=days))
+        tally_messages(clock.now(), kept_for)
+        assert tally_messages(clock.now(), kept_for) == 0
+        if days == 200:
+            db.session.execute(delete(OutboxMessage))
+        found = figures(clock.now(), 365, {portal.id})
+        assert (found.sms, found.given_up, found.bounced) == (3, 1, 1), days
+    assert figures(clock.now(), 7, None).sms == 0
