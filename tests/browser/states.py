@@ -405,6 +405,16 @@ def recovery_letter(walk: Walk, world: World) -> Iterator[str]:
     yield "cancel the letter"
     walk.press()
     yield "the letter is cancelled"
+    world.agree_on_reset(EMAIL)
+    link = world.link_of_mail()
+    world.later(hours=24)
+    walk.open("/cpx/login")
+    walk.sign_in(EMAIL)
+    yield "L3, the desk agreed on a new method"
+    walk.open(link)
+    yield "stop the reset"
+    walk.press()
+    yield "the reset is stopped"
 
 
 def forgotten_password(walk: Walk, world: World) -> Iterator[str]:

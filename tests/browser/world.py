@@ -24,7 +24,9 @@ from tests.browser.walk import Letter
 from tests.support.authenticator import Authenticator
 from tests.support.builders import add_person
 from tests.support.letters import ask, printed
+from tests.support.operators import add_operator
 from tests.support.person import newest_code, newest_message
+from tests.support.resets import agreed
 
 BORN = date(1958, 3, 27)
 
@@ -110,6 +112,13 @@ class World:
         """The code of the recovery letter that waits at the first portal."""
         (code,) = printed(self.services, self.portals[0])
         return code
+
+    def agree_on_reset(self, email: str) -> None:
+        """Two operators of the first portal agree to set up a new second factor; it cools off from now on."""
+        account = self.services.accounts.find(email)
+        assert account is not None
+        people = (add_operator(self.services, f"{name}@cpx.example.ch", ["support@cpx"]) for name in ("remo", "sina"))
+        agreed(self.services, account, self.portals[0], tuple(people))  # type: ignore[arg-type]
 
     def lock(self, email: str, factor: str) -> None:
         """Somebody guesses at a second factor until it is locked."""
