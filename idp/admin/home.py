@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.admin.chart import Chart, chart
 from idp.admin.entrance import console, requires, worker
+from idp.services.audit_chain import last_verified
 from idp.services.bundle import services
 from idp.services.figures import Day, Figures, figures
 from idp.services.funnel import Funnel, funnel
@@ -106,6 +107,11 @@ def _health() -> tuple[tuple[str, str, bool], ...]:
             said.append(text("hea.failing", n=one.failing))
         lines.append((text(f"msg.{one.name}"), " ".join(said), one.is_late(now) or one.failing > 0))
     lines.append((text("hea.database"), f"{found.database}, {found.schema}", False))
+    if (verified := last_verified()) is not None:
+        is_good = verified.detail.get("state") == "good"
+        key = "adm.chain.good" if is_good else "adm.chain.broken"
+        words = text(key, time=format_moment(verified.at), n=verified.detail.get("links", ""))
+        lines.append((text("adm.audit"), words, not is_good))
     keys = ", ".join(f"{alg} {text('hea.days', n=(now - at).days)}" for alg, at in found.keys)
     is_old = any(now - at > services().settings.key_active_for + LATE for _, at in found.keys)
     return (*lines, (text("key.title"), keys or text("per.nothing"), is_old))

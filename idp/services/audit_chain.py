@@ -29,7 +29,7 @@ from idp.services.audit import AuditTag, is_genuine
 from idp.services.bundle import Services, services
 from keys import Vault
 
-VERIFIED_EVERY = timedelta(days=1)
+VERIFIED_EVERY, LOOK_EVERY_S = timedelta(days=1), 600.0
 EVERY_S = 5.0
 BATCH = 500
 ANCHOR_EVERY = timedelta(hours=1)
@@ -86,8 +86,6 @@ class Linker:
         with self._app.app_context():
             bundle = services()
             linked = link_events(bundle.vault)
-            if linked < BATCH and _is_stale(bundle.clock.now()):
-                record_verified(bundle)
             if bundle.settings.audit_anchors and bundle.clock.now() - self._anchored_at >= ANCHOR_EVERY:
                 self._anchor(bundle)
             return linked
@@ -100,6 +98,27 @@ class Linker:
             log.error("audit_anchor_failed", error=type(error).__name__)
         else:
             self._anchored_at = bundle.clock.now()
+
+
+class Verifier:
+    """The duty of a worker beside the linking: walk the whole chain once a day."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def run_forever(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self.run_once()
+            except SQLAlchemyError as error:
+                log.error("worker_database", error=type(error).__name__)
+            stop.wait(LOOK_EVERY_S)
+
+    def run_once(self) -> None:
+        with self._app.app_context():
+            bundle = services()
+            if _is_stale(bundle.clock.now()):
+                record_verified(bundle)
 
 
 def link_events(vault: Vault) -> int:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.base import db
 from idp.models.outbox import Attempt, OutboxMessage, take_message
-from idp.services.audit_chain import Linker
+from idp.services.audit_chain import Linker, Verifier
 from idp.services.bundle import Services, services
 from idp.services.code_changer import CodeChanger
 from idp.services.housekeeping import Housekeeper
@@ -55,6 +55,7 @@ class Worker:
             ("imports", ImportWorker(self._app)),
             ("letters", Press(self._app)),
             ("codes", CodeChanger(self._app)),
+            ("verify", Verifier(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:

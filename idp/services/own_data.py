@@ -16,12 +16,14 @@ from idp.models.account import Account, Phone, RecoveryCode, Reminder, TOTPSecre
 from idp.models.audit import AuditEvent
 from idp.models.authorization import Consent
 from idp.models.base import db
+from idp.models.factor_reset import FactorReset
 from idp.models.passkey import passkeys_of
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.recovery_letter import RecoveryLetter
 from idp.models.session import Session
 from idp.models.trusted_device import TrustedDevice
+from idp.services.bundle import services
 
 Plain = dict[str, Any]
 
@@ -36,6 +38,8 @@ FIELDS = {
     "passkeys": ("name", "created_at", "last_used_at"),
     "recovery_codes": ("created_at", "used_at"),
     "recovery_letters": ("portal", "requested_at", "printed_at", "cancelled_at"),
+    "factor_resets": ("portal", "asked_at", "approved_at", "ended_at"),
+    "call_notes": ("portal", "written_at", "text"),
     "sessions": ("user_agent", "auth_time", "seen_at", "ended_at", "acr", "amr"),
     "trusted_devices": ("user_agent", "created_at", "last_used_at", "expires_at"),
     "consents": ("portal", "scopes", "claims", "declined", "granted_at"),
@@ -53,6 +57,10 @@ def collect(account: Account) -> dict[str, list[Plain]]:
         "passkeys": [_plain(one, "passkeys") for one in passkeys_of(account.id)],
         "recovery_codes": [_plain(one, "recovery_codes") for one in _rows(RecoveryCode, account.id)],
         "recovery_letters": _recovery_letters(account.id),
+        "factor_resets": [
+            _plain(one, "factor_resets", portal=one.person.portal.slug) for one in _rows(FactorReset, account.id)
+        ],
+        "call_notes": _call_notes(account.id),
         "sessions": [_plain(one, "sessions") for one in _rows(Session, account.id)],
         "trusted_devices": [_plain(one, "trusted_devices") for one in _rows(TrustedDevice, account.id)],
         "consents": _consents(account.id),
@@ -82,6 +90,16 @@ def _recovery_letters(account_id: UUID) -> list[Plain]:
     """To the address among the records of the same portal."""
     letters = _rows(RecoveryLetter, account_id)
     return [_plain(one, "recovery_letters", portal=one.person.portal.slug) for one in letters]
+
+
+def _call_notes(account_id: UUID) -> list[Plain]:
+    """What operators wrote down of calls."""
+    found = db.session.scalars(select(InsuredPerson).where(InsuredPerson.account_id == account_id))
+    return [
+        _plain(note, "call_notes", portal=one.portal.slug, text=said)
+        for one in found
+        for note, said in services().calls.notes(one)
+    ]
 
 
 def _consents(account_id: UUID) -> list[Plain]:

@@ -17,7 +17,7 @@ from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
-from idp.services.audit_chain import Linker
+from idp.services.audit_chain import Linker, Verifier
 from idp.services.bundle import Services
 from idp.texts import Texts
 from tests.support.builders import add_person, add_portal
@@ -129,14 +129,15 @@ def seen(person: Person, address: str) -> str:
 def test_the_page_says_how_the_chain_is(
     app: Flask, web: Flask, services: Services, portal: Portal, olga: Person, clock: FrozenClock
 ) -> None:
-    linker = Linker(app)
+    linker, verifier = Linker(app), Verifier(app)
     linker.run_once()
+    verifier.run_once()
     olga.open("/admin/audit")
     assert "La chaîne compte" in olga.text
     assert "intacts" not in olga.text
     clock.advance(timedelta(days=1, minutes=1))
-    linker.run_once()
-    linker.run_once()
+    verifier.run_once()
+    verifier.run_once()
     db.session.rollback()
     assert len(db.session.scalars(select(AuditEvent).where(AuditEvent.tag == "operator:audit:verify")).all()) == 1
     again = sign_in(web, services, EMAIL)
@@ -145,7 +146,7 @@ def test_the_page_says_how_the_chain_is(
     db.session.execute(AuditEvent.__table__.update().values(tag="person:x:y").where(AuditEvent.tag.contains("join")))
     db.session.commit()
     clock.advance(timedelta(days=1, minutes=1))
-    linker.run_once()
+    verifier.run_once()
     again = sign_in(web, services, EMAIL)
     again.open("/admin/audit")
     assert "la chaîne est rompue" in again.text

@@ -20,7 +20,8 @@ from idp.services.housekeeping import Kept, clean
 from tests.actions import PASSWORD, enter_details, letter, register
 from tests.support.console import said
 from tests.support.operators import add_operator, sign_in
-from tests.support.person import Person, newest_code
+from tests.support.person import ISSUER, Person, newest_code
+from tests.support.resets import asked
 
 pytestmark = pytest.mark.sqlite_only
 EMAIL, ANNA = "olga@fund.example.ch", "helene@example.ch"
@@ -139,3 +140,17 @@ def test_nobody_sends_themselves_a_code_from_the_desk(
     olga.open(page)
     olga.submit(1)
     assert codes() == before + 1
+
+
+def test_whoever_was_written_about_reads_it_in_their_own_data(web: Flask, services: Services, portal: Portal) -> None:
+    owner = register(web, services, portal)
+    by = add_operator(services, EMAIL, ["support@cpx"])
+    services.calls.note(only(), by, "Rappelle lundi")
+    account = services.accounts.find(ANNA)
+    assert account is not None
+    asked(services, account, portal, by)
+    held = owner.client.get("/account/data.json", base_url=ISSUER).get_json()
+    assert [(one["portal"], one["text"]) for one in held["call_notes"]] == [("cpx", "Rappelle lundi")]
+    assert [one["portal"] for one in held["factor_resets"]] == ["cpx"]
+    owner.open("/account/data")
+    assert "Rappelle lundi" in owner.text
