@@ -36,7 +36,8 @@ def tally_messages(now: datetime, kept_for: timedelta) -> int:
 
 def newest_counted() -> date | None:
     """The last day whose messages stand in the tallies."""
-    return db.session.scalar(select(func.max(Tally.day)).where(Tally.kind == KIND, Tally.name == MARK))
+    marks = select(Tally.day).where(Tally.kind == KIND, Tally.name == MARK)
+    return db.session.scalar(marks.order_by(Tally.day.desc()).limit(1))  # a look at the newest days, not at all of them
 
 
 def midnight(day: date) -> datetime:

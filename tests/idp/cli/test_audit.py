@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
+import pytest
 from sqlalchemy import update
 
+from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.services.audit import AuditTag
@@ -35,3 +38,16 @@ def test_a_good_chain_is_called_good_and_a_changed_event_is_named(
     assert f"event {event_id}: the event was changed" in connect.refuses("audit", "verify")
     (tmp_path / "none.jsonl").write_text("{}")
     assert "holds no anchors" in connect.refuses("audit", "verify", "--anchors", tmp_path / "none.jsonl")
+
+
+@pytest.mark.sqlite_only
+def test_an_account_is_redacted_and_the_chain_says_so(connect: Connect, services: Services, clock: FrozenClock) -> None:
+    account = uuid4()
+    for owner in (account, account, uuid4()):
+        services.audit.record(AuditTag.SIGNED_IN, account=owner)
+    db.session.commit()
+    link_events(services.vault)
+    assert connect("audit", "redact") == "0 events are redacted\n"
+    assert connect("audit", "redact", "--account", account) == "2 events are redacted\n"
+    said = connect("audit", "verify")
+    assert said.startswith("3 links are good\n2 of them redacted on 20")
