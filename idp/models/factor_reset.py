@@ -41,7 +41,7 @@ class FactorReset(Base):
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"), index=True)
     reason: Mapped[str]
     asked_by: Mapped[UUID]
-    asked_at: Mapped[datetime]
+    asked_at: Mapped[datetime] = mapped_column(index=True)
     approved_by: Mapped[UUID | None]
     approved_at: Mapped[datetime | None]
     stop_hash: Mapped[str | None] = mapped_column(unique=True)  # of what stands in the link of the mail

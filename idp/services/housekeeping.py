@@ -34,6 +34,7 @@ from idp.models.authorization import (
 )
 from idp.models.base import db, write
 from idp.models.call_note import CallNote
+from idp.models.factor_reset import FactorReset
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
 from idp.models.kept_form import KeptForm
 from idp.models.operator import OperatorInvitation, OperatorSession
@@ -73,6 +74,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (RefreshToken.id, RefreshToken.expires_at, DAY),
     (DeviceAuthorization.id, DeviceAuthorization.expires_at, HOUR),  # a late device is told that its code expired
     (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent
+    (FactorReset.id, FactorReset.asked_at, timedelta(days=400)),  # likewise who was behind it
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
     (KeptForm.id, KeptForm.expires_at, AT_ONCE),
     (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),

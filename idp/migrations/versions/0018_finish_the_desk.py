@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("stop_hash", name="uq_factor_reset_stop_hash"),
     )
     op.create_index("ix_factor_reset_account_id", "factor_reset", ["account_id"], unique=False)
+    op.create_index("ix_factor_reset_asked_at", "factor_reset", ["asked_at"], unique=False)
     op.create_index("ix_factor_reset_portal_id", "factor_reset", ["portal_id"], unique=False)
     op.create_index("ix_factor_reset_asked_by", "factor_reset", ["asked_by", "asked_at"], unique=False)
     op.create_index("ix_factor_reset_approved_by", "factor_reset", ["approved_by", "approved_at"], unique=False)
