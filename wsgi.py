@@ -24,11 +24,11 @@ from idp.account.session import blueprint as session
 from idp.account.well_known import blueprint as well_known
 from idp.admin.api_clients import blueprint as admin_api_clients
 from idp.admin.audit import blueprint as admin_audit
+from idp.admin.audit_file import blueprint as admin_audit_file
+from idp.admin.call import blueprint as admin_call
 from idp.admin.code_deeds import blueprint as admin_code_deeds
 from idp.admin.codes import blueprint as admin_codes
 from idp.admin.codes_in_bulk import blueprint as admin_codes_in_bulk
-from idp.admin.audit_file import blueprint as admin_audit_file
-from idp.admin.call import blueprint as admin_call
 from idp.admin.factor_reset import blueprint as admin_factor_reset
 from idp.admin.home import blueprint as admin_home
 from idp.admin.import_deeds import blueprint as admin_import_deeds

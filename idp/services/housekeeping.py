@@ -68,7 +68,6 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (PushedRequest.id, PushedRequest.expires_at, HOUR),  # whoever comes late is told that it expired
     (AuthorizationCode.id, AuthorizationCode.expires_at, HOUR),  # a replay is still seen and revokes
     (AccessToken.id, AccessToken.expires_at, AT_ONCE),
-    (WebhookDelivery.id, WebhookDelivery.created_at, MESSAGES_FOR),
     (ApiToken.id, ApiToken.expires_at, AT_ONCE),
     (ApiReply.key_hash, ApiReply.expires_at, AT_ONCE),
     (RefreshToken.id, RefreshToken.expires_at, DAY),
@@ -174,6 +173,7 @@ def heaps(now: datetime, kept: Kept | None = None) -> Iterator[Heap]:
     yield Heap(OperatorSession.id, OperatorSession.created_at < now - KNOWN_FOR)
     kept = kept or Kept()
     yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - kept.messages_for)
+    yield Heap(WebhookDelivery.id, WebhookDelivery.created_at < now - kept.messages_for)
     yield Heap(CallNote.id, CallNote.written_at < now - kept.notes_for)
     yield Heap(AttemptCounter.subject, says_nothing(now))
 
