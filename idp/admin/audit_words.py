@@ -14,7 +14,7 @@ from idp.web.i18n import text
 
 # Every object of the closed list of tags, in one group each; tests/idp/admin/test_audit.py counts them.
 GROUPS: dict[str, frozenset[str]] = {
-    "letters": frozenset({"registration_code", "second_item", "recovery_letter", "letter"}),
+    "letters": frozenset({"registration_code", "second_item", "recovery_letter", "letter", "letter_batch"}),
     "access": frozenset(
         {"session", "attempts", "device", "trusted_device", "authorization_request", "authorization_code",
          "refresh_token"}
@@ -23,9 +23,9 @@ GROUPS: dict[str, frozenset[str]] = {
         {"account", "password", "email", "language", "passkey", "recovery_code", "factor", "factor_reset", "phone",
          "consent"}
     ),
-    "persons": frozenset({"insured_person", "call_note"}),
-    "portals": frozenset({"portal", "registration"}),
-    "console": frozenset({"operator", "signing_key", "message", "sms", "audit", "settings"}),
+    "persons": frozenset({"insured_person", "call_note", "person_import"}),
+    "portals": frozenset({"portal", "registration", "webhook", "import_token"}),
+    "console": frozenset({"operator", "signing_key", "message", "sms", "audit", "settings", "api_client"}),
 }  # fmt: skip
 NAMES = ("operator", "account")  # of a detail: values that are accounts of operators
 

@@ -134,6 +134,7 @@ TOLD: dict[AuditTag, tuple[WebhookEvent, str]] = {
     AuditTag.PASSKEY_ADDED: (WebhookEvent.CHANGED, "factor"),
     AuditTag.PASSKEY_REMOVED: (WebhookEvent.CHANGED, "factor"),
     AuditTag.ATTEMPTS_EXHAUSTED: (WebhookEvent.LOCKED, ""),
+    AuditTag.LETTER_RETURNED: (WebhookEvent.LETTER_RETURNED, ""),
 }
 
 

@@ -26,10 +26,12 @@ from idp.models.webhook import Webhook, WebhookDelivery
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.housekeeping import Housekeeper
+from idp.services.letter_batches import Reason
 from idp.services.webhook_delivery import BACK_OFF, WebhookCourier
 from idp.services.webhook_events import WebhookEvent
 from tests.actions import link, register
 from tests.support.authority import Authority
+from tests.support.batches import MAKER, letters_of, print_batch, set_batch
 from tests.support.builders import add_person, add_portal
 from tests.support.portal_server import Canary, Page, PortalServer, serving
 
@@ -272,6 +274,18 @@ def test_what_is_recorded_of_an_account_is_told_to_each_of_its_portals_of_its_ow
         ("cpx", "person.changed", "mobile"), ("cpy", "person.changed", "mobile"), ("cpx", "person.locked", None),
         ("cpx", "person.locked", None), ("cpy", "person.locked", None),
     ], key=str)  # fmt: skip
+
+
+def test_a_letter_that_came_back_is_told_to_its_portal(
+    app: Flask, services: Services, receiver: Receiver, person: InsuredPerson
+) -> None:
+    batch = set_batch(app, services, person.portal)
+    print_batch(app, services, batch)
+    assert services.letter_batches.take_back(letters_of(batch), Reason.MOVED, MAKER) == 1
+    db.session.commit()
+    assert receiver.deliver() == 1
+    told = receiver.read()
+    assert (told["type"], told["data"]["person"]["external_id"]) == ("person.letter_returned", person.external_id)
 
 
 @pytest.mark.sqlite_only
