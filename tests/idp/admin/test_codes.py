@@ -106,6 +106,7 @@ def test_every_state_is_listed_as_its_code_says_it(
         assert found.state(now) == state
 
 
+@pytest.mark.sqlite_only
 def test_voiding_and_extending_one_code(
     web: Flask, services: Services, portal: Portal, olga: Person, clock: FrozenClock
 ) -> None:
@@ -129,6 +130,7 @@ def test_voiding_and_extending_one_code(
     assert len(details("operator:registration_code:revoke")) == 1
 
 
+@pytest.mark.sqlite_only
 def test_a_code_never_lives_longer_than_ninety_days(
     app: Flask, services: Services, portal: Portal, clock: FrozenClock
 ) -> None:
@@ -172,6 +174,7 @@ def test_many_codes_are_counted_first_and_then_changed_by_the_worker(
     assert len({detail["by"] for detail in details("operator:registration_code:revoke")}) == 1
 
 
+@pytest.mark.sqlite_only
 def test_more_codes_than_may_be_changed_at_once_are_not_changed(
     services: Services, portal: Portal, olga: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

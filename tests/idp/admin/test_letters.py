@@ -145,6 +145,7 @@ def open_page(person: Person, batch_id: UUID) -> str:
     return said(person)
 
 
+@pytest.mark.sqlite_only
 def test_whoever_made_a_batch_cannot_approve_it_in_another_session_either(
     web: Flask, services: Services, portal: Portal, clock: FrozenClock, olga: Person, peter: Person
 ) -> None:
@@ -168,6 +169,7 @@ def test_whoever_made_a_batch_cannot_approve_it_in_another_session_either(
     assert response.headers["Location"].endswith("/approve"), "the second one is led to the page that says why not"
 
 
+@pytest.mark.sqlite_only
 def test_every_deed_in_every_state_has_its_button_or_says_why_not(
     app: Flask, services: Services, portal: Portal, olga: Person
 ) -> None:
@@ -190,6 +192,7 @@ def test_every_deed_in_every_state_has_its_button_or_says_why_not(
             db.session.commit()
 
 
+@pytest.mark.sqlite_only
 def test_no_code_stands_on_any_page_nor_in_the_record(
     app: Flask, web: Flask, services: Services, portal: Portal, olga: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,6 +224,7 @@ def test_no_code_stands_on_any_page_nor_in_the_record(
     assert code not in logged.out + logged.err
 
 
+@pytest.mark.sqlite_only
 def test_the_address_file_runs_nothing_in_a_spreadsheet(
     app: Flask, services: Services, portal: Portal, olga: Person
 ) -> None:
@@ -254,6 +258,7 @@ def test_the_preview_is_the_real_letter_with_a_code_that_is_none_and_the_window_
     assert len(events("operator:letter:preview")) == 2
 
 
+@pytest.mark.sqlite_only
 def test_the_batches_of_another_fund_do_not_exist(app: Flask, services: Services, portal: Portal, olga: Person) -> None:
     other = add_portal("geheim", names={"fr": "Fondation Secrète"})
     add_person(other)
@@ -272,6 +277,7 @@ def test_the_batches_of_another_fund_do_not_exist(app: Flask, services: Services
     assert olga.errors() == ["portal"]
 
 
+@pytest.mark.sqlite_only
 def test_a_role_that_only_sees_reads_who_may_act(
     app: Flask, web: Flask, services: Services, portal: Portal, clock: FrozenClock
 ) -> None:
@@ -286,6 +292,7 @@ def test_a_role_that_only_sees_reads_who_may_act(
         assert get(reader, f"/admin/letters/{ident}{page}").status_code == 403, page
 
 
+@pytest.mark.sqlite_only
 def test_a_list_that_names_no_letter_says_what_to_do(portal: Portal, olga: Person) -> None:
     olga.open(RETURNED)
     olga.submit(1, letters="", reason="")

@@ -73,6 +73,7 @@ def do(services: Services, deed: BatchDeed, batch: LetterBatch) -> bool:
     return batches.cancel(batch, MAKER)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("state", list(BatchState))
 def test_every_action_in_every_state_is_done_or_refused_with_words(
     app: Flask, services: Services, portal: Portal, quick: None, state: BatchState
@@ -187,6 +188,7 @@ def test_cancelling_a_batch_that_is_set_wipes_it_and_frees_its_persons(
     assert draft(services, portal).count == 2
 
 
+@pytest.mark.sqlite_only
 def test_a_batch_that_nobody_prints_in_time_ends_by_itself(
     app: Flask, services: Services, portal: Portal, quick: None, clock: FrozenClock
 ) -> None:
@@ -278,6 +280,7 @@ def test_a_letter_that_cannot_be_printed_is_left_out_and_the_numbers_close_up(
     assert len({*codes_of(pdf_of(services, batch, 1)), *codes_of(pdf_of(services, batch, 2))}) == 3
 
 
+@pytest.mark.sqlite_only
 def test_a_batch_of_which_nothing_can_be_printed_is_over(
     app: Flask, services: Services, portal: Portal, quick: None
 ) -> None:
@@ -315,6 +318,7 @@ def test_an_order_of_the_desk_is_settled_by_its_letter_and_a_later_one_overtakes
     assert {one.code_hash for one in letters_of(batch)} == {None}
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("before", [BatchState.DRAFT, BatchState.APPROVED])
 def test_a_letter_that_the_desk_voids_before_it_is_set_is_named_all_the_same(
     app: Flask, services: Services, portal: Portal, quick: None, before: BatchState
@@ -443,6 +447,7 @@ def test_a_letter_of_another_fund_is_none(app: Flask, services: Services, portal
     assert services.letter_batches.came_back(letter.reference, {portal.id}).letters == (letter,)
 
 
+@pytest.mark.sqlite_only
 def test_a_scan_that_is_no_letter_of_ours_is_told_by_its_end_alone(
     app: Flask, services: Services, portal: Portal
 ) -> None:
@@ -454,6 +459,7 @@ def test_a_scan_that_is_no_letter_of_ours_is_told_by_its_end_alone(
     assert len(found.unknown[0]) == 6
 
 
+@pytest.mark.sqlite_only
 def test_the_day_of_posting_is_neither_tomorrow_nor_before_the_printing(
     app: Flask, services: Services, portal: Portal, quick: None, clock: FrozenClock
 ) -> None:
