@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -180,6 +180,11 @@ class Settings(BaseModel):
         None, description="file, best on another machine, to which the worker adds an anchor of the audit chain hourly"
     )
     demo_folder: Path | None = Field(None, description="set by `dev.py demo` alone: shows /demo; never in production")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What was decided here; what is left as it is by default says nothing."""
+        usual = {name: field.default for name, field in type(self).model_fields.items()}
+        return ((name, value) for name, value in super().__repr_args__() if name is None or value != usual[name])
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] | None = None) -> Settings:
