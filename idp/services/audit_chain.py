@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from idp.clock import swiss
 from idp.errors import BadInput
@@ -27,6 +27,7 @@ from idp.models.audit import LATE, AuditEvent, AuditLink, newest_link, unlinked_
 from idp.models.base import db
 from idp.services.audit import AuditTag, is_genuine
 from idp.services.bundle import Services, services
+from idp.services.duty import keep_at
 from keys import Vault
 
 VERIFIED_EVERY, LOOK_EVERY_S = timedelta(days=1), 600.0
@@ -72,14 +73,7 @@ class Linker:
         self._anchored_at = BEGINNING
 
     def run_forever(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                is_busy = self.run_once() == BATCH
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-                is_busy = False
-            if not is_busy:
-                stop.wait(EVERY_S)
+        keep_at("audit", lambda: self.run_once() == BATCH, stop, EVERY_S)
 
     def run_once(self) -> int:
         """How many events were linked."""
@@ -107,12 +101,7 @@ class Verifier:
         self._app = app
 
     def run_forever(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                self.run_once()
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-            stop.wait(LOOK_EVERY_S)
+        keep_at("verify", self.run_once, stop, LOOK_EVERY_S)
 
     def run_once(self) -> None:
         with self._app.app_context():

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 
-import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.base import db
 from idp.models.code_change import CodeChange, take_change
 from idp.services.bundle import services
 from idp.services.code_changes import LEASE
+from idp.services.duty import keep_at
 
 EVERY_S = 2.0
-
-log = structlog.get_logger(__name__)
 
 
 class CodeChanger:
@@ -23,14 +20,7 @@ class CodeChanger:
         self._app = app
 
     def run_forever(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                is_busy = self.run_once()
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-                is_busy = False
-            if not is_busy:
-                stop.wait(EVERY_S)
+        keep_at("codes", self.run_once, stop, EVERY_S)
 
     def run_once(self) -> bool:
         """Whether there was something to do."""

@@ -12,13 +12,13 @@ from uuid import UUID
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.base import db
 from idp.models.outbox import Attempt, OutboxMessage, take_message
 from idp.services.audit_chain import Linker, Verifier
 from idp.services.bundle import Services, services
 from idp.services.code_changer import CodeChanger
+from idp.services.duty import keep_at
 from idp.services.housekeeping import Housekeeper
 from idp.services.import_worker import ImportWorker
 from idp.services.logout_delivery import LogoutCourier
@@ -68,15 +68,7 @@ class Worker:
         return sum(self._run(channel) for channel in CHANNELS)
 
     def _repeat(self, channel: str, stop: threading.Event) -> None:
-        while not stop.is_set():
-            try:
-                busy = self._run(channel)
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-                busy = 0
-                stop.wait(2)
-            if not busy:
-                stop.wait(POLL_S)
+        keep_at(channel, lambda: self._run(channel), stop, POLL_S)
 
     def _run(self, channel: str) -> int:
         with self._app.app_context():

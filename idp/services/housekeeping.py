@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 from flask import Flask
 from sqlalchemy import ColumnElement, and_, delete, exists, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.models.api_client import ApiToken
@@ -49,6 +48,7 @@ from idp.services.audit import AuditTag
 from idp.services.audit_redaction import redact_old
 from idp.services.bounces import collect
 from idp.services.bundle import Services, services
+from idp.services.duty import keep_at
 from idp.services.message_tallies import tally_messages
 from idp.services.recovery_codes import forget_recovery_codes
 from idp.services.walk_tallies import tally_walks
@@ -125,13 +125,7 @@ class Housekeeper:
 
     def run_forever(self, stop: threading.Event) -> None:
         """A pass a minute until told to stop; an unreachable database is waited for."""
-        while not stop.is_set():
-            try:
-                is_unfinished = self.run_once().is_unfinished
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-                is_unfinished = False
-            stop.wait(BREATH_S if is_unfinished else EVERY_S)
+        keep_at("house", lambda: self.run_once().is_unfinished, stop, EVERY_S, BREATH_S)
 
     def run_once(self) -> Cleaned:
         with self._app.app_context():

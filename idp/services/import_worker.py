@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.person_import import take_import
 from idp.services import import_job
 from idp.services.bundle import services
+from idp.services.duty import keep_at
 from idp.services.import_folder import LOOK_EVERY, FolderWatch
 from idp.services.import_tidy import tidy
 
@@ -32,15 +32,14 @@ class ImportWorker:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Work on imports until told to stop; an unreachable database is waited for."""
-        while not stop.is_set():
-            try:
-                self.run_once(stop)
-                self._look()
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-            except (OSError, ValueError) as error:  # a folder that cannot be written, a name that cannot be read
-                log.error("import_folder", error=type(error).__name__)
-            stop.wait(POLL_S)
+        keep_at("imports", lambda: self._pass(stop), stop, POLL_S)
+
+    def _pass(self, stop: threading.Event) -> None:
+        self.run_once(stop)
+        try:
+            self._look()
+        except (OSError, ValueError) as error:  # a folder that cannot be written, a name that cannot be read
+            log.error("import_folder", error=type(error).__name__)
 
     def _look(self) -> None:
         """Now and then into the folder of imports, where there is one."""

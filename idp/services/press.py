@@ -13,7 +13,6 @@ from uuid import UUID
 import structlog
 from flask import Flask
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.base import db, insert_if_absent, write
 from idp.models.letter_batch import (
@@ -34,6 +33,7 @@ from idp.models.person import InsuredPerson, count_codes, revoke_codes
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services, services
+from idp.services.duty import keep_at
 from idp.services.letter_batches import file_context
 from idp.services.letter_choice import BatchKind
 from idp.services.letter_references import edge
@@ -55,17 +55,7 @@ class Press:
 
     def run_forever(self, stop: threading.Event) -> None:
         """A piece of work at a time until told to stop; an unreachable database is waited for."""
-        while not stop.is_set():
-            try:
-                is_busy = self.run_once()
-            except SQLAlchemyError as error:
-                log.error("worker_database", error=type(error).__name__)
-                is_busy = False
-            except Exception:  # one batch that cannot be set must not stop the others; its lease lets it rest
-                log.error("press_fault", exc_info=True)
-                is_busy = False
-            if not is_busy:
-                stop.wait(EVERY_S)
+        keep_at("letters", self.run_once, stop, EVERY_S)  # of a batch that cannot be set the lease lets it rest
 
     def run_once(self) -> bool:
         """Whether there was something to do."""

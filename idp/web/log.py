@@ -25,8 +25,8 @@ OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured lev
 SERVER = ("_granian", "granian.access")  # its lines become ours
 IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule"})
 FIELDS = IDS | {
-    "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "state", "tries",
-    "portal", "alg", "volume",
+    "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "duty", "state",
+    "tries", "portal", "alg", "volume",
 }  # fmt: skip
 SHAPES = re.compile(
     r"[^\s\"'<>@]+@[^\s\"'<>@]+"  # e-mail addresses

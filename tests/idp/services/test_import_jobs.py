@@ -258,15 +258,15 @@ def test_nothing_of_a_file_can_be_read_in_the_database(office: Office) -> None:
     office.upload(
         file(secret, header=row("Kopf", family_name="Quarz", given_name=""))
     )  # a file without names of columns
-    office.confirm(office.check(file(row("P-1", family_name="Quarzenegger"))))
-    office.confirm(office.check(file(row("P-1", family_name="Other"))))
+    office.confirm(office.check(file(row("P-reference", family_name="Quarzenegger"))))
+    office.confirm(office.check(file(row("P-reference", family_name="Other"))))
     held = "".join(
         repr(tuple(one))
         for table in Base.metadata.sorted_tables
         if table.name.startswith(("import_", "person_import", "audit"))
         for one in db.session.execute(select(table))
     )
-    for word in ("Quarz", "Zenobia", "X-secret", "31.2.1960", "P-1", "Rue du Lac"):
+    for word in ("Quarz", "Zenobia", "X-secret", "31.2.1960", "P-reference", "Rue du Lac"):
         assert word not in held
 
 

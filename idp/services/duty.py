@@ -1,0 +1,34 @@
+"""A duty of the worker, pass after pass: whatever goes wrong in one of them, the next one comes.
+
+A thread that dies of a fault nobody foresaw would leave mail unsent or keys unrotated until somebody looks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+AFTER_A_FAULT_S = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+def keep_at(
+    duty: str, one_pass: Callable[[], object], stop: threading.Event, rest_s: float, breath_s: float = 0.0
+) -> None:
+    """Do it until told to stop. After a busy pass the next one comes in `breath_s` seconds, after an idle one in
+    `rest_s`; after a fault, and while the database is away, in `AFTER_A_FAULT_S` at the earliest.
+    """
+    while not stop.is_set():
+        try:
+            pause = breath_s if one_pass() else rest_s
+        except SQLAlchemyError as error:
+            log.error("worker_database", duty=duty, error=type(error).__name__)
+            pause = max(rest_s, AFTER_A_FAULT_S)
+        except Exception:
+            log.error("worker_fault", duty=duty, exc_info=True)
+            pause = max(rest_s, AFTER_A_FAULT_S)
+        stop.wait(pause)
