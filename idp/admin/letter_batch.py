@@ -15,10 +15,11 @@ from idp.admin.letters import LIST, PRINT, SEE, check_may
 from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch, funnel
 from idp.services.bundle import services
-from idp.services.letter_batches import RETURNABLE, BatchDeed
+from idp.services.letter_batches import BatchDeed
 from idp.services.permissions import Permission
 from idp.services.persons import mask_name
 from idp.services.press import PRINTED_WITHIN
+from idp.services.returned_letters import RETURNABLE
 from idp.texts import LANGUAGE_NAMES, format_date, format_day, format_moment
 from idp.web.i18n import language, text
 

@@ -14,7 +14,7 @@ from idp.admin.letter_batch import PAGE, load, name_of
 from idp.admin.letters import LIST, PRINT
 from idp.models.letter_batch import LetterBatch
 from idp.services.bundle import services
-from idp.services.letter_batches import LONGEST_LIST, Reason
+from idp.services.returned_letters import LONGEST_LIST, Reason
 from idp.web import kept
 from idp.web.forms import FormView, line
 from idp.web.i18n import text
@@ -92,12 +92,12 @@ def _take(batch: LetterBatch | None) -> Response:
     errors = {"letters": Wrong("bat.e.letters", {"most": str(LONGEST_LIST)})} if not typed.strip() or is_long else {}
     if reason not in set(Reason):
         errors["reason"] = Wrong("bat.e.reason")
-    found = services().letter_batches.came_back("" if is_long else typed, _portals(), batch)
+    found = services().returned_letters.read("" if is_long else typed, _portals(), batch)
     references = " ".join(one.reference for one in (*found.letters, *found.before))
     if errors:
         return kept.lead(request.path, whose(), {"reason": reason, "letters": references}, errors)
     if request.form.get("do") == "void":
-        done = services().letter_batches.take_back(found.letters, Reason(reason), worker().account.id)
+        done = services().returned_letters.take_back(found.letters, Reason(reason), worker().account.id)
         return redirect(f"{request.path}?done={done}", 303)
     read = {
         "reason": reason,

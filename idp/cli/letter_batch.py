@@ -15,8 +15,9 @@ from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from idp.services.letter_batches import LONGEST_LIST, BatchDeed, Reason, batches_of
+from idp.services.letter_batches import BatchDeed, batches_of
 from idp.services.letter_choice import REMINDED_AFTER, BatchKind, Choice
+from idp.services.returned_letters import LONGEST_LIST, Reason
 from idp.texts import LANGUAGES
 
 WHOM = [kind.value for kind in BatchKind if kind is not BatchKind.CHOSEN]
@@ -122,8 +123,8 @@ def returned(slug: str, number: int | None, reason: str, letters: tuple[str, ...
         if len(letters) > LONGEST_LIST:
             fail(f"{LONGEST_LIST} letters at most at a time")
         of_batch = _load(portal, number) if number is not None else None
-        found = bundle.letter_batches.came_back(" ".join(letters), {portal.id}, of_batch)
-        done = bundle.letter_batches.take_back(found.letters, Reason(reason), None)
+        found = bundle.returned_letters.read(" ".join(letters), {portal.id}, of_batch)
+        done = bundle.returned_letters.take_back(found.letters, Reason(reason), None)
         db.session.commit()
         click.echo(f"{done} letters came back; {len(found.before)} were known")
         for word in found.unknown:

@@ -53,6 +53,7 @@ from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.reminders import Reminders
+from idp.services.returned_letters import ReturnedLetters
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -158,7 +159,8 @@ def build_services(
         calls=Calls(clock, random, vault, accounts, challenges, dossiers, audit),
         desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
         letters=Letters(settings, clock, random, texts, codes, audit),
-        letter_batches=LetterBatches(clock, random, vault, codes, audit),
+        letter_batches=LetterBatches(clock, random, vault, audit),
+        returned_letters=ReturnedLetters(clock, codes, audit),
         code_changes=CodeChanges(clock, random, audit),
         operators=operators,
         factor_resets=FactorResets(settings, clock, random, texts, accounts, operators, outbox, notices, audit),

@@ -49,6 +49,7 @@ from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.reminders import Reminders
+from idp.services.returned_letters import ReturnedLetters
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
@@ -116,6 +117,7 @@ class Services:
     desk: Desk
     letters: Letters
     letter_batches: LetterBatches
+    returned_letters: ReturnedLetters
     code_changes: CodeChanges
     operators: Operators
     factor_resets: FactorResets

@@ -28,6 +28,8 @@ QUIET = 1024 * 1024  # bytes of XML in which something must have begun or ended
 BUILT_IN_DATES = {*range(14, 18), 22, *range(27, 37), *range(50, 59)}  # ECMA-376 §18.8.30
 CELL = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII)
 QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+# What zipfile and expat say of a file that is broken: of an unknown packing NotImplementedError, of a part that is
+# locked RuntimeError, of a number that cannot be ValueError, of a part that is missing KeyError.
 BROKEN = (
     expat.ExpatError, zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError, ValueError,
     KeyError,

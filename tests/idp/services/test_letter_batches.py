@@ -23,11 +23,12 @@ from idp.models.portal import Portal
 from idp.services import press as the_press
 from idp.services.bundle import Services
 from idp.services.desk import Deed
-from idp.services.letter_batches import ALLOWED, BatchDeed, Reason
+from idp.services.letter_batches import ALLOWED, BatchDeed
 from idp.services.letter_choice import BatchKind, Choice
 from idp.services.letter_references import read_reference, show_reference
 from idp.services.letters import Letter, Letters
 from idp.services.registration_codes import Found, Unknown, normalise
+from idp.services.returned_letters import Reason
 from tests.support.batches import (
     APPROVER,
     MAKER,
@@ -351,7 +352,7 @@ def test_reminders_go_to_those_whose_posted_letter_lies_about_and_void_its_code(
         email="h@example.ch", given_name="H", family_name="M", language="fr", password_hash="x"
     )
     registered.link(account.id, clock.now())
-    services.letter_batches.take_back(services.letter_batches.came_back("3", None, batch).letters, Reason.MOVED, MAKER)
+    services.returned_letters.take_back(services.returned_letters.read("3", None, batch).letters, Reason.MOVED, MAKER)
     db.session.commit()
     clock.advance(timedelta(days=13))
     assert services.letter_batches.count(reminder) == 0
@@ -418,18 +419,18 @@ def test_returned_letters_are_read_from_numbers_references_and_scans_and_their_c
     codes = codes_of(pdf_of(services, batch))
     scanned = services.letters.address(portal, "fr", codes[2])
     print_batch(app, services, batch)
-    letters, batches = letters_of(batch), services.letter_batches
+    letters, batches, returned = letters_of(batch), services.letter_batches, services.returned_letters
     typed = f"0001, {show_reference(letters[1].reference)} {scanned}\n9999 {letters[0].reference[:-1]} 0002/0004"
-    found = batches.came_back(typed, None, batch)
+    found = returned.read(typed, None, batch)
     assert [one.number for one in found.letters] == [1, 2, 3]
     assert found.unknown == ("9999", letters[0].reference[1:-1])
-    assert batches.take_back(found.letters, Reason.MOVED, MAKER) == 3
+    assert returned.take_back(found.letters, Reason.MOVED, MAKER) == 3
     db.session.commit()
     looked_up = [type(services.registration_codes.look_up(portal, code)) for code in codes]
     assert looked_up == [Unknown, Unknown, Unknown, Found]
-    again = batches.came_back("0001", None, batch)
+    again = returned.read("0001", None, batch)
     assert (len(again.letters), len(again.before)) == (0, 1)
-    assert batches.take_back(again.before, Reason.MOVED, MAKER) == 0
+    assert returned.take_back(again.before, Reason.MOVED, MAKER) == 0
     assert tags().count("operator:letter:return") == 3
     expired = Choice(portal, BatchKind.EXPIRED)
     assert batches.count(expired) == 0, "another letter would come back from the same address"
@@ -443,8 +444,8 @@ def test_a_letter_of_another_fund_is_none(app: Flask, services: Services, portal
     batch = in_state(app, services, portal, BatchState.POSTED)
     (letter,) = letters_of(batch)
     other = add_portal("other")
-    assert services.letter_batches.came_back(letter.reference, {other.id}).letters == ()
-    assert services.letter_batches.came_back(letter.reference, {portal.id}).letters == (letter,)
+    assert services.returned_letters.read(letter.reference, {other.id}).letters == ()
+    assert services.returned_letters.read(letter.reference, {portal.id}).letters == (letter,)
 
 
 @pytest.mark.sqlite_only
@@ -453,7 +454,7 @@ def test_a_scan_that_is_no_letter_of_ours_is_told_by_its_end_alone(
 ) -> None:
     code = services.registration_codes.issue(add_person(portal), portal)
     db.session.commit()
-    found = services.letter_batches.came_back(f"https://connect.example.ch/cpx/r?lang=fr#{code}", None)
+    found = services.returned_letters.read(f"https://connect.example.ch/cpx/r?lang=fr#{code}", None)
     assert found.letters == ()
     assert code not in found.unknown[0]
     assert len(found.unknown[0]) == 6

@@ -26,7 +26,7 @@ from idp.models.webhook import Webhook, WebhookDelivery
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.housekeeping import Housekeeper
-from idp.services.letter_batches import Reason
+from idp.services.returned_letters import Reason
 from idp.services.webhook_delivery import BACK_OFF, WebhookCourier
 from idp.services.webhook_events import WebhookEvent
 from tests.actions import link, register
@@ -281,7 +281,7 @@ def test_a_letter_that_came_back_is_told_to_its_portal(
 ) -> None:
     batch = set_batch(app, services, person.portal)
     print_batch(app, services, batch)
-    assert services.letter_batches.take_back(letters_of(batch), Reason.MOVED, MAKER) == 1
+    assert services.returned_letters.take_back(letters_of(batch), Reason.MOVED, MAKER) == 1
     db.session.commit()
     assert receiver.deliver() == 1
     told = receiver.read()
