@@ -66,6 +66,7 @@ from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.import_feed import blueprint as import_feed
 from idp.endpoints.introspection import blueprint as introspection
+from idp.endpoints.machines import TABLE
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
 from idp.endpoints.revocation import blueprint as revocation
@@ -82,6 +83,7 @@ from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
 from idp.web import errors, guard, headers, i18n, log, render, unit
+from idp.web.machine_door import MachineDoor
 
 
 def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
@@ -91,6 +93,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
     app.url_map.merge_slashes = False  # `//host/` is no page; nothing is answered by a redirect of the router's own
     attach(app, services)
+    app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (log, render, guard, i18n, unit, headers, errors):

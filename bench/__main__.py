@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import flood, imports, letters, memory, pages, persons, start
+from bench import flood, imports, letters, memory, pages, persons, portal_calls, start
 from bench.report import Report
 
 MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "pages": pages.measure, "memory": memory.measure, "start": start.measure,
     "flood": flood.measure, "persons": persons.measure, "imports": imports.measure, "letters": letters.measure,
+    "portal_calls": portal_calls.measure,
 }  # fmt: skip
 
 

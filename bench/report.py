@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+RATIO = "×"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured thing, one value a round. The target is an upper bound for the median of the rounds.
+    """One measured thing, one value a round. The target bounds the median of the rounds: from above, or from below
+    where more is better.
 
     `processor` is what the server computed meanwhile, in the same unit: a busy machine blurs it least.
     """
@@ -29,6 +31,7 @@ class Figure:
     target: float | None = None
     count: int = 1  # samples a round
     processor: float | None = None
+    more_is_better: bool = False
 
     @property
     def median(self) -> float:
@@ -38,7 +41,8 @@ class Figure:
     def verdict(self) -> str:
         if self.target is None:
             return ""
-        return "met" if self.median <= self.target else "MISSED"
+        is_met = self.median >= self.target if self.more_is_better else self.median <= self.target
+        return "met" if is_met else "MISSED"
 
 
 @dataclass
@@ -52,13 +56,12 @@ class Report:
         print(f"\n{self.name}: " + ", ".join(f"{name} {value}" for name, value in self.circumstances.items()))
         print(f"  {'':{width}}  {'median':>9}  {'min–max':>15}  {'processor':>9}  {'target':>8}")
         for one in self.figures:
-            spread = f"{min(one.rounds):.1f}–{max(one.rounds):.1f}"
-            target = "" if one.target is None else f"≤ {one.target:g}"
+            digits = 2 if one.unit == RATIO else 1
+            spread = f"{min(one.rounds):.{digits}f}–{max(one.rounds):.{digits}f}"
+            target = "" if one.target is None else f"{'≥' if one.more_is_better else '≤'} {one.target:g}"
             computed = "" if one.processor is None else f"{one.processor:.1f} {one.unit}"
-            print(
-                f"  {one.what:{width}}  {one.median:>6.1f} {one.unit:2}  {spread:>15}  {computed:>9}  {target:>8}  "
-                f"{one.verdict}"
-            )
+            median = f"{one.median:>6.{digits}f} {one.unit:2}"
+            print(f"  {one.what:{width}}  {median}  {spread:>15}  {computed:>9}  {target:>8}  {one.verdict}")
 
     def keep(self) -> Path:
         """Write the JSON; returns where."""

@@ -35,6 +35,10 @@ class Ring:
         """The keys whose public part stands in the JWKS."""
         return tuple(key for key in self.keys if key.state in PUBLISHED)
 
+    def document(self) -> dict[str, list[dict[str, Any]]]:
+        """The public JSON Web Key Set (RFC 7517 §5): next, active and retiring keys."""
+        return {"keys": [key.public_jwk for key in self.published()]}
+
     def find(self, kid: str) -> RingKey | None:
         return next((key for key in self.published() if key.kid == kid), None)
 

@@ -1,9 +1,9 @@
 """What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
 
 A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL with Redis, unless it is marked
-`no_database` or `sqlite_only`. The tests of the protocol's answers take turns: each runs on one of the two, and on both
-with `--every-engine`, as in the long run. What is `generated` from the journeys runs on SQLite, and on both likewise:
-what a walk promises there does not hang on the engine, whose own tests are elsewhere.
+`no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers take turns: each runs on one of
+the two, and on both with `--every-engine`, as in the long run. What is `generated` from the journeys runs on SQLite,
+and on both likewise: what a walk promises there does not hang on the engine, whose own tests are elsewhere.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_databa
 from tests.support.every_answer import watch
 from tests.support.instances import Instances
 from tests.support.person import Person
-from tests.support.quick_apps import share_builders, share_templates
+from tests.support.quick_apps import close_machine_door, share_builders, share_templates
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
 
@@ -83,6 +83,8 @@ def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
     if "no_database" in marks:
         return ("none",)
+    if "postgresql_only" in marks:
+        return (POSTGRESQL,)
     if "sqlite_only" in marks or folder in OWN_PROCESSES:
         return (SQLITE,)
     if "generated" in marks and not metafunc.config.option.every_engine:
@@ -197,9 +199,14 @@ def signing_keys(app: Flask, services: Services) -> None:
 
 
 @pytest.fixture
-def web(app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
-    """The whole web application on the database of `app`; every answer must hold the conditions of the wire."""
+def web(request: pytest.FixtureRequest, app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
+    """The whole web application on the database of `app`; every answer must hold the conditions of the wire.
+
+    Every second test calls the endpoints for machines behind Flask's dispatch, the others by their own door.
+    """
     web = create_app(services=services)
+    if crc32(request.node.originalname.encode()) // len(ENGINES) % 2:
+        close_machine_door(web)
     share_templates(web)
     found = watch(web)
     yield web

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal
@@ -18,10 +18,13 @@ blueprint = cookie_blind(Blueprint("introspection", __name__))
 @blueprint.post("/introspect")
 @csrf_exempt
 def introspect() -> Response:
-    return serve(request, _introspect)
+    return answer_introspection(request)
 
 
-def _introspect(bundle: Services, portal: Portal) -> Response:
-    if "token" not in request.form:
-        raise ProtocolError("invalid_request", "token is missing")
-    return answer_to(bundle, portal, request)
+def answer_introspection(asked: Request) -> Response:
+    def work(bundle: Services, portal: Portal) -> Response:
+        if "token" not in asked.form:
+            raise ProtocolError("invalid_request", "token is missing")
+        return answer_to(bundle, portal, asked)
+
+    return serve(asked, work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from idp.protocol import client_auth, dpop, par, request_sources
 from idp.protocol.client_endpoint import guarded
@@ -17,14 +17,17 @@ blueprint = cookie_blind(Blueprint("pushed_authorization", __name__))
 @blueprint.post("/par")
 @csrf_exempt
 def push() -> Response:
-    return guarded(request, _push)
+    return answer_push(request)
 
 
-def _push() -> Response:
-    bundle = services()
-    proof = dpop.check(bundle, request)  # before an assertion is used up
-    portal = client_auth.authenticate_request(bundle, request)
-    if proof is not None:
-        dpop.spend(bundle, proof)
-    request_uri = request_sources.push(bundle, portal, request.form, proof.jkt if proof else None)
-    return answer({"request_uri": request_uri, "expires_in": int(par.LIFE.total_seconds())}, 201)
+def answer_push(asked: Request) -> Response:
+    def work() -> Response:
+        bundle = services()
+        proof = dpop.check(bundle, asked)  # before an assertion is used up
+        portal = client_auth.authenticate_request(bundle, asked)
+        if proof is not None:
+            dpop.spend(bundle, proof)
+        request_uri = request_sources.push(bundle, portal, asked.form, proof.jkt if proof else None)
+        return answer({"request_uri": request_uri, "expires_in": int(par.LIFE.total_seconds())}, 201)
+
+    return guarded(asked, work)

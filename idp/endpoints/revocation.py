@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal
@@ -18,16 +18,20 @@ blueprint = cookie_blind(Blueprint("revocation", __name__))
 @blueprint.post("/revoke")
 @csrf_exempt
 def revoke() -> Response:
-    return serve(request, _revoke)
+    return answer_revocation(request)
 
 
-def _revoke(bundle: Services, portal: Portal) -> Response:
+def answer_revocation(asked: Request) -> Response:
     """RFC 7009 §2.2: an unknown token is no error, and neither is a hint of any kind; another portal's is unknown."""
-    if "token" not in request.form:
-        raise ProtocolError("invalid_request", "token is missing")
-    secret = request.form["token"]
-    if secret.startswith("cc_rt_"):
-        bundle.tokens.revoke_family(portal, secret)
-    else:
-        bundle.access_tokens.revoke(portal, secret)
-    return answer({})
+
+    def work(bundle: Services, portal: Portal) -> Response:
+        if "token" not in asked.form:
+            raise ProtocolError("invalid_request", "token is missing")
+        secret = asked.form["token"]
+        if secret.startswith("cc_rt_"):
+            bundle.tokens.revoke_family(portal, secret)
+        else:
+            bundle.access_tokens.revoke(portal, secret)
+        return answer({})
+
+    return serve(asked, work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from idp.errors import ProtocolError
 from idp.protocol import claims
@@ -18,9 +18,13 @@ blueprint = cookie_blind(Blueprint("userinfo", __name__))
 @blueprint.route("/userinfo", methods=["GET", "POST"])
 @csrf_exempt
 def userinfo() -> Response:
+    return answer_userinfo(request)
+
+
+def answer_userinfo(asked: Request) -> Response:
     bundle = services()
     try:
-        token = load_token(bundle, request, scope="openid")
+        token = load_token(bundle, asked, scope="openid")
         known = claims.of_grant(bundle, token.portal, token.grant, token.facts.scope) if token.grant else None
         if known is None:
             raise refused("bearer", "invalid_token", "the person is no longer known to this portal")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -22,6 +26,10 @@ NAMING = {
 }
 
 BUSY_TIMEOUT_MS = 10_000
+TRUSTED_FOR_S = 1.0  # so long after its last use a connection is taken to be alive
+USED_AT = "used_at"
+
+_doubted_at: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -78,11 +86,46 @@ def prepare_sqlite(engine: Engine) -> None:
         cursor.close()
 
 
+def prepare_postgresql(engine: Engine) -> None:
+    """Ask of a pooled connection whether it is alive only where there is doubt: after a pause, and where another one
+    was found dead since its last use. Asking each time would cost every request a journey to the server and back.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _on_checkin(_connection: Any, record: Any) -> None:
+        record.info[USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> None:
+        if context.is_disconnect:
+            doubt(engine)
+
+    @event.listens_for(engine, "checkout")
+    def _on_checkout(connection: Any, record: Any, _proxy: object) -> None:
+        used_at = record.info.get(USED_AT)
+        if used_at is None or used_at > max(time.monotonic() - TRUSTED_FOR_S, _doubted_at.get(engine, 0.0)):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # the pool makes a new one, of all that are older
+
+
+def doubt(engine: Engine) -> None:
+    """A connection of this engine broke: the others may have, too."""
+    _doubted_at[engine] = time.monotonic()
+
+
 def write(statement: Executable) -> int:
     """Execute an INSERT, UPDATE or DELETE and return how many rows it met."""
     # The count of an INSERT is thrown away on PostgreSQL unless it is asked for.
     done = db.session.execute(statement, execution_options={"preserve_rowcount": True})
     return cast("CursorResult[Any]", done).rowcount
+
+
+def writes_in_queries() -> bool:
+    """Whether an INSERT or UPDATE may stand in the WITH of a query: on PostgreSQL."""
+    return db.engine.dialect.name == "postgresql"
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

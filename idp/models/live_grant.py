@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, select
 
 from idp.models.account import Account
 from idp.models.authorization import Grant
 from idp.models.base import UTCDateTime
+from idp.models.prepared import Prepared
 
 GRANT = cast(Table, Grant.__table__)
 ACCOUNT = cast(Table, Account.__table__)
@@ -43,9 +44,10 @@ NOW = bindparam("now", type_=UTCDateTime())
 IS_LIVE: ColumnElement[bool] = and_(
     GRANT.c.revoked_at.is_(None), GRANT.c.expires_at > NOW, ACCOUNT.c.status == "active"
 )
-BY_ID = select(*COLUMNS).select_from(OF_ACCOUNT).where(GRANT.c.id == bindparam("grant_id"), IS_LIVE)
+BY_ID = Prepared(select(*COLUMNS).select_from(OF_ACCOUNT).where(GRANT.c.id == bindparam("grant_id"), IS_LIVE))
+LABELS = tuple(column.key for column in COLUMNS)
 
 
-def read(row: Row[*tuple[Any, ...]]) -> LiveGrant:
+def read(row: Any) -> LiveGrant:
     """The grant of a row that holds `COLUMNS`."""
-    return LiveGrant(**{name: getattr(row, f"grant_{name}") for name in NAMES})
+    return LiveGrant(*[getattr(row, label) for label in LABELS])

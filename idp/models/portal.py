@@ -113,6 +113,11 @@ def find_client(client_id: str) -> Portal | None:
     return _enabled(Portal.client_id == client_id) if _may_name(client_id) else None
 
 
+def load_enabled(portal_id: UUID) -> Portal | None:
+    """The enabled portal of this id."""
+    return _enabled(Portal.id == portal_id)
+
+
 def _may_name(text: str) -> bool:
     """Anybody sends names, also out of JSON and of percent signs; no database takes NUL or half a surrogate pair."""
     return bool(text) and text.isascii() and text.isprintable()

@@ -10,40 +10,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from idp.models.account import Account, load_account
+from idp.models.base import db
 from idp.models.live_grant import LiveGrant
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.told_person import ToldPerson, find_told
 from idp.protocol import verified_claims
 from idp.services.bundle import Services
 
 
-def _profile(bundle: Services, account: Account, record: InsuredPerson) -> dict[str, Any]:
+def _profile(told: ToldPerson) -> dict[str, Any]:
     return {
-        "name": account.full_name,
-        "given_name": account.given_name,
-        "family_name": account.family_name,
-        "birthdate": record.birth_date.isoformat(),
-        "locale": account.language,
-        "updated_at": int(max(account.created_at, record.changed_at).timestamp()),
+        "name": told.full_name,
+        "given_name": told.given_name,
+        "family_name": told.family_name,
+        "birthdate": told.birth_date.isoformat(),
+        "locale": told.language,
+        "updated_at": int(max(told.registered_at, told.changed_at).timestamp()),
     }
 
 
-def _email(bundle: Services, account: Account, record: InsuredPerson) -> dict[str, Any]:
-    return {"email": account.email, "email_verified": True}
+def _email(told: ToldPerson) -> dict[str, Any]:
+    return {"email": told.email, "email_verified": True}
 
 
-def _phone(bundle: Services, account: Account, record: InsuredPerson) -> dict[str, Any]:
-    number = bundle.accounts.factors(account.id).phone
-    return {"phone_number": number, "phone_number_verified": True} if number else {}
+def _phone(told: ToldPerson) -> dict[str, Any]:
+    return {"phone_number": told.phone, "phone_number_verified": True} if told.phone else {}
 
 
-def _insurance(bundle: Services, account: Account, record: InsuredPerson) -> dict[str, Any]:
+def _insurance(told: ToldPerson) -> dict[str, Any]:
     """The fund's own keys of the person, so that its portal finds the right file."""
-    return {"insured_number": record.insured_number, "external_id": record.external_id}
+    return {"insured_number": told.insured_number, "external_id": told.external_id}
 
 
-OF_SCOPE: dict[str, Callable[[Services, Account, InsuredPerson], dict[str, Any]]] = {
+OF_SCOPE: dict[str, Callable[[ToldPerson], dict[str, Any]]] = {
     "profile": _profile,
     "email": _email,
     "phone": _phone,
@@ -57,11 +57,11 @@ SCOPE_OF = {
 NAMES = ("sub", *SCOPE_OF)
 
 
-def of_scopes(bundle: Services, account: Account, record: InsuredPerson, scopes: set[str]) -> dict[str, Any]:
+def of_scopes(told: ToldPerson, scopes: set[str]) -> dict[str, Any]:
     """Every claim that these scopes give about the person and that has a value."""
     claims: dict[str, Any] = {}
     for scope in scopes & set(OF_SCOPE):
-        claims |= OF_SCOPE[scope](bundle, account, record)
+        claims |= OF_SCOPE[scope](told)
     return {name: value for name, value in claims.items() if value not in {None, ""}}
 
 
@@ -70,11 +70,11 @@ def of_grant(bundle: Services, portal: Portal, grant: LiveGrant, scope: str) -> 
 
     None when the account may no longer be spoken about.
     """
-    found = _find(bundle, portal, grant)
-    if found is None:
+    told = find_told(grant.account_id, portal.id)
+    if told is None:
         return None
-    known = of_scopes(bundle, *found, set(scope.split()))
-    named = _named(bundle, portal, grant, "userinfo", *found)
+    known = of_scopes(told, set(scope.split()))
+    named = _named(bundle, portal, grant, "userinfo", told)
     return {"sub": bundle.tokens.subject(portal, grant.account_id), **known, **named}
 
 
@@ -82,24 +82,17 @@ def for_id_token(bundle: Services, portal: Portal, grant: LiveGrant) -> dict[str
     """What the request named for the ID token; nothing of the scopes, which are userinfo's (OIDC Core §5.4)."""
     if not (grant.claims or {}).get("id_token"):
         return {}
-    found = _find(bundle, portal, grant)
-    return _named(bundle, portal, grant, "id_token", *found) if found else {}
+    told = find_told(grant.account_id, portal.id)
+    return _named(bundle, portal, grant, "id_token", told) if told else {}
 
 
-def _find(bundle: Services, portal: Portal, grant: LiveGrant) -> tuple[Account, InsuredPerson] | None:
-    account = load_account(grant.account_id)
-    record = bundle.accounts.record_of(account.id, portal.id)
-    return (account, record) if account.is_active and record is not None else None
-
-
-def _named(
-    bundle: Services, portal: Portal, grant: LiveGrant, place: str, account: Account, record: InsuredPerson
-) -> dict[str, Any]:
+def _named(bundle: Services, portal: Portal, grant: LiveGrant, place: str, told: ToldPerson) -> dict[str, Any]:
     wanted: Mapping[str, Any] = (grant.claims or {}).get(place, {})
     scopes = {SCOPE_OF[name] for name in wanted if name in SCOPE_OF} & set(portal.scopes)
-    known = of_scopes(bundle, account, record, scopes) if scopes else {}
+    known = of_scopes(told, scopes) if scopes else {}
     chosen = {name: known[name] for name, how in wanted.items() if name in known and fits(known[name], how)}
     if "verified_claims" in wanted and portal.verified_claims:
+        record = db.session.get_one(InsuredPerson, told.record_id)
         chosen |= verified_claims.release(bundle, portal, record, wanted["verified_claims"])
     return chosen
 

@@ -16,8 +16,8 @@ from cryptography import x509
 from flask import Request
 
 from idp.errors import ProtocolError
-from idp.models.base import db
-from idp.models.portal import Portal, find_client
+from idp.models.known_portals import known_client
+from idp.models.portal import Portal
 from idp.protocol import mtls
 from idp.protocol.client_assertion import has_right_assertion
 from idp.protocol.security_profile import allows_method
@@ -62,9 +62,7 @@ def authenticate(
 ) -> Portal:
     """The portal that proved who it is. Raises `ProtocolError` invalid_client (401) or invalid_request."""
     shown = _presented(form, authorization, certificate)
-    portal = find_client(shown.client_id)
-    if portal is not None:
-        db.session.expunge(portal)  # it is only read from here on; a commit must not make it be asked for again
+    portal = known_client(shown.client_id)
     named = form.get("client_id")
     # RFC 6749 §2.3: a client MUST NOT use more than one authentication method, nor speak for another.
     if named is not None and named != shown.client_id:

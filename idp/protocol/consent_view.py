@@ -10,6 +10,7 @@ from typing import Any
 from idp.models.account import Account
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.told_person import ToldPerson, find_told
 from idp.protocol import claims, consent, verified_claims
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.consent import CLAIM, SCOPE, Item
@@ -54,12 +55,13 @@ class ConsentView:
 def view(bundle: Services, asking: Asking, app: str, say: Say) -> ConsentView:
     """What this person must still be asked; `app` is the portal's name in their language."""
     portal, account_id, request = asking.portal, asking.account.id, asking.request
+    told = find_told(account_id, portal.id)
     links = (("con.policy", portal.policy_uri), ("con.tos", portal.tos_uri))
     return ConsentView(
         publisher=say("con.by", publisher=portal.publisher) if portal.publisher else "",
         links=tuple((say(key, app=app), address) for key, address in links if address),
         items=tuple(
-            ItemView(item.key, say(item.label), _values(bundle, asking, item), item.is_essential)
+            ItemView(item.key, say(item.label), _values(asking, told, item), item.is_essential)
             for item in consent.unanswered(portal, account_id, request)
         ),
         already=tuple(say(item.label) for item in consent.allowed_before(portal, account_id, request)),
@@ -67,13 +69,13 @@ def view(bundle: Services, asking: Asking, app: str, say: Say) -> ConsentView:
     )
 
 
-def _values(bundle: Services, asking: Asking, item: Item) -> tuple[str, ...]:
+def _values(asking: Asking, told: ToldPerson | None, item: Item) -> tuple[str, ...]:
     """The values as a person reads them; what has none, such as access while away, is its label alone."""
     scope = item.name if item.kind == SCOPE else claims.SCOPE_OF.get(item.name)
     if scope is None:
         known = verified_claims.of_record(asking.portal, asking.record)
         return tuple(_in_words(name, value) for name, value in known.items() if name in _verified(asking.request))
-    known = claims.of_scopes(bundle, asking.account, asking.record, {scope})
+    known = claims.of_scopes(told, {scope}) if told else {}
     if item.kind == CLAIM:
         shown: tuple[str, ...] = (item.name.removesuffix("_verified"),)
     else:

@@ -16,24 +16,26 @@ from idp.chance import hash_of
 from idp.clock import Clock
 from idp.models.authorization import AccessToken
 from idp.models.base import db
+from idp.models.known_portals import known_portal
 from idp.models.live_grant import COLUMNS, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 
 PREFIX = "cc_at_"
 TOKEN = cast(Table, AccessToken.__table__)
-FIND = (
+FIND = Prepared(
     select(
-        TOKEN.c.id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor, TOKEN.c.created_at,
-        TOKEN.c.expires_at, TOKEN.c.grant_id.label("of_grant"), *COLUMNS, Portal,
+        TOKEN.c.id, TOKEN.c.portal_id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor,
+        TOKEN.c.created_at, TOKEN.c.expires_at, TOKEN.c.grant_id.label("of_grant"), *COLUMNS,
     )
     .select_from(TOKEN)
-    .join(Portal, Portal.id == TOKEN.c.portal_id)
     .outerjoin(OF_ACCOUNT, COLUMNS[0].element == TOKEN.c.grant_id)
     .where(
         TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.expires_at > NOW, TOKEN.c.revoked_at.is_(None),
-        Portal.disabled_at.is_(None), or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
+        or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
     )
 )  # fmt: skip
+RECORD = Prepared(insert(TOKEN), *(column.key for column in TOKEN.c if column.key != "revoked_at"))
 REVOKE = (
     update(TOKEN)
     .where(
@@ -79,12 +81,13 @@ class AccessTokens:
             **vars(facts), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
             "token_hash": hash_of(secret), "portal_id": portal_id, "grant_id": grant_id,
         }  # fmt: skip
-        db.session.execute(insert(TOKEN), values)
+        RECORD.count(**values)
 
     def find(self, secret: str) -> LiveToken | None:
         """The token, unless it is unknown, expired, withdrawn, or its portal, grant or account is no more."""
-        row = db.session.execute(FIND, {"hash": hash_of(secret), "now": self._clock.now()}).one_or_none()
-        if row is None:
+        row = FIND.first(hash=hash_of(secret), now=self._clock.now())
+        portal = known_portal(row.portal_id) if row else None
+        if portal is None:
             return None
         facts = TokenFacts(
             id=row.id,
@@ -95,7 +98,7 @@ class AccessTokens:
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
-        return LiveToken(row.Portal, read(row) if row.of_grant else None, facts)
+        return LiveToken(portal, read(row) if row.of_grant else None, facts)
 
     def revoke(self, portal: Portal, secret: str) -> None:
         """Withdraw a token of this portal; another's, or an unknown one, is left alone."""

@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
-from idp.models.base import db, prepare_sqlite
+from idp.models.base import db, prepare_postgresql, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
@@ -171,6 +171,9 @@ def build_services(
     )
 
 
+PREPARE = {"sqlite": prepare_sqlite, "postgresql": prepare_postgresql}
+
+
 def attach(app: Flask, services: Services) -> None:
     """Give the application its database and its services."""
     url = _located(make_url(services.settings.database_url))
@@ -179,7 +182,6 @@ def attach(app: Flask, services: Services) -> None:
     options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5}
     if url.get_backend_name() == "postgresql":
         options |= {
-            "pool_pre_ping": True,
             "pool_size": 10,
             "max_overflow": 10,
             "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
@@ -187,8 +189,7 @@ def attach(app: Flask, services: Services) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
     with app.app_context():
-        if db.engine.dialect.name == "sqlite":
-            prepare_sqlite(db.engine)
+        PREPARE[db.engine.dialect.name](db.engine)
     app.extensions["connect"] = services
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from flask import g, has_request_context
+from flask import g
 from sqlalchemy import select
 
 from idp.chance import Random, new_id
@@ -188,8 +188,8 @@ class Audit:
             account_id=account,
             insured_person_id=person,
             portal_id=portal,
-            request_id=g.get("request_id") if has_request_context() else None,
-            actor_id=g.get("actor_id") if has_request_context() else None,
+            request_id=g.get("request_id"),
+            actor_id=g.get("actor_id"),
             detail=detail,
         )
         event.mac = event_mac(self._vault, event)

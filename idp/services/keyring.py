@@ -118,9 +118,9 @@ class Keyring:
             raise InvalidToken("a token of another kind")
         return verify(token, key.public_jwk, alg=key.alg)
 
-    def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The public JSON Web Key Set: next, active and retiring keys."""
-        return {"keys": [key.public_jwk for key in self._read().ring.published()]}
+    def ring(self) -> Ring:
+        """The keys as they are now: another object whenever they were read anew."""
+        return self._read().ring
 
     def unreadable(self) -> list[str]:
         """The kids of published keys that this master key does not open."""

@@ -12,20 +12,21 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.authorization import AuthorizationCode, Grant, RefreshToken
-from idp.models.base import UTCDateTime, db
+from idp.models.base import UTCDateTime, db, writes_in_queries
 from idp.models.live_grant import BY_ID, COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.models.session import PortalSession, Session
 from idp.settings import Settings
 from keys import Vault
 
 CODE, REFRESH = cast(Table, AuthorizationCode.__table__), cast(Table, RefreshToken.__table__)
-CONSUME_CODE = (
+CONSUMED = (
     update(CODE)
     .where(
         CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_(None),
@@ -34,17 +35,27 @@ CONSUME_CODE = (
     .values(used_at=NOW)
     .returning(CODE.c.grant_id, CODE.c.redirect_uri, CODE.c.code_challenge, CODE.c.dpop_jkt)
 )  # fmt: skip
-USED_CODE = select(CODE.c.grant_id).where(
-    CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_not(None)
+CONSUME_CODE = Prepared(CONSUMED)
+USED = CONSUMED.cte("used")
+CONSUME_AND_READ = Prepared(  # in one journey, where the engine writes within a query
+    select(
+        USED.c.grant_id.label("of_grant"), USED.c.redirect_uri, USED.c.code_challenge, USED.c.dpop_jkt, *COLUMNS
+    ).select_from(USED.outerjoin(OF_ACCOUNT, and_(GRANT.c.id == USED.c.grant_id, IS_LIVE)))
 )
-FIND_REFRESH = (
+USED_CODE = Prepared(
+    select(CODE.c.grant_id).where(
+        CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_not(None)
+    )
+)
+FIND_REFRESH = Prepared(
     select(REFRESH.c.id, REFRESH.c.used_at, REFRESH.c.expires_at, IS_LIVE.label("is_live"), *COLUMNS)
     .select_from(OF_ACCOUNT.join(REFRESH, REFRESH.c.grant_id == GRANT.c.id))
     .where(REFRESH.c.token_hash == bindparam("hash"), GRANT.c.portal_id == bindparam("portal"))
 )
 UNUSED = and_(REFRESH.c.id == bindparam("refresh"), REFRESH.c.used_at.is_(None))
-ROTATE = update(REFRESH).where(UNUSED).values(used_at=NOW)
-PROLONG = update(REFRESH).where(UNUSED).values(expires_at=bindparam("until", type_=UTCDateTime()))
+ROTATE = Prepared(update(REFRESH).where(UNUSED).values(used_at=NOW))
+PROLONG = Prepared(update(REFRESH).where(UNUSED).values(expires_at=bindparam("until", type_=UTCDateTime())))
+ISSUE_REFRESH = Prepared(insert(REFRESH), "id", "token_hash", "grant_id", "scope", "expires_at")
 REVOKE_FAMILY = (
     update(GRANT)
     .where(
@@ -120,7 +131,7 @@ class Tokens:
 
     def live_grant(self, grant_id: UUID) -> LiveGrant | None:
         """The grant, unless it was revoked, has expired, or its account was disabled."""
-        row = db.session.execute(BY_ID, {"grant_id": grant_id, "now": self._clock.now()}).one_or_none()
+        row = BY_ID.first(grant_id=grant_id, now=self._clock.now())
         return read(row) if row else None
 
     def issue_code(
@@ -145,22 +156,23 @@ class Tokens:
     def redeem_code(self, portal: Portal, code: str) -> Redeemed | Replayed | None:
         """Consume a live code of this portal (RFC 6749 §4.1.2: MUST NOT be used more than once)."""
         known = {"hash": hash_of(code), "portal": portal.id}
-        row = db.session.execute(CONSUME_CODE, {**known, "now": self._clock.now()}).one_or_none()
+        if writes_in_queries():
+            row = CONSUME_AND_READ.first(**known, now=self._clock.now())
+            grant = read(row) if row is not None and row.grant_id is not None else None
+        else:
+            row = CONSUME_CODE.first(**known, now=self._clock.now())
+            grant = self.live_grant(row.grant_id) if row is not None else None
         if row is not None:
-            grant = self.live_grant(row.grant_id)
             return Redeemed(grant, row.redirect_uri, row.code_challenge, row.dpop_jkt) if grant else None
-        used = db.session.execute(USED_CODE, known).scalar_one_or_none()
-        return self.replayed(used) if used else None
+        used = USED_CODE.first(**known)
+        return self.replayed(used.grant_id) if used else None
 
     def issue_refresh(self, grant: LiveGrant) -> str:
         """A refresh token that ends when unused, and with its grant in any case."""
         now, secret = self._clock.now(), token(self._random, "cc_rt_")
-        db.session.execute(
-            insert(REFRESH),
-            {
-                "id": new_id(self._random, now), "token_hash": hash_of(secret), "grant_id": grant.id,
-                "scope": grant.scope, "expires_at": self._idle_end(now, grant.expires_at),
-            },
+        ISSUE_REFRESH.count(
+            id=new_id(self._random, now), token_hash=hash_of(secret), grant_id=grant.id, scope=grant.scope,
+            expires_at=self._idle_end(now, grant.expires_at),
         )  # fmt: skip
         return secret
 
@@ -173,7 +185,7 @@ class Tokens:
         """
         now = self._clock.now()
         known = {"hash": hash_of(secret), "portal": portal.id, "now": now}
-        row = db.session.execute(FIND_REFRESH, known).one_or_none()
+        row = FIND_REFRESH.first(**known)
         if row is None:
             return None
         if row.used_at is not None:
@@ -184,13 +196,12 @@ class Tokens:
         allow(grant)
         use = ROTATE if rotates else PROLONG
         values = {"now": now} if rotates else {"until": self._idle_end(now, grant.expires_at)}
-        done = cast("CursorResult[Any]", db.session.execute(use, {"refresh": row.id, **values})).rowcount
-        return grant if done == 1 else self.replayed(grant.id)
+        return grant if use.count(refresh=row.id, **values) == 1 else self.replayed(grant.id)
 
     def find_refresh(self, portal: Portal, secret: str) -> tuple[LiveGrant, datetime] | None:
         """The live grant of a usable refresh token of this portal, and when it ends if it is not used."""
         known = {"hash": hash_of(secret), "portal": portal.id, "now": self._clock.now()}
-        row = db.session.execute(FIND_REFRESH, known).one_or_none()
+        row = FIND_REFRESH.first(**known)
         if row is None or row.used_at is not None or row.expires_at <= self._clock.now() or not row.is_live:
             return None
         return read(row), row.expires_at

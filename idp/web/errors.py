@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, has_request_context, jsonify, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -105,8 +105,9 @@ def _is_machine(app: Flask) -> bool:
     return any(adapter.match(method=method)[0].split(".")[0] in BLIND for method in methods if adapter is not None)
 
 
-def _machine_error(code: str, status: int) -> Response:
-    if problems.is_api():
+def machine_error(code: str, status: int) -> Response:
+    """An error in JSON, in the form that its readers expect."""
+    if has_request_context() and problems.is_api():
         return problems.answer(Problem(problems.BY_STATUS.get(status, Kind.MALFORMED)))
     response = jsonify(error=code)
     response.status_code = status
@@ -132,7 +133,7 @@ def install(app: Flask) -> None:
         if status < 400:
             return error.get_response()  # type: ignore[return-value]
         if _is_machine(app):
-            response = _machine_error("invalid_request" if status < 500 else "server_error", status)
+            response = _of_status(status)
         else:
             portal, key = portal_of_request() if status < 500 else None, KEYS.get(status, "x.500")
             response = error_page(key, status, portal=portal, words=_retry_words(key, error))
@@ -145,11 +146,10 @@ def install(app: Flask) -> None:
     @app.errorhandler(TooBusy)
     def _busy(error: TooBusy) -> Response:
         db.session.rollback()
-        status = 429 if error.is_own_flood else 503
         if _is_machine(app):
-            response = _machine_error("temporarily_unavailable", status)
-        else:
-            response = error_page("x.busy", status, action=(text("x.retry"), request.full_path.rstrip("?")))
+            return _of_crowd(error)
+        status = 429 if error.is_own_flood else 503
+        response = error_page("x.busy", status, action=(text("x.retry"), request.full_path.rstrip("?")))
         response.headers["Retry-After"] = str(COME_BACK_IN_S)
         return response
 
@@ -162,17 +162,41 @@ def install(app: Flask) -> None:
     app.log_exception = _log_fault  # type: ignore[method-assign]
 
 
+def answer_machine(error: Exception, rule: str) -> Response:
+    """What a machine's endpoint answers where it raised, whoever called it."""
+    db.session.rollback()
+    if isinstance(error, HTTPException):
+        return _of_status(error.code or 500)
+    if isinstance(error, TooBusy):
+        return _of_crowd(error)
+    log.error("fault", rule=rule, exc_info=error)
+    return _of_fault(error)
+
+
 def _log_fault(exc_info: Any) -> None:
     db.session.rollback()
     log.error("fault", rule=str(request.url_rule), exc_info=exc_info)
 
 
 def _answer_fault(app: Flask, error: BaseException) -> Response:
-    is_outage = isinstance(error, OUTAGE)
-    if not _is_machine(app):
-        return unavailable_page() if is_outage else error_page("x.500", 500)
-    if not is_outage:
-        return _machine_error("server_error", 500)
-    response = _machine_error("temporarily_unavailable", 503)
+    if _is_machine(app):
+        return _of_fault(error)
+    return unavailable_page() if isinstance(error, OUTAGE) else error_page("x.500", 500)
+
+
+def _of_status(status: int) -> Response:
+    return machine_error("invalid_request" if status < 500 else "server_error", status)
+
+
+def _of_crowd(error: TooBusy) -> Response:
+    response = machine_error("temporarily_unavailable", 429 if error.is_own_flood else 503)
+    response.headers["Retry-After"] = str(COME_BACK_IN_S)
+    return response
+
+
+def _of_fault(error: BaseException) -> Response:
+    if not isinstance(error, OUTAGE):
+        return machine_error("server_error", 500)
+    response = machine_error("temporarily_unavailable", 503)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response

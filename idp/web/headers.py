@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response, g, request
 
 from idp.services.bundle import services
+from idp.settings import Settings
 
 CACHEABLE = "cacheable"
 FOUND = {200, 206, 304}  # a file that is missing now may be there after the next update
@@ -23,22 +24,31 @@ def policy(form_targets: tuple[str, ...]) -> str:
     )
 
 
+def of_every_answer(settings: Settings) -> dict[str, str]:
+    """What stands on every answer, unless its view says otherwise of its own."""
+    fixed = {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",  # with no-referrer, browsers send our own forms as `Origin: null`
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
+        "Permissions-Policy": (
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=(), otp-credentials=(self), "
+            "publickey-credentials-create=(self), publickey-credentials-get=(self)"
+        ),
+    }
+    if settings.is_https:
+        fixed["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    return fixed
+
+
 def install(app: Flask) -> None:
     @app.after_request
     def _add(response: Response) -> Response:
         headers = response.headers
         headers["Content-Security-Policy"] = policy(g.get("form_targets", ()))
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "same-origin"  # with no-referrer, browsers send our own forms as `Origin: null`
-        headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        headers["X-Frame-Options"] = "DENY"
-        headers["Permissions-Policy"] = (
-            "camera=(), geolocation=(), microphone=(), payment=(), usb=(), otp-credentials=(self), "
-            "publickey-credentials-create=(self), publickey-credentials-get=(self)"
-        )
-        if services().settings.is_https:
-            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        for name, value in of_every_answer(services().settings).items():
+            headers.setdefault(name, value)
         if request.endpoint == "static" and response.status_code in FOUND:
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
         elif not g.get(CACHEABLE):

@@ -11,15 +11,21 @@ from flask import Flask, Response
 from idp.models.base import db
 
 
-def install(app: Flask) -> None:
-    @app.before_request
-    def _begin() -> None:
-        db.session().expire_on_commit = False
+def begin() -> None:
+    db.session().expire_on_commit = False
 
-    @app.after_request
-    def _commit(response: Response) -> Response:
-        if response.status_code >= 500:
-            db.session.rollback()
-        else:
-            db.session.commit()
+
+def settle(response: Response) -> Response:
+    """Keep what was written for this answer, unless it says that something of ours failed."""
+    if not db.session.registry.has():  # nothing was asked of the database
         return response
+    if response.status_code >= 500:
+        db.session.rollback()
+    else:
+        db.session.commit()
+    return response
+
+
+def install(app: Flask) -> None:
+    app.before_request(begin)
+    app.after_request(settle)

@@ -14,8 +14,7 @@ from typing import Any
 from tests.support.authority import Authority
 
 FOLDER = Path(__file__).parent
-MODULES = FOLDER / "node_modules"
-STAMP = MODULES / "lock.sha256"
+STAMP = Path("node_modules/lock.sha256")
 INSTALLED_WITHIN_S = 180
 
 
@@ -27,29 +26,29 @@ class Refused(Exception):
         self.said = said
 
 
-def install() -> None:
-    """Fill node_modules from the lock file, once for all workers of a test run."""
+def install(folder: Path) -> None:
+    """Fill the folder's node_modules from its lock file, once for all workers of a test run."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
     if missing:
-        raise AssertionError(f"these tests need {' and '.join(missing)}: apt-get install nodejs npm")
-    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    with (FOLDER / "package.json").open() as lock:
+        raise AssertionError(f"this needs {' and '.join(missing)}: apt-get install nodejs npm")
+    wanted, stamp = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest(), folder / STAMP
+    with (folder / "package.json").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if STAMP.is_file() and STAMP.read_text() == wanted:
+        if stamp.is_file() and stamp.read_text() == wanted:
             return
         done = subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=FOLDER, capture_output=True, text=True, timeout=INSTALLED_WITHIN_S,
+            cwd=folder, capture_output=True, text=True, timeout=INSTALLED_WITHIN_S,
         )  # fmt: skip
-        assert done.returncode == 0, f"npm ci could not install the relying parties:\n{done.stderr}"
-        STAMP.write_text(wanted)
+        assert done.returncode == 0, f"npm ci could not fill {folder.name}/node_modules:\n{done.stderr}"
+        stamp.write_text(wanted)
 
 
 class NodeParty:
     """One process of a script beside this file, which does one task after another."""
 
     def __init__(self, script: str, authority: Authority | None) -> None:
-        install()
+        install(FOLDER)
         environ = dict(os.environ)
         if authority is not None:
             environ["NODE_EXTRA_CA_CERTS"] = str(authority.file)

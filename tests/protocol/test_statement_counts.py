@@ -12,12 +12,13 @@ from flask import Flask
 from sqlalchemy import event
 
 from idp.clock import FrozenClock
-from idp.models.base import db
+from idp.models import known_portals
+from idp.models.base import db, writes_in_queries
 from idp.services.bundle import Services
 from tests.support.holder import ProofKey
 from tests.support.portal_client import EVERY_GRANT, EXCHANGE, PortalClient, client
 
-TABLE = re.compile(r"(UPDATE)\s+(\w+)|(SELECT|INSERT|DELETE).*?(?:FROM|INTO)\s+(\w+)", re.DOTALL)
+TABLE = re.compile(r"(?:WITH \w+ AS\s*\()?(UPDATE)\s+(\w+)|(SELECT|INSERT|DELETE).*?(?:FROM|INTO)\s+(\w+)", re.DOTALL)
 API = "https://api.example.ch"
 
 
@@ -45,6 +46,12 @@ def counted(web: Flask) -> Iterator[list[str]]:
         event.remove(engine, "commit", commit)
 
 
+@pytest.fixture(autouse=True)
+def _fresh_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portals are read once a second, however slow the machine is."""
+    monkeypatch.setattr(known_portals, "FRESH_FOR_S", 3600.0)
+
+
 @pytest.fixture
 def portal(web: Flask, services: Services) -> PortalClient:
     made = client(web, services, grant_types=EVERY_GRANT, resources=[API])
@@ -58,15 +65,18 @@ def spent(portal: PortalClient, ask: Callable[[], Any], status: int = 200) -> li
     return seen
 
 
-EXCHANGED = ["UPDATE authorization_code", "SELECT oauth_grant", "INSERT access_token"]
+def exchanged() -> list[str]:
+    """PostgreSQL reads the grant in the query that consumes the code."""
+    reads = [] if writes_in_queries() else ["SELECT oauth_grant"]
+    return ["UPDATE authorization_code", *reads, "INSERT access_token", "INSERT refresh_token"]
 
 
 @pytest.mark.parametrize("form", ["opaque", "jwt"])
-def test_a_code_exchange_is_five_statements_and_one_commit(web: Flask, services: Services, form: str) -> None:
+def test_a_code_exchange_is_four_statements_at_most_and_one_commit(web: Flask, services: Services, form: str) -> None:
     portal = client(web, services, access_token_format=form)
     portal.tokens()
     code = portal.code()
-    assert spent(portal, lambda: portal.redeem(code)) == ["SELECT portal", *EXCHANGED, "INSERT refresh_token", "COMMIT"]
+    assert spent(portal, lambda: portal.redeem(code)) == [*exchanged(), "COMMIT"]
 
 
 def test_a_key_and_a_proof_cost_one_statement_and_one_commit_each(
@@ -78,15 +88,14 @@ def test_a_key_and_a_proof_cost_one_statement_and_one_commit_each(
     portal.tokens()
     code, jti = portal.code(), ["INSERT assertion_id", "COMMIT"]
     assert spent(portal, lambda: portal.redeem(code)) == [
-        "SELECT portal", *jti, *jti, *EXCHANGED, "INSERT refresh_token", "COMMIT",
+        *jti, *jti, *exchanged(), "COMMIT",
     ]  # fmt: skip
 
 
-def test_a_refresh_is_five_statements_or_four_where_the_token_stays(portal: PortalClient, services: Services) -> None:
-    token = portal.tokens()["refresh_token"]
+def test_a_refresh_is_four_statements_or_three_where_the_token_stays(portal: PortalClient, services: Services) -> None:
     stays = client(portal.web, services, "stays", refresh_rotation=False)
-    kept = stays.tokens()["refresh_token"]
-    use = ["SELECT portal", "SELECT oauth_grant", "UPDATE refresh_token", "INSERT access_token"]
+    kept, token = stays.tokens()["refresh_token"], portal.tokens()["refresh_token"]
+    use = ["SELECT oauth_grant", "UPDATE refresh_token", "INSERT access_token"]
     assert spent(portal, lambda: portal.refresh(token)) == [*use, "INSERT refresh_token", "COMMIT"]
     assert spent(stays, lambda: stays.refresh(kept)) == [*use, "COMMIT"]
 
@@ -95,7 +104,7 @@ def test_a_replay_is_seen_with_two_more_and_recorded(portal: PortalClient) -> No
     code = portal.code()
     portal.redeem(code)
     assert spent(portal, lambda: portal.redeem(code), 400) == [
-        "SELECT portal", "UPDATE authorization_code", "SELECT authorization_code", "UPDATE oauth_grant",
+        "UPDATE authorization_code", "SELECT authorization_code", "UPDATE oauth_grant",
         "INSERT audit_event", "COMMIT",
     ]  # fmt: skip
 
@@ -130,10 +139,10 @@ def test_the_other_endpoints_for_clients(portal: PortalClient) -> None:
     }  # fmt: skip
     for name, (ask, expected) in asked.items():
         seen = [one for one in spent(portal, ask) if one != "COMMIT" or "COMMIT" in expected]
-        assert seen == ["SELECT portal", *expected], name
+        assert seen == expected, name
 
 
-def test_userinfo_asks_for_the_token_the_account_and_the_record(portal: PortalClient) -> None:
+def test_userinfo_asks_for_the_token_and_the_person(portal: PortalClient) -> None:
     token = portal.tokens(scope="openid profile email insurance")["access_token"]
     seen = [name for name in spent(portal, lambda: portal.userinfo(token)) if name != "COMMIT"]
-    assert seen == ["SELECT access_token", "SELECT account", "SELECT insured_person"]
+    assert seen == ["SELECT access_token", "SELECT account"]

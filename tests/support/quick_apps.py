@@ -9,7 +9,10 @@ from typing import Any
 
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
+
+from idp.web.machine_door import MachineDoor
 
 _builders: dict[tuple[object, ...], Callable[..., Any]] = {}
 _compile = Rule._compile_builder
@@ -50,3 +53,12 @@ _templates = _Templates()
 
 def share_templates(app: Flask) -> None:
     app.jinja_env.bytecode_cache = _templates
+
+
+def close_machine_door(app: Flask) -> None:
+    """Let this application answer machines behind Flask's dispatch, as it answers everybody else."""
+    way: Any = app.wsgi_app
+    if isinstance(way, ProxyFix):
+        way = way.app
+    assert isinstance(way, MachineDoor)
+    way.table = {}

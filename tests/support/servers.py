@@ -26,7 +26,8 @@ ANSWERS_WITHIN_S = 30
 ENDS_WITHIN_S = 15
 POSTGRESQL_PROGRAMS = Path("/usr/lib/postgresql")  # Debian keeps them out of PATH, by version
 POSTGRESQL_USER = "postgres"  # the server refuses to run as root
-OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "listen_addresses=")
+OPTIONS = ("max_connections=300", "listen_addresses=")
+FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # nobody misses what a test wrote
 ROOT = 0
 
 _started: list[subprocess.Popen[bytes]] = []
@@ -39,12 +40,15 @@ def new_run_folder() -> Path:
     return folder
 
 
-def postgresql(run: Path) -> Path:
-    """The folder of the socket on which the run's PostgreSQL answers to the superuser `connect`."""
+def postgresql(run: Path, *, is_durable: bool = False) -> Path:
+    """The folder of the socket on which the run's PostgreSQL answers to the superuser `connect`.
+
+    `is_durable`, for whoever starts it: what was committed lies on the disk, as in production.
+    """
     folder = run / "postgresql"
     with _lock(run, "postgresql") as is_first:
         if is_first:
-            (run / "postgresql.pid").write_text(str(_start_postgresql(folder).pid))
+            (run / "postgresql.pid").write_text(str(_start_postgresql(folder, is_durable=is_durable).pid))
     return folder
 
 
@@ -100,7 +104,7 @@ def _lock(run: Path, name: str) -> Iterator[bool]:
         yield not (run / f"{name}.pid").is_file()
 
 
-def _start_postgresql(folder: Path) -> subprocess.Popen[bytes]:
+def _start_postgresql(folder: Path, *, is_durable: bool) -> subprocess.Popen[bytes]:
     programs = _postgresql_programs()
     folder.mkdir()
     if os.geteuid() == ROOT:
@@ -108,7 +112,7 @@ def _start_postgresql(folder: Path) -> subprocess.Popen[bytes]:
     data = folder / "data"
     initdb = f"{programs}/initdb -A trust -U connect -E UTF8 --locale=C --no-sync -D".split()
     subprocess.run([*_as_postgresql(), *initdb, data], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    options = [part for option in OPTIONS for part in ("-c", option)]
+    options = [part for option in (*OPTIONS, *(() if is_durable else FORGETFUL)) for part in ("-c", option)]
     log = folder.parent / "postgresql.log"
     process = _spawn([programs / "postgres", "-D", data, "-k", folder, *options], log, _as_postgresql())
     _wait_until(lambda: _connects(folder), psycopg.OperationalError, process, log)

@@ -33,15 +33,15 @@ def test_the_worker_rotates_when_keys_have_signed_long_enough(
 ) -> None:
     worker = Housekeeper(app)
     clock.at = max(row.state_since for row in services.keyring.rows())
-    before = {key["kid"] for key in services.keyring.jwks()["keys"]}
+    before = {key["kid"] for key in services.keyring.ring().document()["keys"]}
     clock.advance(services.settings.key_active_for - timedelta(seconds=1))
     worker.run_once()
-    assert {key["kid"] for key in services.keyring.jwks()["keys"]} == before
+    assert {key["kid"] for key in services.keyring.ring().document()["keys"]} == before
     token = services.keyring.sign({"sub": "x"}, alg="RS256", typ="JWT")
     clock.advance(timedelta(minutes=2))
     worker.run_once()
     assert states(services) == {(alg, state): 1 for alg in ALGORITHMS for state in ("active", "next", "retiring")}
-    assert before < {key["kid"] for key in services.keyring.jwks()["keys"]}
+    assert before < {key["kid"] for key in services.keyring.ring().document()["keys"]}
     assert services.keyring.verify(token, typ="JWT") == {"sub": "x"}, "what was signed before is still believed"
     tags = [event.detail["alg"] for event in db.session.scalars(select(AuditEvent))]
     assert sorted(tags) == sorted(ALGORITHMS)
@@ -57,7 +57,7 @@ def test_workers_that_look_at_once_rotate_once(
     clock.at = max(row.state_since for row in services.keyring.rows()) + services.settings.key_active_for
     rings = [Keyring(clock, services.vault, services.settings.key_active_for) for _ in range(6)]
     for ring in rings:
-        ring.jwks()  # each has read the same keys
+        ring.ring()  # each has read the same keys
 
     def look(ring: Keyring) -> None:
         with app.app_context():

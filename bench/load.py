@@ -1,0 +1,47 @@
+"""wrk (a package of Debian) as the load: some connections that never pause, from a core of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPT = Path(__file__).parent / "wrk.lua"
+CONNECTIONS = 8
+SPARE_S = 30
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kind of request. `VALUE` in path, authorization or body stands for a line of `values`, each used once."""
+
+    method: str
+    path: str
+    authorization: str = ""
+    body: str = ""
+    values: Path | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def drive(origin: str, call: Call, *, seconds: int, core: int) -> Answered:
+    """Raises `RuntimeError` where anything was refused or lost: a wrong answer is no measurement."""
+    pinned = ["taskset", "-c", str(core)] if shutil.which("taskset") else []
+    done = subprocess.run(
+        [*pinned, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), origin, "--",
+         call.method, call.path, call.authorization, call.body, str(call.values or "-")],
+        capture_output=True, text=True, timeout=seconds + SPARE_S,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"wrk could not run:\n{done.stdout}{done.stderr}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    if told["refused"] or told["lost"] or not told["requests"]:
+        raise RuntimeError(f"{call.method} {call.path} was answered wrongly: {told}")
+    return Answered(told["requests"] / told["seconds"], told["p50_ms"], told["p99_ms"])

@@ -1,0 +1,71 @@
+"""Portals as the endpoints for machines read them: each at most once a second in a process, and shared by its requests.
+
+What this process commits counts with its next request, what another one does within a second. The rows stand apart from
+any session and are only read.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, event
+from sqlalchemy.orm import Mapper, Session
+
+from idp.models.base import db
+from idp.models.portal import Portal, find_client, load_enabled
+
+FRESH_FOR_S = 1.0
+CHANGED = "portals_changed"
+
+_Known = dict[str | UUID, tuple[Portal, float]]
+_known: WeakKeyDictionary[Engine, _Known] = WeakKeyDictionary()
+
+
+def known_client(client_id: str) -> Portal | None:
+    """The enabled portal of this client id, as it was a second ago or later."""
+    return _fresh(client_id) or _keep(client_id, find_client(client_id))
+
+
+def known_portal(portal_id: UUID) -> Portal | None:
+    """The enabled portal of this id, as it was a second ago or later."""
+    return _fresh(portal_id) or _keep(portal_id, load_enabled(portal_id))
+
+
+def _fresh(name: str | UUID) -> Portal | None:
+    portal, read_at = _of_engine().get(name, (None, 0.0))
+    return portal if portal is not None and time.monotonic() - read_at < FRESH_FOR_S else None
+
+
+def _keep(name: str | UUID, portal: Portal | None) -> Portal | None:
+    """Who is unknown is asked for again: strangers choose what they ask for, and memory is not theirs to fill."""
+    if portal is not None:
+        db.session.expunge(portal)  # a commit must not make it be asked for again
+        _of_engine()[portal.client_id] = _of_engine()[portal.id] = (portal, time.monotonic())
+    else:
+        _of_engine().pop(name, None)
+    return portal
+
+
+def _of_engine() -> _Known:
+    return _known.setdefault(db.engine, {})
+
+
+def _note(_mapper: Mapper[Any], _connection: object, portal: Portal) -> None:
+    session = Session.object_session(portal)
+    if session is not None:
+        session.info[CHANGED] = True
+
+
+def _forget(session: Session) -> None:
+    if session.info.pop(CHANGED, False):
+        for known in list(_known.values()):  # two applications of one process may share a database
+            known.clear()
+
+
+for _change in ("after_insert", "after_update", "after_delete"):
+    event.listen(Portal, _change, _note)
+event.listen(db.session, "after_commit", _forget)
+event.listen(db.session, "after_rollback", lambda session: session.info.pop(CHANGED, None))

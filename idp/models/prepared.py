@@ -1,0 +1,143 @@
+"""Statements of the token path: built and compiled once, run on the driver's own cursor (docs/performance.md).
+
+They run in the transaction of `db.session` and raise what it would raise; what listens to its statements hears of them.
+Half of what a short statement costs through SQLAlchemy is the way there and back, which is the same every time.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from idp.models.base import db, doubt
+
+Convert = Callable[[Any], Any] | None
+
+
+class Prepared:
+    """One Core statement whose values are bound parameters."""
+
+    def __init__(self, statement: Executable, *columns: str) -> None:
+        """`columns`: of an INSERT, those that are given."""
+        self._statement = statement
+        self._columns = columns
+        self._compiled: dict[str, _Compiled] = {}  # by dialect
+
+    def first(self, **values: Any) -> Any:
+        """The first row, its columns by name, or None."""
+        return self._run(values, lambda cursor: cursor.fetchone())
+
+    def count(self, **values: Any) -> int:
+        """How many rows it met."""
+        return int(self._run(values, lambda cursor: cursor.rowcount))
+
+    def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
+        connection = db.session.connection()
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        bound = compiled.bind(values)
+        cursor = connection.connection.cursor()
+        try:
+            _execute(connection, cursor, compiled.text, bound)
+            found = then(cursor)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _as_sqlalchemy_says(connection, cursor, compiled.text, error) from error
+        finally:
+            cursor.close()
+        return compiled.read(found) if isinstance(found, tuple) else found
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        compiled = self._statement.compile(dialect=dialect, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
+        made = self._compiled[dialect.name] = _Compiled.of(compiled, dialect)
+        return made
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """The text for one engine, and how values go in and come out. `order`: of the values, where they have no names."""
+
+    text: str
+    order: tuple[str, ...] | None
+    given: tuple[tuple[str, Convert], ...]
+    fixed: dict[str, Any]
+    row: Callable[[Any], Any] | None
+    results: tuple[tuple[int, Callable[[Any], Any]], ...]
+
+    @classmethod
+    def of(cls, compiled: SQLCompiler, dialect: Dialect) -> _Compiled:
+        given, fixed = [], {}
+        for name, parameter in compiled.binds.items():
+            convert = _bound(parameter.type, dialect)
+            if parameter.required or parameter.value is None:
+                given.append((name, convert))
+            else:
+                fixed[name] = convert(parameter.value) if convert else parameter.value
+        columns = list(getattr(compiled.statement, "exported_columns", ()) or ())
+        results = [(at, _read(column.type, dialect)) for at, column in enumerate(columns)]
+        names = [column.key for column in columns]
+        return cls(
+            text=compiled.string,
+            order=tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None,
+            given=tuple(given),
+            fixed=fixed,
+            row=_row(names) if names else None,
+            results=tuple((at, convert) for at, convert in results if convert),
+        )
+
+    def bind(self, values: dict[str, Any]) -> Any:
+        bound = dict(self.fixed)
+        for name, convert in self.given:
+            value = values[name]
+            bound[name] = convert(value) if convert else value
+        return bound if self.order is None else [bound[name] for name in self.order]
+
+    def read(self, found: tuple[Any, ...]) -> Any:
+        cells = list(found)
+        for at, convert in self.results:
+            cells[at] = convert(cells[at])
+        return self.row(cells) if self.row else found
+
+
+def _row(names: list[str]) -> Callable[[Any], Any]:
+    """A constructor of rows whose cells have these names."""
+    kind: Any = namedtuple("Row", names)  # type: ignore[misc]
+    make: Callable[[Any], Any] = kind._make
+    return make
+
+
+def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _read(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _execute(connection: Connection, cursor: Any, text: str, bound: Any) -> None:
+    """With what SQLAlchemy's own execution tells to whoever listens."""
+    listeners, context = connection.dispatch, SimpleNamespace()
+    for listener in listeners.before_cursor_execute:
+        listener(connection, cursor, text, bound, context, False)
+    cursor.execute(text, bound)
+    for listener in listeners.after_cursor_execute:
+        listener(connection, cursor, text, bound, context, False)
+
+
+def _as_sqlalchemy_says(connection: Connection, cursor: Any, text: str, error: Exception) -> BaseException:
+    """The exception of SQLAlchemy for an error of the driver; a connection that broke is not used again."""
+    dialect, proxied = connection.dialect, connection.connection
+    is_gone = dialect.is_disconnect(error, proxied.dbapi_connection, cursor)  # type: ignore[arg-type]
+    if is_gone:
+        connection.invalidate(error)
+        doubt(connection.engine)
+    return DBAPIError.instance(
+        text, {}, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=is_gone,
+        dialect=dialect,
+    )  # fmt: skip

@@ -1,0 +1,58 @@
+"""A person as claims tell of them: an account and its record at one portal, one plain row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import cast
+from uuid import UUID
+
+from sqlalchemy import Table, bindparam, select
+
+from idp.models.account import Account, Phone
+from idp.models.person import InsuredPerson
+from idp.models.prepared import Prepared
+
+ACCOUNT, PHONE = cast(Table, Account.__table__), cast(Table, Phone.__table__)
+RECORD = cast(Table, InsuredPerson.__table__)
+
+
+@dataclass(frozen=True, repr=False)
+class ToldPerson:
+    """Name, address and language are the account's, the rest is the fund's; `phone` is the factor, if there is one."""
+
+    email: str
+    given_name: str
+    family_name: str
+    language: str
+    registered_at: datetime
+    record_id: UUID
+    insured_number: str
+    external_id: str
+    birth_date: date
+    changed_at: datetime
+    phone: str | None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.given_name} {self.family_name}".strip()
+
+
+FIND = Prepared(
+    select(
+        ACCOUNT.c.email, ACCOUNT.c.given_name, ACCOUNT.c.family_name, ACCOUNT.c.language,
+        ACCOUNT.c.created_at.label("registered_at"), RECORD.c.id.label("record_id"), RECORD.c.insured_number,
+        RECORD.c.external_id, RECORD.c.birth_date, RECORD.c.changed_at, PHONE.c.number.label("phone"),
+    )
+    .select_from(ACCOUNT.join(RECORD, RECORD.c.account_id == ACCOUNT.c.id).outerjoin(PHONE))
+    .where(
+        ACCOUNT.c.id == bindparam("account"), ACCOUNT.c.status == "active", RECORD.c.portal_id == bindparam("portal")
+    )
+)  # fmt: skip
+NAMES = tuple(field.name for field in fields(ToldPerson))
+
+
+def find_told(account_id: UUID, portal_id: UUID) -> ToldPerson | None:
+    """None where the account may not sign in or has no record at this portal."""
+    row = FIND.first(account=account_id, portal=portal_id)
+    return ToldPerson(*[getattr(row, name) for name in NAMES]) if row is not None else None

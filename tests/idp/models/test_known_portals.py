@@ -1,0 +1,71 @@
+"""What the endpoints for machines know of portals: of this process at once, of others within a second."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+from sqlalchemy import text as sql
+
+from idp.models import known_portals
+from idp.models.base import db
+from idp.models.known_portals import known_client, known_portal
+from idp.models.portal import Portal
+from tests.support.builders import BORN, add_portal
+
+
+@pytest.fixture
+def asked(app: Flask) -> list[str]:
+    """The statements of this test."""
+    seen: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _k, text, *_: seen.append(text))
+    return seen
+
+
+def test_it_is_read_once_under_both_names(portal: Portal, asked: list[str]) -> None:
+    ident, client_id = portal.id, portal.client_id
+    asked.clear()
+    first = known_client(client_id)
+    assert first is not None
+    assert known_portal(ident) is first
+    assert known_client(client_id) is first
+    assert len(asked) == 1
+
+
+def test_what_this_process_commits_counts_at_once(portal: Portal) -> None:
+    client_id, ident = portal.client_id, portal.id
+    assert known_client(client_id)
+    row = db.session.get_one(Portal, ident)
+    row.disabled_at = BORN
+    db.session.flush()
+    row.disabled_at = None
+    db.session.rollback()
+    assert known_client(client_id)
+    db.session.get_one(Portal, ident).disabled_at = BORN
+    db.session.commit()
+    assert known_client(client_id) is None
+    assert known_portal(ident) is None
+
+
+def test_what_another_process_did_counts_within_a_second(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    client_id = portal.client_id
+    assert known_client(client_id)
+    db.session.execute(sql("UPDATE portal SET place = 'Elsewhere'"))  # past the mapper, so unseen as another's write
+    db.session.commit()
+    now = known_portals.time.monotonic()
+    monkeypatch.setattr(known_portals.time, "monotonic", lambda: now + known_portals.FRESH_FOR_S)
+    found = known_client(client_id)
+    assert found is not None
+    assert found.place == "Elsewhere"
+
+
+def test_strangers_fill_no_memory(app: Flask) -> None:
+    for number in range(50):
+        assert known_client(f"nobody-{number}") is None
+    assert known_portals._of_engine() == {}
+
+
+def test_a_new_portal_is_known(app: Flask) -> None:
+    assert known_client("client-new") is None
+    add_portal("new")
+    assert known_client("client-new")
