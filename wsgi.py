@@ -67,6 +67,7 @@ from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.import_feed import blueprint as import_feed
 from idp.endpoints.introspection import blueprint as introspection
 from idp.endpoints.machines import TABLE
+from idp.endpoints.probes import blueprint as probes
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
 from idp.endpoints.revocation import blueprint as revocation
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     services = services or build_services(settings)
     app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
     app.url_map.merge_slashes = False  # `//host/` is no page; nothing is answered by a redirect of the router's own
+    services.metrics.start()
     attach(app, services)
     app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
     if settings.trusted_proxies:
@@ -99,6 +101,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     for part in (log, render, guard, i18n, unit, headers, errors):
         part.install(app)
     for blueprint in (
+        probes,
         pages,
         account,
         profile,

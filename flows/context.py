@@ -12,14 +12,18 @@ from flows.engine import Message, Outcome, Restart, Retry
 from flows.run import waiting_request
 from idp.clock import swiss
 from idp.errors import Fault
-from idp.models.base import db
+from idp.models.base import db, once_committed
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.attempts import Refused
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
+from idp.services.metrics import SIGN_INS, Metric
 from idp.texts import format_date, format_time
+
+# What was proved wrongly; where it is a second factor, the event says which.
+PROOFS = {AuditTag.PASSWORD_REFUSED: "password", AuditTag.PASSKEY_REFUSED: "passkey", AuditTag.FACTOR_REFUSED: ""}
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +82,14 @@ class Context:
     def record_refusal(self, tag: AuditTag, **detail: Any) -> None:
         """Record a refused answer for good: what another tab does meanwhile cannot take it back."""
         self.services.audit.record(tag, **detail)
+        if tag in PROOFS:
+            self.count(SIGN_INS, self.portal.slug, PROOFS[tag] or detail["kind"], "refused")
         db.session.commit()
+
+    def count(self, metric: Metric, *labels: str) -> None:
+        """For whoever watches, once it is for good."""
+        metrics = self.services.metrics
+        once_committed(lambda: metrics.count(metric, *labels))
 
     def text(self, key: str, **values: object) -> str:
         """A text in the person's language; the portal's own values are always at hand."""

@@ -26,6 +26,7 @@ from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.services.metrics import SIGN_INS
 from idp.services.person_words import renew_words
 from idp.web.i18n import language, prefer
 from idp.web.session import current_session, set_session
@@ -87,6 +88,7 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
             bundle.sign_out.session(before)
         secret = bundle.sessions.open(account, browser_hash=ctx.browser_hash, acr=acr, amr=amr, user_agent=agent)
     bundle.audit.record(AuditTag.SIGNED_IN, account=account.id, portal=ctx.portal.id, method=method)
+    ctx.count(SIGN_INS, ctx.portal.slug, method, "signed_in")
     set_session(secret)
     if account.language != language():
         prefer([account.language])

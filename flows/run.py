@@ -12,10 +12,11 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from idp.chance import new_id, token
-from idp.models.base import db, insert_if_absent, write
+from idp.models.base import db, insert_if_absent, once_committed, write
 from idp.models.flow import FlowRun, Submission
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.metrics import JOURNEYS
 
 STATE_VERSION = 1
 RESUME = "/authorize/resume/"
@@ -59,6 +60,8 @@ def begin(
         expires_at=now + idle_for,
     )
     db.session.add(run)
+    slug = portal.slug
+    once_committed(lambda: bundle.metrics.count(JOURNEYS, journey, slug, "begun"))
     return run, handle
 
 

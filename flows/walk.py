@@ -16,9 +16,15 @@ from flows.context import Context, Step
 from flows.engine import Handover, Leave, Message, Outcome, Proved, Restart, Retry, Revisit
 from flows.journeys import JOURNEYS, Journey
 from idp.models.base import db
+from idp.services.metrics import JOURNEYS as JOURNEYS_WALKED
+from idp.services.metrics import STEPS
 
 KEPT_LENGTH = 300
 Entries = dict[str, dict[str, str]]
+ENDINGS: dict[type[Outcome], str] = {
+    Proved: "proved", Retry: "refused", Restart: "restarted", Revisit: "revisited", Handover: "handed_over",
+    Leave: "left",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,7 @@ def _keep(walk: Walk, step: Step, typed: Mapping[str, str]) -> str:
 def _conclude(walk: Walk, step: Step, outcome: Outcome, typed: Mapping[str, str]) -> str:
     """Keep what was typed, store the outcome, and lead on."""
     entries = _merged(walk.ctx.run.entries, step.name, typed)
+    walk.ctx.count(STEPS, walk.journey.name, step.name, ENDINGS[type(outcome)])
     match outcome:
         case Proved():
             return _go_on(walk, step, outcome, entries)
@@ -160,6 +167,7 @@ def _go_on(walk: Walk, step: Step, outcome: Proved, entries: Entries) -> str:
     entries = _merged(entries, owner.name, outcome.entries)
     entries = _merged(entries, following.name, following.prepare(moved.ctx))
     marks = _proved(walk, owner)
+    ctx.count(STEPS, walk.journey.name, following.name, "entered")
     return moved.address() if _save(walk, moved.ctx.state, entries=entries, marks=marks) else walk.address(step)
 
 
@@ -188,6 +196,8 @@ def _finish(walk: Walk, step: Step) -> str:
         return _restart(walk, ended)
     if isinstance(ended, Handover):
         return _hand_over(walk, JOURNEYS[ended.journey])
+    if ended is not None:
+        walk.ctx.count(JOURNEYS_WALKED, walk.journey.name, walk.ctx.portal.slug, "finished")
     return ended if ended is not None else walk.address(step)
 
 

@@ -27,6 +27,7 @@ LONGEST_HOST = 43  # what a code SMS leaves for the host in any language, see te
 LONGEST_CODE_LIFE = timedelta(seconds=60)
 YEAR = timedelta(days=365)
 LARGEST_BLOCKLIST = 32 * 2**20  # bytes
+SHORTEST_TOKEN = 32
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
@@ -122,6 +123,16 @@ def blocklist_faults(file: Path | None) -> list[str]:
 def folder_faults(folder: Path | None) -> list[str]:
     is_there = folder is None or folder.is_dir()
     return [] if is_there else [f"{PREFIX}IMPORT_FOLDER: is no folder"]
+
+
+def watching_faults(settings: Settings) -> list[str]:
+    folder, token = settings.metrics_folder, settings.metrics_token
+    faults = []
+    if (folder is None) != (token is None):
+        faults.append(f"{PREFIX}METRICS_FOLDER, {PREFIX}METRICS_TOKEN: set both or neither")
+    if token is not None and (is_placeholder(token) or len(token.get_secret_value()) < SHORTEST_TOKEN):
+        faults.append(f"{PREFIX}METRICS_TOKEN: needs at least {SHORTEST_TOKEN} random characters")
+    return faults
 
 
 def _gateway_faults(name: str, settings: Settings) -> list[str]:

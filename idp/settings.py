@@ -176,6 +176,15 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe line of our own that is logged; libraries are heard from `warning` on"
     )
+    metrics_folder: Path | None = Field(
+        None, description="folder in which the processes of this machine count what they do, best one in memory"
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="bearer token that `/metrics` asks for, at least 32 characters; no figures when empty"
+    )
+    drain_file: Path | None = Field(
+        None, description="while this file is there, `/readyz` sends new requests elsewhere"
+    )
     audit_anchors: Path | None = Field(
         None, description="file, best on another machine, to which the worker adds an anchor of the audit chain hourly"
     )
@@ -245,6 +254,7 @@ class Settings(BaseModel):
             *setting_faults.place_faults(self.portals_inside),
             *setting_faults.blocklist_faults(self.blocklist_file),
             *setting_faults.folder_faults(self.import_folder),
+            *setting_faults.watching_faults(self),
         ]
 
     @property

@@ -15,6 +15,7 @@ from idp.models.account import NOBODY
 from idp.models.session import was_seen_on
 from idp.services.attempts import APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
+from idp.services.metrics import LOCKS
 
 FACTOR_BUDGETS: dict[str, Budget] = {
     "sms": SMS_CODE, "app": APP_CODE, "recovery": RECOVERY_CODE, "letter": RECOVERY_LETTER,
@@ -74,6 +75,7 @@ def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
     """Mail M5 to the owner. Without an account the same rows are written, so that nobody learns who exists."""
     account = ctx.services.accounts.active(account_id) if account_id else None
     ctx.services.audit.record(AuditTag.ATTEMPTS_EXHAUSTED, account=account_id, portal=ctx.portal.id)
+    ctx.count(LOCKS, ctx.portal.slug)
     ctx.services.notices.tell(
         "blocked", account, portal=ctx.portal, device=ctx.device, place=ctx.network, typed=typed, language=ctx.language
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.orm import DeclarativeBase, registry
+from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 NAMING = {
@@ -30,6 +31,7 @@ TRUSTED_FOR_S = 1.0  # so long after its last use a connection is taken to be al
 USED_AT = "used_at"
 
 _doubted_at: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
+PENDING = "once_committed"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -114,6 +116,22 @@ def prepare_postgresql(engine: Engine) -> None:
 def doubt(engine: Engine) -> None:
     """A connection of this engine broke: the others may have, too."""
     _doubted_at[engine] = time.monotonic()
+
+
+def once_committed(act: Callable[[], None]) -> None:
+    """Do this as soon as the present transaction is committed, and not at all where it is rolled back."""
+    db.session().info.setdefault(PENDING, []).append(act)
+
+
+@event.listens_for(db.session, "after_commit")
+def _act(session: Session) -> None:
+    for act in session.info.pop(PENDING, ()):
+        act()
+
+
+@event.listens_for(db.session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop(PENDING, None)
 
 
 def write(statement: Executable) -> int:

@@ -1,4 +1,4 @@
-"""Pages outside any journey: the choice of a portal, help and legal pages, a portal's theme, and liveness."""
+"""Pages outside any journey: the choice of a portal, help and legal pages, and a portal's theme."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from flask import Blueprint, abort, g, jsonify, make_response, redirect, request
+from flask import Blueprint, abort, g, make_response, redirect, request
 from markupsafe import Markup
-from sqlalchemy import text as sql
 from werkzeug.wrappers import Response
 
-from idp.models.base import db
 from idp.models.portal import Portal, find_portal, list_portals
 from idp.services.bundle import services
 from idp.web import after_sign_in
@@ -128,15 +126,3 @@ def _for_ever(content: str, kind: str) -> Response:
     setattr(g, CACHEABLE, True)
     headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
     return make_response(content, 200, headers)
-
-
-@blueprint.get("/livez")
-def livez() -> Response:
-    return jsonify(status="ok")
-
-
-@blueprint.get("/readyz")
-def readyz() -> Response:
-    """Ready when the database answers."""
-    db.session.execute(sql("SELECT 1"))
-    return jsonify(status="ok")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import structlog
-from flask import Response
+from flask import Response, g
 
 from idp.errors import ProtocolError
 from idp.protocol import dpop
@@ -23,6 +23,7 @@ def answer(body: dict[str, Any], status: int = 200) -> Response:
 
 
 def refuse(error: ProtocolError) -> Response:
+    g.refused = error.code
     log.info("token_refused", error=error.code, detail=error.log_detail, status_code=error.status)
     response = answer({"error": error.code, "error_description": error.description}, error.status)
     if error.challenge:

@@ -10,9 +10,10 @@ from typing import Any
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
-from flask import Request, Response
+from flask import Request, Response, g
 
 from idp.errors import ProtocolError
+from idp.models.base import once_committed
 from idp.protocol import api_client, client_auth, confirmation, dpop
 from idp.protocol.client import Client
 from idp.protocol.client_credentials import ClientCredentialsGrant
@@ -23,7 +24,12 @@ from idp.protocol.json_answer import answer, refuse
 from idp.protocol.token_exchange import TokenExchangeGrant
 from idp.protocol.token_request import TokenRequest
 from idp.services.bundle import services
+from idp.services.metrics import NOBODY, TOKENS
 
+GRANT_NAMES = {
+    "authorization_code": "code", "refresh_token": "refresh", "client_credentials": "client_credentials",
+    DeviceCodeGrant.GRANT_TYPE: "device", TokenExchangeGrant.GRANT_TYPE: "exchange",
+}  # fmt: skip
 GRANTS = (CodeGrant, RefreshGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
 
 
@@ -49,6 +55,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
             request.bundle, request.form, headers.get("Authorization"), holder.certificate
         )
         request.confirmation = confirmation.bind(portal, holder)
+        g.asking_portal = portal.slug
         if holder.proof is not None:
             dpop.spend(request.bundle, holder.proof)
         return Client(portal)
@@ -81,4 +88,14 @@ def issue_tokens(request: Request) -> Response:
             return api_client.issue_token(services(), request)
         return SERVER.create_token_response(request)  # type: ignore[no-any-return]
 
-    return guarded(request, work)
+    response = guarded(request, work)
+    _count(request, response)
+    return response
+
+
+def _count(request: Request, response: Response) -> None:
+    """For whoever watches, once what was answered is for good."""
+    metrics, portal = services().metrics, g.get("asking_portal", NOBODY)
+    grant = GRANT_NAMES.get(request.form.get("grant_type", ""), "other")
+    outcome = "issued" if response.status_code == 200 else g.get("refused", "other")
+    once_committed(lambda: metrics.count(TOKENS, grant, portal, outcome))

@@ -38,6 +38,7 @@ from idp.services.letters import Letters
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
+from idp.services.metrics import Metrics
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -58,6 +59,7 @@ from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
+from idp.services.statements import watch_connections
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
@@ -68,6 +70,8 @@ from idp.settings import Settings
 from idp.texts import Texts
 from keys import Vault
 from keys.master import read_master_key
+
+POOL = 10  # connections that one process keeps; for a moment it may have as many again
 
 
 def build_services(
@@ -90,7 +94,7 @@ def build_services(
         )
     )
     reach = reach or Reach.of_portals(settings)
-    texts = Texts.load()
+    texts, metrics = Texts.load(), Metrics(settings.metrics_folder)
     webhook_events = WebhookEvents(clock, random)
     audit = Audit(clock, random, vault, webhook_events)
     client_secrets = ClientSecrets(clock, random, vault)
@@ -115,16 +119,17 @@ def build_services(
         random=random,
         vault=vault,
         texts=texts,
+        metrics=metrics,
         keyring=keyring,
         audit=audit,
         attempts=attempts,
-        throttle=Throttle(settings, clock, vault),
+        throttle=Throttle(settings, clock, vault, metrics),
         mail=mail or SMTPMailSender(settings),
-        sms=sms or sms_sender(settings),
+        sms=sms or sms_sender(settings, metrics),
         outbox=outbox,
         notices=notices,
         challenges=challenges,
-        passwords=Passwords(settings, clock, vault),
+        passwords=Passwords(settings, clock, vault, metrics),
         totp=TOTP(clock, random, vault),
         recovery_codes=RecoveryCodes(clock, random, vault),
         passkeys=Passkeys(settings, clock, random, vault),
@@ -179,17 +184,16 @@ def attach(app: Flask, services: Services) -> None:
     url = _located(make_url(services.settings.database_url))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # An error of the database repeats no value, and nobody waits long for a connection.
-    options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5}
+    options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5, "pool_size": POOL, "max_overflow": POOL}
     if url.get_backend_name() == "postgresql":
         options |= {
-            "pool_size": 10,
-            "max_overflow": 10,
             "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
         }
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
     with app.app_context():
         PREPARE[db.engine.dialect.name](db.engine)
+        watch_connections(db.engine, services.metrics, 2 * POOL)
     app.extensions["connect"] = services
 
 

@@ -73,7 +73,7 @@ class Linker:
         self._anchored_at = BEGINNING
 
     def run_forever(self, stop: threading.Event) -> None:
-        keep_at("audit", lambda: self.run_once() == BATCH, stop, EVERY_S)
+        keep_at(self._app, "audit", lambda: self.run_once() == BATCH, stop, EVERY_S)
 
     def run_once(self) -> int:
         """How many events were linked."""
@@ -101,7 +101,7 @@ class Verifier:
         self._app = app
 
     def run_forever(self, stop: threading.Event) -> None:
-        keep_at("verify", self.run_once, stop, LOOK_EVERY_S)
+        keep_at(self._app, "verify", self.run_once, stop, LOOK_EVERY_S)
 
     def run_once(self) -> None:
         with self._app.app_context():

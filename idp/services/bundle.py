@@ -34,6 +34,7 @@ from idp.services.letters import Letters
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
+from idp.services.metrics import Metrics
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -72,6 +73,7 @@ class Services:
     random: Random
     vault: Vault
     texts: Texts
+    metrics: Metrics
     keyring: Keyring
     audit: Audit
     attempts: Attempts

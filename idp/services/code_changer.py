@@ -20,7 +20,7 @@ class CodeChanger:
         self._app = app
 
     def run_forever(self, stop: threading.Event) -> None:
-        keep_at("codes", self.run_once, stop, EVERY_S)
+        keep_at(self._app, "codes", self.run_once, stop, EVERY_S)
 
     def run_once(self) -> bool:
         """Whether there was something to do."""

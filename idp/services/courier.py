@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp.models.outbox import Attempt, take_message
 from idp.services.bundle import services
+from idp.services.duty import mark_done, mark_fault
 
 LEASE = timedelta(seconds=30)
 PARALLEL = 16
@@ -41,7 +42,9 @@ class Courier:
                         log.error("courier_fault", channel=self._channel, error=type(fault).__name__)
                 try:
                     taken = self._take(PARALLEL - len(flying))
+                    mark_done(self._app, self._channel)
                 except SQLAlchemyError as error:
+                    mark_fault(self._app, self._channel)
                     log.error("worker_database", error=type(error).__name__)
                     taken = []
                 flying |= {pool.submit(self._deliver, attempt) for attempt in taken}

@@ -68,7 +68,7 @@ class Worker:
         return sum(self._run(channel) for channel in CHANNELS)
 
     def _repeat(self, channel: str, stop: threading.Event) -> None:
-        keep_at(channel, lambda: self._run(channel), stop, POLL_S)
+        keep_at(self._app, channel, lambda: self._run(channel), stop, POLL_S)
 
     def _run(self, channel: str) -> int:
         with self._app.app_context():

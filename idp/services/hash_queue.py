@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
+
+from idp.services.metrics import HASH_PLACES, HASH_REFUSED, HASH_WAIT, Metrics
 
 KEPT_FREE = 2  # places that no single network can take from all the others
 LONGEST_WAIT_S = 5.0
@@ -38,7 +41,8 @@ def _give_way() -> None:
 
 
 class HashQueue:
-    def __init__(self, at_once: int, waiting: int) -> None:
+    def __init__(self, at_once: int, waiting: int, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._places = at_once + waiting
         self._share = max(1, self._places - KEPT_FREE)
         # Threads of their own: what argon2 needed stays with a thread, 19 MiB each, and the server has many threads.
@@ -53,23 +57,34 @@ class HashQueue:
         """
         with self._lock:
             if self._held[network] >= self._share:
+                self._metrics.count(HASH_REFUSED, "own_flood")
                 raise TooBusy(is_own_flood=True)
             if self._held.total() >= self._places:
+                self._metrics.count(HASH_REFUSED, "no_place")
                 raise TooBusy
             self._held[network] += 1
+            self._metrics.count(HASH_PLACES)
         try:
             yield
         finally:
             with self._lock:
+                self._metrics.count(HASH_PLACES, by=-1)
                 self._held[network] -= 1
                 if not self._held[network]:
                     del self._held[network]
 
     def run(self, job: Callable[[], T]) -> T:
         """Do this when its turn comes, and return or raise what it does. Raises `TooBusy` where it does not in time."""
-        turn = self._hashers.submit(job)
+        asked_at = time.perf_counter()
+
+        def in_turn() -> T:
+            self._metrics.observe(HASH_WAIT, time.perf_counter() - asked_at)
+            return job()
+
+        turn = self._hashers.submit(in_turn)
         wait([turn], timeout=LONGEST_WAIT_S)
         if not turn.done():
             turn.cancel()
+            self._metrics.count(HASH_REFUSED, "no_turn")
             raise TooBusy
         return turn.result()

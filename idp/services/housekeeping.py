@@ -125,7 +125,7 @@ class Housekeeper:
 
     def run_forever(self, stop: threading.Event) -> None:
         """A pass a minute until told to stop; an unreachable database is waited for."""
-        keep_at("house", lambda: self.run_once().is_unfinished, stop, EVERY_S, BREATH_S)
+        keep_at(self._app, "house", lambda: self.run_once().is_unfinished, stop, EVERY_S, BREATH_S)
 
     def run_once(self) -> Cleaned:
         with self._app.app_context():

@@ -32,7 +32,7 @@ class ImportWorker:
 
     def run_forever(self, stop: threading.Event) -> None:
         """Work on imports until told to stop; an unreachable database is waited for."""
-        keep_at("imports", lambda: self._pass(stop), stop, POLL_S)
+        keep_at(self._app, "imports", lambda: self._pass(stop), stop, POLL_S)
 
     def _pass(self, stop: threading.Event) -> None:
         self.run_once(stop)

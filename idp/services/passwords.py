@@ -19,6 +19,7 @@ from idp.models.account import NOBODY, Password
 from idp.models.base import db, write
 from idp.services.common_passwords import CommonPasswords
 from idp.services.hash_queue import HashQueue
+from idp.services.metrics import Metrics
 from idp.settings import Settings
 from keys import Vault
 
@@ -36,7 +37,7 @@ class BadPassword:
 
 
 class Passwords:
-    def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
+    def __init__(self, settings: Settings, clock: Clock, vault: Vault, metrics: Metrics) -> None:
         self._clock = clock
         self._vault = vault
         self._common = CommonPasswords(settings.blocked_passwords())
@@ -44,7 +45,7 @@ class Passwords:
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
         )
-        self.queue = HashQueue(settings.hashes_at_once, settings.hashes_waiting)
+        self.queue = HashQueue(settings.hashes_at_once, settings.hashes_waiting, metrics)
         self._decoy = self._hasher.hash(self._keyed("the account that does not exist"))
 
     def problem(self, password: str, own_words: tuple[str, ...] = ()) -> BadPassword | None:

@@ -55,7 +55,9 @@ class Press:
 
     def run_forever(self, stop: threading.Event) -> None:
         """A piece of work at a time until told to stop; an unreachable database is waited for."""
-        keep_at("letters", self.run_once, stop, EVERY_S)  # of a batch that cannot be set the lease lets it rest
+        keep_at(
+            self._app, "letters", self.run_once, stop, EVERY_S
+        )  # of a batch that cannot be set the lease lets it rest
 
     def run_once(self) -> bool:
         """Whether there was something to do."""

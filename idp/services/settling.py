@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from idp.models.outbox import Attempt, end_attempt
+from idp.services.bundle import services
+from idp.services.metrics import MESSAGES
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +20,7 @@ def settle(attempt: Attempt, channel: str, state: str, now: datetime, error: str
     if not end_attempt(attempt, is_sent=state == "sent", **values):
         _say_lost(attempt, channel)
         return
+    services().metrics.count(MESSAGES, channel, state)
     log.info(
         "message_settled", message=str(attempt.id), channel=channel, state=state, tries=attempt.number, error=error
     )
@@ -32,8 +35,10 @@ def put_off(attempt: Attempt, channel: str, back_off: Sequence[int], now: dateti
     if not end_attempt(attempt, is_sent=False, state="waiting", due_at=due_at, last_error=error):
         _say_lost(attempt, channel)
         return
+    services().metrics.count(MESSAGES, channel, "put_off")
     log.warning("message_put_off", message=str(attempt.id), channel=channel, tries=attempt.number, error=error)
 
 
 def _say_lost(attempt: Attempt, channel: str) -> None:
+    services().metrics.count(MESSAGES, channel, "lost")
     log.warning("lease_lost", message=str(attempt.id), channel=channel, tries=attempt.number)

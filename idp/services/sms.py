@@ -13,6 +13,7 @@ import structlog
 from idp.clock import SystemClock
 from idp.services.http_out import LOOPBACK, Answer, OutgoingFailed, OutgoingRefused, Reach, post
 from idp.services.mail import DeliveryFailed, Undeliverable
+from idp.services.metrics import SMS, Metrics
 from idp.services.outbox import Content
 from idp.settings import Settings
 
@@ -92,10 +93,35 @@ class Twofold:
             self._second.send(content, message_id)
 
 
-def sms_sender(settings: Settings) -> SMSSender:
+class Counted:
+    """A gateway whose answers are counted."""
+
+    def __init__(self, gateway: SMSSender, name: str, metrics: Metrics) -> None:
+        self._gateway = gateway
+        self._name = name
+        self._metrics = metrics
+
+    def send(self, content: Content, message_id: UUID) -> None:
+        outcome = "failed"
+        try:
+            self._gateway.send(content, message_id)
+            outcome = "taken"
+        except Undeliverable:
+            outcome = "refused"
+            raise
+        finally:
+            self._metrics.count(SMS, self._name, outcome)
+
+
+def sms_sender(settings: Settings, metrics: Metrics) -> SMSSender:
     """The adapter that the settings name, or both."""
-    first: SMSSender = ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
-    return Twofold(first, sms_sender(second)) if (second := settings.sms_fallback) else first
+    first = Counted(_gateway(settings), "first", metrics)
+    second = settings.sms_fallback
+    return Twofold(first, Counted(_gateway(second), "second", metrics)) if second else first
+
+
+def _gateway(settings: Settings) -> SMSSender:
+    return ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
 
 
 def _post(settings: Settings, body: bytes, headers: dict[str, str]) -> Answer:

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from idp.clock import Clock
+from idp.services.metrics import REDIS_LOST, REDIS_UP, VOLUME_REFUSED, Metrics
 from idp.settings import Settings
 from keys import Vault
 
@@ -49,7 +50,7 @@ class Volume(StrEnum):
 
 
 class Throttle:
-    def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
+    def __init__(self, settings: Settings, clock: Clock, vault: Vault, metrics: Metrics) -> None:
         self._clock = clock
         self._vault = vault
         self._per_hour = {
@@ -60,7 +61,8 @@ class Throttle:
             Volume.API_CALLS: settings.api_calls_per_hour,
         }
         self._memory = _Memory()
-        self._shared = _Shared(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        self._metrics = metrics
+        self._shared = _Shared(settings.redis_url.get_secret_value(), metrics) if settings.redis_url else None
 
     def spend(self, volume: Volume, network: str) -> datetime | None:
         """Count one event of a network; or, when it has had its share, the moment at which the next may come."""
@@ -69,7 +71,14 @@ class Throttle:
         moment, step = int(now.timestamp() * 1_000_000), max(1, SPAN_US // self._per_hour[volume])
         wait = self._shared.spend(key, moment, step) if self._shared else 0
         wait = wait or self._memory.spend(key, moment, step)
-        return now + timedelta(microseconds=wait) if wait else None
+        if not wait:
+            return None
+        self._metrics.count(VOLUME_REFUSED, volume.value)
+        return now + timedelta(microseconds=wait)
+
+    def redis_state(self) -> str:
+        """ok, lost, or none where there is no Redis."""
+        return self._shared.state() if self._shared else "none"
 
 
 class _Memory:
@@ -97,8 +106,9 @@ class _Memory:
 class _Shared:
     """The buckets in Redis. While it does not answer, one request a second finds out whether it does again."""
 
-    def __init__(self, url: str) -> None:
-        client = redis.Redis.from_url(
+    def __init__(self, url: str, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._client = client = redis.Redis.from_url(
             url,
             socket_timeout=ANSWERS_WITHIN_S,
             socket_connect_timeout=ANSWERS_WITHIN_S,
@@ -106,7 +116,7 @@ class _Shared:
         )
         self._script: Callable[..., int] = client.register_script(SCRIPT)
         self._lock = threading.Lock()
-        self._is_lost = False
+        self._is_lost: bool | None = None  # until it was asked first
         self._ask_at = 0.0
 
     def spend(self, key: str, now: int, step: int) -> int:
@@ -118,10 +128,27 @@ class _Shared:
         except redis.RedisError as error:
             self._lose(error)
             return 0
-        if self._is_lost:
-            self._is_lost = False
-            log.info("redis_back")
+        self._find()
         return wait
+
+    def state(self) -> str:
+        """Asked like everything else: while it is lost, once a second at most."""
+        if self._is_asked():
+            try:
+                self._client.ping()
+            except redis.RedisError as error:
+                self._lose(error)
+            else:
+                self._find()
+        return "lost" if self._is_lost else "ok"
+
+    def _find(self) -> None:
+        with self._lock:
+            was_lost, self._is_lost = self._is_lost, False
+            if was_lost is not False:
+                self._metrics.put(REDIS_UP, 1)
+        if was_lost:
+            log.info("redis_back")
 
     def _is_asked(self) -> bool:
         with self._lock:
@@ -135,4 +162,6 @@ class _Shared:
             is_first, self._is_lost = not self._is_lost, True
             self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
         if is_first:
+            self._metrics.put(REDIS_UP, 0)
+            self._metrics.count(REDIS_LOST)
             log.warning("redis_lost", error=type(error).__name__, state="counted in this process")

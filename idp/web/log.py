@@ -19,8 +19,11 @@ import structlog
 from flask import Flask, Response, g, request
 
 from idp.services.bundle import services
+from idp.services.metrics import LATENCY, REQUESTS
 
 HIDDEN = "[hidden]"
+NO_ROUTE = "none"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # whatever else is sent is one
 OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured level is for
 SERVER = ("_granian", "granian.access")  # its lines become ours
 IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule"})
@@ -139,9 +142,13 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def _line(response: Response) -> Response:
-        spent = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1)
-        log.info(
-            "request", method=request.method, rule=str(request.url_rule), status_code=response.status_code, ms=spent
-        )
+        bundle, rule, method = services(), str(request.url_rule), request.method
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        spent = round(seconds * 1000, 1)
+        log.info("request", method=method, rule=rule, status_code=response.status_code, ms=spent)
+        route = str(request.url_rule) if request.url_rule else NO_ROUTE
+        method = method if method in METHODS else "other"
+        bundle.metrics.count(REQUESTS, route, method, str(response.status_code))
+        bundle.metrics.observe(LATENCY, seconds, route, method)
         response.headers["X-Request-Id"] = g.get("request_id", "")
         return response

@@ -12,7 +12,7 @@ from flows.journeys import JOURNEYS
 from idp.errors import Fault
 from idp.models.portal import Portal
 from idp.protocol.interactions import Interaction
-from idp.web.guard import EXEMPT
+from idp.web.guard import ANY_HOST, EXEMPT
 from idp.web.session import BLIND, current_session
 from tests.support.person import ISSUER, Person
 
@@ -48,6 +48,7 @@ BLIND_TO_COOKIES = {
     "discovery",
     "import_feed",
     "introspection",
+    "probes",
     "pushed_authorization",
     "registration",
     "revocation",
@@ -85,6 +86,7 @@ def posts(web: Flask) -> Iterator[tuple[Rule, str, str]]:
 def test_the_openings_in_the_guard_are_these(web: Flask) -> None:
     assert EXEMPT == MAY_BE_POSTED_FROM_ELSEWHERE
     assert BLIND == BLIND_TO_COOKIES
+    assert {"probes"} == ANY_HOST
 
 
 def test_a_form_of_another_origin_is_refused_everywhere_else(web: Flask, portal: Portal) -> None:

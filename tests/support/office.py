@@ -32,7 +32,12 @@ class Office:
         """Deliver with these settings from now on; the names are those of `Settings`."""
         given = {f"CONNECT_{name.upper()}": value for name, value in changes.items()}
         settings = Settings.from_environ({**self._environment, **given})
-        made = replace(self.services, settings=settings, mail=SMTPMailSender(settings), sms=sms_sender(settings))
+        made = replace(
+            self.services,
+            settings=settings,
+            mail=SMTPMailSender(settings),
+            sms=sms_sender(settings, self.services.metrics),
+        )
         self.app.extensions["connect"] = made
         return made
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
@@ -36,11 +37,11 @@ def passes(*results: object) -> tuple[Callable[[], object], threading.Event, lis
     return one_pass, stop, done
 
 
-def test_a_fault_that_nobody_foresaw_ends_one_pass_and_no_duty(quickly: None) -> None:
+def test_a_fault_that_nobody_foresaw_ends_one_pass_and_no_duty(app: Flask, quickly: None) -> None:
     lost, odd = OperationalError("SELECT 1", {}, Exception("gone")), ZeroDivisionError("somebody's name")
     one_pass, stop, done = passes(lost, odd, True)
     with capture_logs() as told:
-        keep_at("letters", one_pass, stop, 0.0)
+        keep_at(app, "letters", one_pass, stop, 0.0)
     assert done == [lost, odd, True]
     assert [(line["event"], line["duty"]) for line in told] == [
         ("worker_database", "letters"),
@@ -48,16 +49,16 @@ def test_a_fault_that_nobody_foresaw_ends_one_pass_and_no_duty(quickly: None) ->
     ]
 
 
-def test_who_is_told_to_stop_does_nothing_more() -> None:
+def test_who_is_told_to_stop_does_nothing_more(app: Flask) -> None:
     one_pass, stop, done = passes(True)
     stop.set()
-    keep_at("letters", one_pass, stop, 60.0)
+    keep_at(app, "letters", one_pass, stop, 60.0)
     assert done == []
 
 
-def test_a_pass_that_was_busy_is_followed_by_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_that_was_busy_is_followed_by_the_next_at_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     one_pass, stop, _ = passes(True, 0, None, 3)
     waited = list[float | None]()
     monkeypatch.setattr(stop, "wait", lambda seconds=None: waited.append(seconds))
-    keep_at("house", one_pass, stop, 60.0, 0.5)
+    keep_at(app, "house", one_pass, stop, 60.0, 0.5)
     assert waited == [0.5, 60.0, 60.0, 0.5]

@@ -10,6 +10,7 @@ import pytest
 
 from idp.services import hash_queue
 from idp.services.hash_queue import KEPT_FREE, HashQueue, TooBusy
+from idp.services.metrics import Metrics
 
 AT_ONCE, WAITING = 2, 4
 PLACES = AT_ONCE + WAITING
@@ -17,7 +18,7 @@ PLACES = AT_ONCE + WAITING
 
 @pytest.fixture
 def queue() -> HashQueue:
-    return HashQueue(AT_ONCE, WAITING)
+    return HashQueue(AT_ONCE, WAITING, Metrics(None))
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def test_one_network_leaves_places_to_the_others(queue: HashQueue) -> None:
 
 
 def test_the_smallest_queue_still_lets_a_network_in() -> None:
-    queue = HashQueue(1, 1)
+    queue = HashQueue(1, 1, Metrics(None))
     with queue.place("one"), pytest.raises(TooBusy), queue.place("one"):
         pass
 

@@ -18,6 +18,7 @@ import redis
 from structlog.testing import capture_logs
 
 from idp.clock import FrozenClock
+from idp.services.metrics import Metrics
 from idp.services.throttle import ASKED_AGAIN_AFTER_S, Throttle, Volume
 from idp.settings import Settings
 from keys import Vault
@@ -36,7 +37,7 @@ def make(environment: dict[str, str], clock: FrozenClock) -> Make:
     def make(**changes: str) -> Throttle:
         given = {f"CONNECT_{volume.upper()}_PER_HOUR": str(LIMIT) for volume in Volume}
         given |= {f"CONNECT_{name.upper()}": value for name, value in changes.items()}
-        return Throttle(Settings.from_environ({**environment, **given}), clock, Vault(b"k" * 32))
+        return Throttle(Settings.from_environ({**environment, **given}), clock, Vault(b"k" * 32), Metrics(None))
 
     return make
 
