@@ -185,6 +185,8 @@ class Settings(BaseModel):
     drain_file: Path | None = Field(
         None, description="while this file is there, `/readyz` sends new requests elsewhere"
     )
+    slow_request_ms: int = Field(1000, ge=1, description="a request that takes longer is logged as slow")
+    slow_query_ms: int = Field(200, ge=1, description="a statement to the database that takes longer is logged as slow")
     audit_anchors: Path | None = Field(
         None, description="file, best on another machine, to which the worker adds an anchor of the audit chain hourly"
     )

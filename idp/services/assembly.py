@@ -59,7 +59,7 @@ from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
-from idp.services.statements import watch_connections
+from idp.services.statements import watch_connections, watch_statements
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
@@ -193,6 +193,7 @@ def attach(app: Flask, services: Services) -> None:
     db.init_app(app)
     with app.app_context():
         PREPARE[db.engine.dialect.name](db.engine)
+        watch_statements(db.engine, services.settings.slow_query_ms)
         watch_connections(db.engine, services.metrics, 2 * POOL)
     app.extensions["connect"] = services
 

@@ -18,18 +18,20 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 
+from idp.services import statements
 from idp.services.bundle import services
 from idp.services.metrics import LATENCY, REQUESTS
+from idp.web import request_ids
 
 HIDDEN = "[hidden]"
 NO_ROUTE = "none"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # whatever else is sent is one
 OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured level is for
 SERVER = ("_granian", "granian.access")  # its lines become ours
-IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule"})
+IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule", "statement"})
 FIELDS = IDS | {
     "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "duty", "state",
-    "tries", "portal", "alg", "volume",
+    "tries", "portal", "alg", "volume", "statements", "database_ms",
 }  # fmt: skip
 SHAPES = re.compile(
     r"[^\s\"'<>@]+@[^\s\"'<>@]+"  # e-mail addresses
@@ -135,7 +137,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _start() -> None:
-        g.request_id = services().random.bytes(16).hex()
+        g.request_id = request_ids.of_request(request) or services().random.bytes(16).hex()
         g.started = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -146,6 +148,12 @@ def install(app: Flask) -> None:
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
         spent = round(seconds * 1000, 1)
         log.info("request", method=method, rule=rule, status_code=response.status_code, ms=spent)
+        if spent > bundle.settings.slow_request_ms:
+            count, asked = statements.spent()
+            log.warning(
+                "slow_request", method=method, rule=rule, status_code=response.status_code, ms=spent, statements=count,
+                database_ms=round(asked * 1000, 1),
+            )  # fmt: skip
         route = str(request.url_rule) if request.url_rule else NO_ROUTE
         method = method if method in METHODS else "other"
         bundle.metrics.count(REQUESTS, route, method, str(response.status_code))
