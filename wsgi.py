@@ -83,7 +83,7 @@ from idp.services.bundle import services as current_services
 from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
-from idp.web import errors, guard, headers, i18n, log, render, unit
+from idp.web import errors, guard, headers, i18n, log, render, trace, unit
 from idp.web.machine_door import MachineDoor
 
 
@@ -94,11 +94,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
     app.url_map.merge_slashes = False  # `//host/` is no page; nothing is answered by a redirect of the router's own
     services.metrics.start()
+    services.spans.start()
     attach(app, services)
     app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
-    for part in (log, render, guard, i18n, unit, headers, errors):
+    for part in (trace, log, render, guard, i18n, unit, headers, errors):
         part.install(app)
     for blueprint in (
         probes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ LONGEST_CODE_LIFE = timedelta(seconds=60)
 YEAR = timedelta(days=365)
 LARGEST_BLOCKLIST = 32 * 2**20  # bytes
 SHORTEST_TOKEN = 32
+TRACING_NEEDS = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
@@ -128,11 +130,20 @@ def folder_faults(folder: Path | None) -> list[str]:
 def watching_faults(settings: Settings) -> list[str]:
     folder, token = settings.metrics_folder, settings.metrics_token
     faults = []
+    if settings.tracing and not all(_is_installed(name) for name in TRACING_NEEDS):
+        faults.append(f"{PREFIX}TRACING: needs the extra of the package, install connect-idp[otel]")
     if (folder is None) != (token is None):
         faults.append(f"{PREFIX}METRICS_FOLDER, {PREFIX}METRICS_TOKEN: set both or neither")
     if token is not None and (is_placeholder(token) or len(token.get_secret_value()) < SHORTEST_TOKEN):
         faults.append(f"{PREFIX}METRICS_TOKEN: needs at least {SHORTEST_TOKEN} random characters")
     return faults
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _gateway_faults(name: str, settings: Settings) -> list[str]:

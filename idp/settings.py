@@ -187,6 +187,9 @@ class Settings(BaseModel):
     )
     slow_request_ms: int = Field(1000, ge=1, description="a request that takes longer is logged as slow")
     slow_query_ms: int = Field(200, ge=1, description="a statement to the database that takes longer is logged as slow")
+    tracing: bool = Field(
+        False, description="send spans to where the `OTEL_…` variables say; needs the package's extra `otel`"
+    )
     audit_anchors: Path | None = Field(
         None, description="file, best on another machine, to which the worker adds an anchor of the audit chain hourly"
     )

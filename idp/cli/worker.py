@@ -22,6 +22,7 @@ def worker() -> None:
     with at_work() as bundle:
         log.configure(bundle.settings.log_level)
         bundle.metrics.start()
+        bundle.spans.start()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -59,6 +59,7 @@ from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
+from idp.services.spans import Spans
 from idp.services.statements import watch_connections, watch_statements
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
@@ -93,8 +94,8 @@ def build_services(
             command=settings.master_key_command,
         )
     )
-    reach = reach or Reach.of_portals(settings)
-    texts, metrics = Texts.load(), Metrics(settings.metrics_folder)
+    texts, metrics, spans = Texts.load(), Metrics(settings.metrics_folder), Spans(is_wanted=settings.tracing)
+    reach = reach or Reach.of_portals(settings, spans)
     webhook_events = WebhookEvents(clock, random)
     audit = Audit(clock, random, vault, webhook_events)
     client_secrets = ClientSecrets(clock, random, vault)
@@ -120,12 +121,13 @@ def build_services(
         vault=vault,
         texts=texts,
         metrics=metrics,
+        spans=spans,
         keyring=keyring,
         audit=audit,
         attempts=attempts,
         throttle=Throttle(settings, clock, vault, metrics),
         mail=mail or SMTPMailSender(settings),
-        sms=sms or sms_sender(settings, metrics),
+        sms=sms or sms_sender(settings, metrics, spans),
         outbox=outbox,
         notices=notices,
         challenges=challenges,
@@ -193,8 +195,9 @@ def attach(app: Flask, services: Services) -> None:
     db.init_app(app)
     with app.app_context():
         PREPARE[db.engine.dialect.name](db.engine)
-        watch_statements(db.engine, services.settings.slow_query_ms)
-        watch_connections(db.engine, services.metrics, 2 * POOL)
+        watch_statements(db.engine, services.settings.slow_query_ms, services.spans)
+        if services.settings.metrics_folder is not None:
+            watch_connections(db.engine, services.metrics, 2 * POOL)
     app.extensions["connect"] = services
 
 

@@ -55,6 +55,7 @@ from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender
+from idp.services.spans import Spans
 from idp.services.throttle import Throttle
 from idp.services.tokens import Tokens
 from idp.services.totp import TOTP
@@ -74,6 +75,7 @@ class Services:
     vault: Vault
     texts: Texts
     metrics: Metrics
+    spans: Spans
     keyring: Keyring
     audit: Audit
     attempts: Attempts

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from idp.services.spans import CLIENT, NO_SPANS, Spans
 from idp.settings import Settings
 
 LARGEST_ANSWER = 64 * 1024
@@ -65,9 +66,10 @@ class Reach:
     ca_file: Path | None = None
     trusts_public_ca: bool = True
     resolver: Resolver = field(default=resolve, repr=False)
+    spans: Spans = field(default=NO_SPANS, repr=False)
 
     @classmethod
-    def of_portals(cls, settings: Settings) -> Reach:
+    def of_portals(cls, settings: Settings, spans: Spans = NO_SPANS) -> Reach:
         """For addresses that portals register: the open internet, and what the operator opened by name or network."""
         hosts, networks = set(), []
         for place in settings.portals_inside:
@@ -75,7 +77,7 @@ class Reach:
                 networks.append(ipaddress.ip_network(place))
             except ValueError:
                 hosts.add(place)
-        return cls(frozenset(hosts), tuple(networks), ca_file=settings.portals_ca_file)
+        return cls(frozenset(hosts), tuple(networks), ca_file=settings.portals_ca_file, spans=spans)
 
     @cached_property
     def context(self) -> ssl.SSLContext:
@@ -120,6 +122,23 @@ def post(url: str, body: bytes, headers: dict[str, str], *, reach: Reach, within
 
 
 def _exchange(
+    method: str, url: str, body: bytes | None, headers: dict[str, str], reach: Reach, within: float
+) -> Answer:
+    """Its span says which host was asked, never what for: addresses of portals may hold anything."""
+    noted = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
+    span, error = reach.spans.begin(method, CLIENT, noted), ""
+    try:
+        answer = _answered(method, url, body, headers, reach, within)
+        span.note({"http.response.status_code": answer.status})
+        return answer
+    except (OutgoingRefused, OutgoingFailed) as failed:
+        error = type(failed).__name__
+        raise
+    finally:
+        span.end(error)
+
+
+def _answered(
     method: str, url: str, body: bytes | None, headers: dict[str, str], reach: Reach, within: float
 ) -> Answer:
     deadline = time.monotonic() + within

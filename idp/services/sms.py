@@ -15,6 +15,7 @@ from idp.services.http_out import LOOPBACK, Answer, OutgoingFailed, OutgoingRefu
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.metrics import SMS, Metrics
 from idp.services.outbox import Content
+from idp.services.spans import Spans
 from idp.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,9 @@ class SMSSender(Protocol):
 class ASPSMS:
     """https://json.aspsms.com, SendSimpleTextSMS: user key, password, originator; StatusCode 1 is success."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, spans: Spans) -> None:
         self._settings = settings
+        self._spans = spans
 
     def send(self, content: Content, message_id: UUID) -> None:
         body = {
@@ -42,7 +44,7 @@ class ASPSMS:
             "Recipients": [content.to],
             "MessageText": content.text,
         }
-        answer = _post(self._settings, json.dumps(body).encode(), {})
+        answer = _post(self._settings, json.dumps(body).encode(), {}, self._spans)
         if answer.status != 200:
             raise DeliveryFailed(f"the gateway answered {answer.status}")
         try:
@@ -58,8 +60,9 @@ class ASPSMS:
 class Webhook:
     """A POST of `{"id", "to", "sender", "text"}`, signed: `Connect-Signature: t=<unix>,v1=<hex HMAC of "t.body">`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, spans: Spans) -> None:
         self._settings = settings
+        self._spans = spans
 
     def send(self, content: Content, message_id: UUID) -> None:
         body = json.dumps(
@@ -68,7 +71,7 @@ class Webhook:
         moment = str(int(SystemClock().now().timestamp()))
         key = self._settings.sms_secret.get_secret_value().encode()
         signature = hmac.new(key, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
-        answer = _post(self._settings, body, {"Connect-Signature": f"t={moment},v1={signature}"})
+        answer = _post(self._settings, body, {"Connect-Signature": f"t={moment},v1={signature}"}, self._spans)
         if answer.status in {400, 404, 410, 422}:
             raise Undeliverable(f"the gateway refused with status {answer.status}")
         if not 200 <= answer.status < 300:
@@ -113,19 +116,21 @@ class Counted:
             self._metrics.count(SMS, self._name, outcome)
 
 
-def sms_sender(settings: Settings, metrics: Metrics) -> SMSSender:
+def sms_sender(settings: Settings, metrics: Metrics, spans: Spans) -> SMSSender:
     """The adapter that the settings name, or both."""
-    first = Counted(_gateway(settings), "first", metrics)
+    first = Counted(_gateway(settings, spans), "first", metrics)
     second = settings.sms_fallback
-    return Twofold(first, Counted(_gateway(second), "second", metrics)) if second else first
+    return Twofold(first, Counted(_gateway(second, spans), "second", metrics)) if second else first
 
 
-def _gateway(settings: Settings) -> SMSSender:
-    return ASPSMS(settings) if settings.sms_provider == "aspsms" else Webhook(settings)
+def _gateway(settings: Settings, spans: Spans) -> SMSSender:
+    return ASPSMS(settings, spans) if settings.sms_provider == "aspsms" else Webhook(settings, spans)
 
 
-def _post(settings: Settings, body: bytes, headers: dict[str, str]) -> Answer:
-    reach = Reach(LOOPBACK, allows_http=True, ca_file=settings.sms_ca_file, trusts_public_ca=not settings.sms_ca_file)
+def _post(settings: Settings, body: bytes, headers: dict[str, str], spans: Spans) -> Answer:
+    reach = Reach(
+        LOOPBACK, allows_http=True, ca_file=settings.sms_ca_file, trusts_public_ca=not settings.sms_ca_file, spans=spans
+    )
     try:
         return post(settings.sms_url, body, {"Content-Type": "application/json", **headers}, reach=reach)
     except (OutgoingFailed, OutgoingRefused) as error:

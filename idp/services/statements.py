@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 import time
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
-from flask import g, has_app_context
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from idp.services.metrics import CONNECTIONS, CONNECTIONS_MOST, Metrics
+from idp.services.spans import Span, Spans
 
 QUOTED = re.compile(r"'(?:[^']|'')*'")
 LONGEST, BEGINNING = 1000, 300
-BEGAN = "connect_began"
+# Asked at every statement, so nothing dearer than this.
+SPENT: ContextVar[list[float] | None] = ContextVar("spent", default=None)
 
 log = structlog.get_logger(__name__)
 
@@ -30,24 +32,42 @@ def bare(statement: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:BEGINNING]} … {line[BEGINNING - LONGEST :]}"
 
 
+def sum_up() -> None:
+    """From here on this thread's statements are of another request."""
+    SPENT.set([0, 0.0])
+
+
 def spent() -> tuple[int, float]:
     """How many statements this request has sent, and how many seconds they took."""
-    return g.get("statements", (0, 0.0)) if has_app_context() else (0, 0.0)
+    count, seconds = SPENT.get() or (0, 0.0)
+    return int(count), seconds
 
 
-def watch_statements(engine: Engine, slow_ms: int) -> None:
+def watch_statements(engine: Engine, slow_ms: int, spans: Spans) -> None:
     @event.listens_for(engine, "before_cursor_execute")
-    def _begin(connection: Connection, *_: Any) -> None:
-        connection.info[BEGAN] = time.perf_counter()
+    def _begin(
+        _connection: Connection, _cursor: object, statement: str, _values: object, context: Any, _many: bool
+    ) -> None:
+        context.connect_begun = time.perf_counter(), _span(spans, engine, statement)
 
     @event.listens_for(engine, "after_cursor_execute")
-    def _end(connection: Connection, _cursor: object, statement: str, *_: Any) -> None:
-        _took(connection, statement, slow_ms)
+    def _end(
+        _connection: Connection, _cursor: object, statement: str, _values: object, context: Any, _many: bool
+    ) -> None:
+        _took(context, statement, slow_ms)
 
     @event.listens_for(engine, "handle_error")
-    def _fail(context: ExceptionContext) -> None:
-        if context.connection is not None and context.statement is not None:
-            _took(context.connection, context.statement, slow_ms)
+    def _fail(failed: ExceptionContext) -> None:
+        if hasattr(failed.execution_context, "connect_begun"):
+            _took(failed.execution_context, failed.statement or "", slow_ms, type(failed.original_exception).__name__)
+
+
+def _span(spans: Spans, engine: Engine, statement: str) -> Span | None:
+    if spans.tracer is None:
+        return None
+    verb = statement.split(maxsplit=1)[0].upper()
+    noted = {"db.system.name": engine.dialect.name, "db.operation.name": verb, "db.query.text": bare(statement)}
+    return spans.tracer.begin_within(verb, noted)
 
 
 def watch_connections(engine: Engine, metrics: Metrics, most: int) -> None:
@@ -64,13 +84,13 @@ def watch_connections(engine: Engine, metrics: Metrics, most: int) -> None:
         metrics.count(CONNECTIONS, by=-1)
 
 
-def _took(connection: Connection, statement: str, slow_ms: int) -> None:
-    began = connection.info.pop(BEGAN, None) if not connection.invalidated else None
-    if began is None:
-        return
+def _took(context: Any, statement: str, slow_ms: int, error: str = "") -> None:
+    began, span = context.connect_begun
     seconds = time.perf_counter() - began
-    if has_app_context():
-        count, before = spent()
-        g.statements = (count + 1, before + seconds)
+    if span is not None:
+        span.end(error)
+    if (known := SPENT.get()) is not None:
+        known[0] += 1
+        known[1] += seconds
     if seconds * 1000 > slow_ms:
         log.warning("slow_query", statement=bare(statement), ms=round(seconds * 1000, 1))

@@ -22,10 +22,10 @@ from idp.services import statements
 from idp.services.bundle import services
 from idp.services.metrics import LATENCY, REQUESTS
 from idp.web import request_ids
+from idp.web.known import known_method, known_route
+from idp.web.trace import trace_id
 
 HIDDEN = "[hidden]"
-NO_ROUTE = "none"
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}  # whatever else is sent is one
 OWN = ("connect", "flows", "idp", "keys")  # the loggers that the configured level is for
 SERVER = ("_granian", "granian.access")  # its lines become ours
 IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule", "statement"})
@@ -137,26 +137,28 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _start() -> None:
-        g.request_id = request_ids.of_request(request) or services().random.bytes(16).hex()
-        g.started = time.perf_counter()
+        kept = g._get_current_object()  # each look through a proxy costs as much as a figure
+        kept.request_id = request_ids.of_request(request) or trace_id() or services().random.bytes(16).hex()
+        kept.started = time.perf_counter()
+        statements.sum_up()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        structlog.contextvars.bind_contextvars(request_id=kept.request_id)
 
     @app.after_request
     def _line(response: Response) -> Response:
-        bundle, rule, method = services(), str(request.url_rule), request.method
-        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        asked = request._get_current_object()  # type: ignore[attr-defined]
+        kept, bundle = g._get_current_object(), services()
+        status, rule, seconds = response.status_code, str(asked.url_rule), time.perf_counter() - kept.started
         spent = round(seconds * 1000, 1)
-        log.info("request", method=method, rule=rule, status_code=response.status_code, ms=spent)
+        log.info("request", method=asked.method, rule=rule, status_code=status, ms=spent)
         if spent > bundle.settings.slow_request_ms:
-            count, asked = statements.spent()
+            count, waited = statements.spent()
             log.warning(
-                "slow_request", method=method, rule=rule, status_code=response.status_code, ms=spent, statements=count,
-                database_ms=round(asked * 1000, 1),
+                "slow_request", method=asked.method, rule=rule, status_code=status, ms=spent, statements=count,
+                database_ms=round(waited * 1000, 1),
             )  # fmt: skip
-        route = str(request.url_rule) if request.url_rule else NO_ROUTE
-        method = method if method in METHODS else "other"
-        bundle.metrics.count(REQUESTS, route, method, str(response.status_code))
-        bundle.metrics.observe(LATENCY, seconds, route, method)
-        response.headers["X-Request-Id"] = g.get("request_id", "")
+        of = known_route(asked), known_method(asked)
+        bundle.metrics.count(REQUESTS, *of, str(status))
+        bundle.metrics.observe(LATENCY, seconds, *of)
+        response.headers["X-Request-Id"] = kept.request_id
         return response

@@ -71,7 +71,13 @@ def _count(condition: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def shown() -> list[str]:
+    """What Prometheus was told at the end of the run."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory, shown: list[str]) -> Any:
     """Everything that happens in an installation, once; afterwards its processes are ended."""
     with world(tmp_path_factory.mktemp("canary")) as made:
         made.start()
@@ -101,6 +107,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Any:
         sign_in(made, browsers[1], BY_APP)
         crash(made, first, browsers[1])
         fail_to_deliver(made, first)
+        shown.append(made.figures())
         made.stop()
         yield made
 
@@ -116,6 +123,19 @@ def test_the_run_was_worth_searching(walked: World) -> None:
 
 def test_no_secret_and_no_person_stands_in_a_log(walked: World) -> None:
     assert walked.canaries.find_in_lines(walked.logs()) == []
+
+
+def test_no_secret_and_no_person_is_in_a_figure(walked: World, shown: list[str]) -> None:
+    (figures,) = shown
+    assert 'connect_sign_ins_total{factor="sms"' in figures
+    assert walked.canaries.find(figures) == []
+
+
+def test_no_secret_and_no_person_is_in_a_span(walked: World) -> None:
+    spans = walked.spans()
+    for traced in ("POST /token", "GET /authorize", "SELECT", "server.address", "/<slug>/register/details"):
+        assert traced in spans
+    assert [name for name in walked.canaries.values if walked.canaries.find(spans, only=[name])] == []
 
 
 def test_no_secret_stands_in_the_database_in_clear(walked: World) -> None:

@@ -14,7 +14,7 @@ import requests
 
 from tests.support.canary_portals import add_portal_side
 from tests.support.canary_run import Insured, World, invite, register, sign_in, world
-from tests.support.figures import TOKEN, Figures, counting
+from tests.support.figures import Figures
 from tests.support.served import Process, granian
 from tests.support.waiting import wait_until
 
@@ -31,7 +31,6 @@ ASKED = 12  # connections of their own, so that both web processes answer some
 @pytest.fixture
 def two_and_a_worker(tmp_path: Path) -> Iterator[World]:
     with world(tmp_path) as made:
-        made.environ |= counting(tmp_path)
         web = granian(made.environ, tmp_path / "web.log", made.authority, "--workers", "2", "--respawn-failed-workers")
         made.processes = [web, Process(["idp.cli", "worker"], made.environ, tmp_path / "worker.log")]
         yield made
@@ -42,12 +41,7 @@ def children(pid: int) -> set[int]:
 
 
 def scraped(made: World) -> Figures:
-    answer = requests.get(
-        f"{made.issuer}/metrics", headers={"Authorization": f"Bearer {TOKEN}", "Connection": "close"},
-        verify=str(made.authority.file), timeout=30,
-    )  # fmt: skip
-    answer.raise_for_status()
-    return Figures.read(answer.text)
+    return Figures.read(made.figures())
 
 
 def total(seen: Figures, name: str, **labels: str) -> float:

@@ -25,6 +25,7 @@ from idp.services.bundle import Services
 from tests.support.authority import Authority
 from tests.support.builders import add_person
 from tests.support.canaries import Canaries
+from tests.support.figures import counting, scraped
 from tests.support.mail_server import MailServer
 from tests.support.ports import five_free_ports
 from tests.support.served import Process, RemotePerson, granian, inside, installation
@@ -42,6 +43,7 @@ class World:
     authority: Authority
     mails: MailServer
     texts: WebServer
+    traces: WebServer
     environ: dict[str, str]
     canaries: Canaries = field(default_factory=Canaries)
     processes: list[Process] = field(default_factory=list)
@@ -60,6 +62,14 @@ class World:
 
     def logs(self) -> str:
         return "".join((self.folder / name).read_text() for name in ("web.log", "worker.log"))
+
+    def figures(self) -> str:
+        """What Prometheus would be told now."""
+        return scraped(self.issuer, self.authority)
+
+    def spans(self) -> str:
+        """What was exported so far, as it went over the wire."""
+        return b"".join(asked.body for asked in self.traces.asked).decode("latin-1")
 
     def database_files(self) -> list[Path]:
         return [path for path in self.folder.glob("connect.db*") if path.suffix != ".log"]
@@ -108,15 +118,17 @@ def world(folder: Path) -> Iterator[World]:
     issuer = f"https://localhost:{five_free_ports()}"
     password, key, route = f"Post{secrets.token_hex(8)}", secrets.token_urlsafe(40), secrets.token_urlsafe(12)
     post = MailServer("starttls", authority.issue(), users={"connect": password})
-    with post as mails, WebServer(lambda _: Said(204), authority.issue()) as texts:
+    gateway, collector = WebServer(lambda _: Said(204), authority.issue()), WebServer(lambda _: Said(200))
+    with post as mails, gateway as texts, collector as traces:
         environ = installation(
             folder, issuer, CONNECT_LOG_LEVEL="debug", CONNECT_SMTP_PORT=str(mails.port),
             CONNECT_SMTP_SECURITY="starttls", CONNECT_SMTP_CA_FILE=str(authority.file), CONNECT_SMTP_USERNAME="connect",
             CONNECT_SMTP_PASSWORD=password, CONNECT_SMS_URL=f"{texts.address}/sms?route={route}",
-            CONNECT_SMS_SECRET=key, CONNECT_SMS_CA_FILE=str(authority.file),
+            CONNECT_SMS_SECRET=key, CONNECT_SMS_CA_FILE=str(authority.file), CONNECT_TRACING="true",
+            OTEL_EXPORTER_OTLP_ENDPOINT=traces.address, OTEL_BSP_SCHEDULE_DELAY="200", **counting(folder),
         )  # fmt: skip
         with inside(environ) as services:
-            made = World(issuer, folder, services, authority, mails, texts, environ)
+            made = World(issuer, folder, services, authority, mails, texts, traces, environ)
             made.canaries.seed("password of the mail server", password)
             made.canaries.seed("key of the SMS gateway", key)
             made.canaries.seed("route of the SMS gateway", route)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.authority import Authority
 from tests.support.person import ISSUER
 
 TOKEN = "figures-are-for-those-who-watch-over-it"
@@ -46,6 +48,14 @@ class Figures:
     def labels(self) -> set[str]:
         """Every value of a label."""
         return {value for _, labels in self.samples for _, value in labels}
+
+
+def scraped(issuer: str, authority: Authority) -> str:
+    """What an installation shows, by whichever of its processes answers."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Connection": "close"}
+    answer = requests.get(f"{issuer}/metrics", headers=headers, verify=str(authority.file), timeout=30)
+    answer.raise_for_status()
+    return answer.text
 
 
 def asked(web: Flask, token: str = TOKEN, **options: Any) -> Figures:

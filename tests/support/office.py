@@ -36,7 +36,7 @@ class Office:
             self.services,
             settings=settings,
             mail=SMTPMailSender(settings),
-            sms=sms_sender(settings, self.services.metrics),
+            sms=sms_sender(settings, self.services.metrics, self.services.spans),
         )
         self.app.extensions["connect"] = made
         return made
