@@ -100,7 +100,7 @@ def prepare_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:
         if context.is_disconnect:
-            doubt(engine)
+            _doubted_at[engine] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _on_checkout(connection: Any, record: Any, _proxy: object) -> None:
@@ -111,11 +111,6 @@ def prepare_postgresql(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error  # the pool makes a new one, of all that are older
-
-
-def doubt(engine: Engine) -> None:
-    """A connection of this engine broke: the others may have, too."""
-    _doubted_at[engine] = time.monotonic()
 
 
 def once_committed(act: Callable[[], None]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import db, doubt
+from idp.models.base import db
 
 Convert = Callable[[Any], Any] | None
 
@@ -45,10 +45,10 @@ class Prepared:
         bound = compiled.bind(values)
         cursor = connection.connection.cursor()
         try:
-            _execute(connection, cursor, compiled.text, bound)
+            _execute(connection, cursor, compiled.text, bound, context := SimpleNamespace())
             found = then(cursor)
         except connection.dialect.loaded_dbapi.Error as error:
-            raise _as_sqlalchemy_says(connection, cursor, compiled.text, error) from error
+            raise _as_sqlalchemy_says(connection, cursor, compiled.text, context, error) from error
         finally:
             cursor.close()
         return compiled.read(found) if isinstance(found, tuple) else found
@@ -120,9 +120,9 @@ def _read(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _execute(connection: Connection, cursor: Any, text: str, bound: Any) -> None:
+def _execute(connection: Connection, cursor: Any, text: str, bound: Any, context: SimpleNamespace) -> None:
     """With what SQLAlchemy's own execution tells to whoever listens."""
-    listeners, context = connection.dispatch, SimpleNamespace()
+    listeners = connection.dispatch
     for listener in listeners.before_cursor_execute:
         listener(connection, cursor, text, bound, context, False)
     cursor.execute(text, bound)
@@ -130,13 +130,20 @@ def _execute(connection: Connection, cursor: Any, text: str, bound: Any) -> None
         listener(connection, cursor, text, bound, context, False)
 
 
-def _as_sqlalchemy_says(connection: Connection, cursor: Any, text: str, error: Exception) -> BaseException:
+def _as_sqlalchemy_says(
+    connection: Connection, cursor: Any, text: str, context: SimpleNamespace, error: Exception
+) -> BaseException:
     """The exception of SQLAlchemy for an error of the driver; a connection that broke is not used again."""
     dialect, proxied = connection.dialect, connection.connection
     is_gone = dialect.is_disconnect(error, proxied.dbapi_connection, cursor)  # type: ignore[arg-type]
+    told = SimpleNamespace(
+        execution_context=context, statement=text, original_exception=error, is_disconnect=is_gone,
+        connection=connection, engine=connection.engine, dialect=dialect,
+    )  # fmt: skip
+    for listener in dialect.dispatch.handle_error:
+        listener(told)
     if is_gone:
         connection.invalidate(error)
-        doubt(connection.engine)
     return DBAPIError.instance(
         text, {}, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=is_gone,
         dialect=dialect,

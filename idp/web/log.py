@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
 from idp.services import statements
 from idp.services.bundle import services
@@ -50,6 +50,7 @@ NAMED = re.compile(
     r"((?:password|otp|code|csrf_token|client_secret|code_verifier|mobile|birth_date)['\"]?\s*[=:]\s*)[^,&\s)}\]]+",
     re.IGNORECASE,
 )
+access = structlog.get_logger("connect.access")
 PACKAGES = re.compile(r"/(?:idp|flows|keys)/(.+\.py)$|/(wsgi\.py)$")
 
 
@@ -132,33 +133,38 @@ def configure(level: str) -> None:
     sys.excepthook = lambda _kind, error, _trace: log.critical("process_ended", exc_info=error)
 
 
-def install(app: Flask) -> None:
-    log = structlog.get_logger("connect.access")
+def begin(asked: Request) -> None:
+    """Name the request, and look at the clock."""
+    kept = g._get_current_object()  # each look through a proxy costs as much as a figure
+    kept.request_id = request_ids.of_request(asked) or trace_id() or services().random.bytes(16).hex()
+    kept.started = time.perf_counter()
+    statements.sum_up()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=kept.request_id)
 
-    @app.before_request
-    def _start() -> None:
-        kept = g._get_current_object()  # each look through a proxy costs as much as a figure
-        kept.request_id = request_ids.of_request(request) or trace_id() or services().random.bytes(16).hex()
-        kept.started = time.perf_counter()
-        statements.sum_up()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=kept.request_id)
+
+def finish(response: Response, rule: str, method: str, known: tuple[str, str]) -> Response:
+    """The line of a request that was answered, and its figures under the route and method that are known."""
+    kept, bundle = g._get_current_object(), services()
+    status, seconds = response.status_code, time.perf_counter() - kept.started
+    spent = round(seconds * 1000, 1)
+    access.info("request", method=method, rule=rule, status_code=status, ms=spent)
+    if spent > bundle.settings.slow_request_ms:
+        count, waited = statements.spent()
+        access.warning(
+            "slow_request", method=method, rule=rule, status_code=status, ms=spent, statements=count,
+            database_ms=round(waited * 1000, 1),
+        )  # fmt: skip
+    bundle.metrics.count(REQUESTS, *known, str(status))
+    bundle.metrics.observe(LATENCY, seconds, *known)
+    response.headers["X-Request-Id"] = kept.request_id
+    return response
+
+
+def install(app: Flask) -> None:
+    app.before_request(lambda: begin(request))
 
     @app.after_request
-    def _line(response: Response) -> Response:
+    def _finish(response: Response) -> Response:
         asked = request._get_current_object()  # type: ignore[attr-defined]
-        kept, bundle = g._get_current_object(), services()
-        status, rule, seconds = response.status_code, str(asked.url_rule), time.perf_counter() - kept.started
-        spent = round(seconds * 1000, 1)
-        log.info("request", method=asked.method, rule=rule, status_code=status, ms=spent)
-        if spent > bundle.settings.slow_request_ms:
-            count, waited = statements.spent()
-            log.warning(
-                "slow_request", method=asked.method, rule=rule, status_code=status, ms=spent, statements=count,
-                database_ms=round(waited * 1000, 1),
-            )  # fmt: skip
-        of = known_route(asked), known_method(asked)
-        bundle.metrics.count(REQUESTS, *of, str(status))
-        bundle.metrics.observe(LATENCY, seconds, *of)
-        response.headers["X-Request-Id"] = kept.request_id
-        return response
+        return finish(response, str(asked.url_rule), asked.method, (known_route(asked), known_method(asked)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 
 from idp.services.bundle import services
 from idp.services.spans import SERVER, Span
@@ -12,30 +12,32 @@ from idp.web import request_ids
 from idp.web.known import known_method, known_route
 
 
+def begin(asked: Request, method: str, route: str) -> None:
+    noted = {"http.request.method": method, "http.route": route}
+    g.span = services().spans.begin(f"{method} {route}", SERVER, noted, request_ids.traceparent(asked) or "")
+
+
+def note(response: Response) -> Response:
+    if "span" in g:
+        noted = {"http.response.status_code": response.status_code, "connect.request_id": g.get("request_id", "")}
+        cast(Span, g.span).note(noted)
+        g.answered = response.status_code
+    return response
+
+
+def end(_error: BaseException | None = None) -> None:
+    if "span" in g:
+        status = g.get("answered", 500)
+        cast(Span, g.pop("span")).end(str(status) if status >= 500 else "")
+
+
 def install(app: Flask) -> None:
     with app.app_context():
         if services().spans.tracer is None:
             return
-
-    @app.before_request
-    def _begin() -> None:
-        method, route = known_method(request), known_route(request)
-        noted = {"http.request.method": method, "http.route": route}
-        g.span = services().spans.begin(f"{method} {route}", SERVER, noted, request_ids.traceparent(request) or "")
-
-    @app.after_request
-    def _note(response: Response) -> Response:
-        if "span" in g:
-            noted = {"http.response.status_code": response.status_code, "connect.request_id": g.get("request_id", "")}
-            cast(Span, g.span).note(noted)
-            g.answered = response.status_code
-        return response
-
-    @app.teardown_request
-    def _end(_error: BaseException | None) -> None:
-        if "span" in g:
-            status = g.get("answered", 500)
-            cast(Span, g.pop("span")).end(str(status) if status >= 500 else "")
+    app.before_request(lambda: begin(request, known_method(request), known_route(request)))
+    app.after_request(note)
+    app.teardown_request(end)
 
 
 def trace_id() -> str:
