@@ -83,7 +83,7 @@ from idp.services.bundle import services as current_services
 from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
-from idp.web import errors, guard, headers, i18n, log, render, trace, unit
+from idp.web import errors, freshness, guard, headers, i18n, log, render, trace, unit
 from idp.web.machine_door import MachineDoor
 
 
@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
-    for part in (trace, log, render, guard, i18n, unit, headers, errors):
+    for part in (trace, log, freshness, render, guard, i18n, unit, headers, errors):
         part.install(app)
     for blueprint in (
         probes,

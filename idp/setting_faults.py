@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,6 +34,21 @@ LARGEST_BLOCKLIST = 32 * 2**20  # bytes
 SHORTEST_TOKEN = 32
 TRACING_NEEDS = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
+MAILBOX = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one setting: `kind` and what it names for the console's words, `reason` in English."""
+
+    name: str
+    kind: str
+    reason: str
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sentence(self) -> str:
+        return f"{PREFIX}{self.name.upper()}: {self.reason}"
 
 
 def issuer_faults(issuer: str) -> list[str]:
@@ -58,18 +76,33 @@ def database_faults(url: str) -> list[str]:
     return []
 
 
-def retention_faults(settings: Settings) -> list[str]:
-    return [
-        f"{PREFIX}{name.upper()}: at least a year (DPO art. 4 para. 5)"
+def choice_faults(settings: Settings) -> list[Fault]:
+    """Of what may also be chosen in the console."""
+    faults = [
+        Fault(name, "least", "at least a year (DPO art. 4 para. 5)", {"limit": "365 d"})
         for name in ("visits_kept_for", "changes_kept_for")
         if getattr(settings, name) < YEAR
     ]
+    faults += [
+        Fault(name, "above", f"must not be longer than {PREFIX}{most.upper()}")
+        for name, most in (("session_idle_for", "session_absolute_for"), ("refresh_idle_for", "refresh_absolute_for"))
+        if getattr(settings, name) > getattr(settings, most)
+    ]
+    if settings.authorization_code_for > LONGEST_CODE_LIFE:
+        reason = "at most 60 seconds (FAPI 2.0 §5.3.2.1, ASVS 10.4.3)"
+        faults.append(Fault("authorization_code_for", "most", reason, {"limit": "60 s"}))
+    if settings.sms_first == "fallback" and settings.sms_fallback_provider == "none":
+        faults.append(Fault("sms_first", "second", "there is no second gateway"))
+    unknown = [country for country in settings.sms_countries if country not in SUPPORTED_REGIONS]
+    if unknown or not settings.sms_countries:
+        faults.append(Fault("sms_countries", "countries", "must be two-letter codes such as CH,LI"))
+    if settings.support_email and not MAILBOX.fullmatch(settings.support_email):
+        faults.append(Fault("support_email", "email", "must be one e-mail address of plain characters"))
+    return faults
 
 
 def protocol_faults(settings: Settings) -> list[str]:
     faults = []
-    if settings.authorization_code_for > LONGEST_CODE_LIFE:
-        faults.append(f"{PREFIX}AUTHORIZATION_CODE_FOR: at most 60 seconds (FAPI 2.0 §5.3.2.1, ASVS 10.4.3)")
     if settings.mtls_certificate_header and not settings.trusted_proxies:
         faults.append(f"{PREFIX}MTLS_CERTIFICATE_HEADER: needs a proxy that is trusted, {PREFIX}TRUSTED_PROXIES")
     if (settings.mtls_ca_file or settings.mtls_origin) and not settings.mtls_certificate_header:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from idp import setting_faults
+from idp.choices import Choices, Words
 from idp.setting_faults import PREFIX
-
-Words = Annotated[tuple[str, ...], NoDecode]
 
 
 class SettingsError(Exception):
@@ -26,10 +23,8 @@ class SettingsError(Exception):
         self.faults = faults
 
 
-class Settings(BaseModel):
+class Settings(Choices):
     """What an installation decides. Each field is the environment variable `CONNECT_` + its name in capitals."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     issuer: str = Field(description="public address of this installation, https; http only for localhost")
     database_url: str = Field("sqlite:///connect.db", repr=False, description="SQLite file or `postgresql+psycopg://…`")
@@ -50,9 +45,6 @@ class Settings(BaseModel):
         None, description="second address of this installation, where the proxy asks portals for a certificate"
     )
     dpop_nonce: bool = Field(False, description="ask for a nonce of ours in every DPoP proof")
-
-    support_phone: str = Field("", description="telephone shown where no portal is chosen yet")
-    support_email: str = Field("", description="e-mail address shown where no portal is chosen yet")
 
     mail_from: str = Field(description="sender address of every mail")
     smtp_host: str = Field(description="mail server")
@@ -82,15 +74,7 @@ class Settings(BaseModel):
     )
     sms_fallback_user: str = Field("", description="its user key", repr=False)
     sms_fallback_secret: SecretStr | None = Field(None, description="its API password, or the key that signs requests")
-    sms_sender: str = Field("Connect", max_length=11, description="sender name shown on the phone")
     sms_ca_file: Path | None = Field(None, description="certificate authority to trust for the SMS gateway")
-    sms_countries: Words = Field(
-        ("CH", "LI", "DE", "AT", "FR", "IT"), description="countries SMS are sent to, comma separated"
-    )
-    sms_price: float = Field(0, ge=0, description="price of one SMS in francs, for the figures of the console")
-    sms_per_day: int = Field(
-        20_000, ge=1, description="SMS per portal and day before sending stops and operators are told"
-    )
 
     portals_inside: Words = Field(
         (),
@@ -100,12 +84,6 @@ class Settings(BaseModel):
     portals_ca_file: Path | None = Field(
         None, description="certificate authority to trust at these addresses, beside the public ones"
     )
-    sign_ins_per_hour: int = Field(
-        600, ge=1, description="sign-in tries per hour of one network, an IPv4 address or an IPv6 /64; a company is one"
-    )
-    letter_codes_per_hour: int = Field(300, ge=1, description="letter codes per hour that one network may enter")
-    api_calls_per_hour: int = Field(20_000, ge=1, description="requests per hour of one client of the admin API")
-    sends_per_hour: int = Field(600, ge=1, description="codes by mail and SMS per hour that one network may ask for")
 
     argon2_memory_kib: int = Field(19_456, ge=8, description="argon2id memory per password, KiB")
     argon2_passes: int = Field(2, ge=1, description="argon2id passes")
@@ -125,45 +103,9 @@ class Settings(BaseModel):
         description="requests that may wait for that in one process; both together at least two fewer than its threads",
     )
 
-    email_code_for: timedelta = Field(timedelta(minutes=30), description="life of a mailed code")
-    reset_code_for: timedelta = Field(timedelta(minutes=10), description="life of a mailed code for a new password")
-    sms_code_for: timedelta = Field(timedelta(minutes=10), description="life of a texted code")
-    registration_idle_for: timedelta = Field(
-        timedelta(hours=24), description="how long entries of a registration are kept"
-    )
-    login_idle_for: timedelta = Field(timedelta(minutes=30), description="how long an unused sign-in page stays valid")
-    session_idle_for: timedelta = Field(timedelta(minutes=30), description="a session ends when unused this long")
-    session_absolute_for: timedelta = Field(timedelta(hours=12), description="a session ends after this in any case")
-    authorization_code_for: timedelta = Field(timedelta(seconds=60), description="life of an authorization code")
-    device_code_for: timedelta = Field(timedelta(minutes=10), description="life of a code that a device shows")
-    access_token_for: timedelta = Field(timedelta(minutes=10), description="life of an access token")
-    id_token_for: timedelta = Field(timedelta(minutes=10), description="life of an ID token")
-    refresh_idle_for: timedelta = Field(timedelta(days=7), description="a refresh token ends when unused this long")
-    refresh_absolute_for: timedelta = Field(
-        timedelta(days=30), description="a refresh family ends after this in any case"
-    )
-    key_active_for: timedelta = Field(
-        timedelta(days=90), description="how long a signing key signs before the next takes over"
-    )
-
-    import_megabytes: int = Field(
-        50, ge=1, le=200, description="largest file of persons that the console or a feed may send, in megabytes"
-    )
-    imports_per_hour: int = Field(60, ge=1, description="files per hour that one access key of a feed may send")
     import_folder: Path | None = Field(
         None,
         description="folder that the worker imports from: files of persons, in a folder named as the portal's slug",
-    )
-
-    visits_kept_for: timedelta = Field(
-        timedelta(days=400), description="how long events of sign-ins, refusals and looks at persons name anybody"
-    )
-    changes_kept_for: timedelta = Field(
-        timedelta(days=3653), description="how long every other event names anybody; then it is redacted"
-    )
-    notes_kept_for: timedelta = Field(timedelta(days=730), description="how long notes of calls are kept")
-    messages_kept_for: timedelta = Field(
-        timedelta(days=30), description="how long the console shows what became of a message"
     )
 
     trust_framework: str = Field(
@@ -218,11 +160,6 @@ class Settings(BaseModel):
             raise SettingsError(faults)
         return settings
 
-    @field_validator("sms_countries", mode="before")
-    @classmethod
-    def _split_countries(cls, value: object) -> object:
-        return tuple(part.strip().upper() for part in value.split(",")) if isinstance(value, str) else value
-
     @field_validator("portals_inside", "installation_words", mode="before")
     @classmethod
     def _split_places(cls, value: object) -> object:
@@ -230,22 +167,11 @@ class Settings(BaseModel):
             return value
         return tuple(place for part in value.split(",") if (place := part.strip().lower()))
 
-    @field_validator(
-        "email_code_for", "reset_code_for", "sms_code_for", "registration_idle_for", "login_idle_for",
-        "session_idle_for", "session_absolute_for", "authorization_code_for", "device_code_for", "access_token_for",
-        "id_token_for", "refresh_idle_for", "refresh_absolute_for", "key_active_for", "visits_kept_for",
-        "changes_kept_for", "messages_kept_for", "notes_kept_for", mode="before",
-    )  # fmt: skip
-    @classmethod
-    def _read_seconds(cls, value: object) -> object:
-        return int(value) if isinstance(value, str) and value.isdigit() else value
-
-    @model_validator(mode="after")
-    def _spans_are_positive(self) -> Settings:
-        for name, value in self:
-            if isinstance(value, timedelta) and value <= timedelta(0):
-                raise ValueError(f"{PREFIX}{name.upper()} must be longer than nothing")
-        return self
+    def with_given(self, given: Mapping[str, str]) -> Settings:
+        """These settings with some as they would be written in the environment; `faults` are asked for apart.
+        Raises pydantic's `ValidationError`.
+        """
+        return self.model_validate({**dict(self), **given})
 
     def faults(self) -> list[str]:
         """What is wrong with a well-formed configuration, one sentence a fault."""
@@ -255,7 +181,7 @@ class Settings(BaseModel):
             *setting_faults.key_faults(self.master_key, self.master_key_fd, self.master_key_command),
             *setting_faults.delivery_faults(self),
             *setting_faults.protocol_faults(self),
-            *setting_faults.retention_faults(self),
+            *(fault.sentence for fault in setting_faults.choice_faults(self)),
             *setting_faults.place_faults(self.portals_inside),
             *setting_faults.blocklist_faults(self.blocklist_file),
             *setting_faults.folder_faults(self.import_folder),

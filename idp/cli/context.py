@@ -27,6 +27,7 @@ def at_work() -> Iterator[Services]:
     """The services on the configured database. What was not committed is rolled back; faults end with words."""
     with _application().app_context():
         try:
+            services().live.refresh()
             yield services()
         except BadInput as error:
             fail(*few(error.message.splitlines()))

@@ -20,6 +20,7 @@ from idp.cli.letter import letter
 from idp.cli.outbox import outbox
 from idp.cli.person import person
 from idp.cli.portal import portal
+from idp.cli.settings import settings
 from idp.cli.webhook import webhook
 from idp.cli.worker import worker
 
@@ -42,6 +43,6 @@ def main() -> None:
 
 for command in (
     admin, api_client, audit, check, code, completion, config, database, import_, key, letter, outbox, person, portal,
-    webhook, worker,
+    settings, webhook, worker,
 ):  # fmt: skip
     main.add_command(command)

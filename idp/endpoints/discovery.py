@@ -36,7 +36,7 @@ def jwks() -> Response:
 
 def answer_discovery(asked: Request) -> Response:
     settings = services().settings
-    return DISCOVERY.answer(asked, settings, lambda: metadata.document(settings))
+    return DISCOVERY.answer(asked, vars(settings), lambda: metadata.document(settings))  # another one when they change
 
 
 def answer_keys(asked: Request) -> Response:

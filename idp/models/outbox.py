@@ -36,6 +36,7 @@ class OutboxMessage(Base):
     expires_at: Mapped[datetime | None]  # no code is sent after its life
     tries: Mapped[int] = mapped_column(default=0)
     settled_at: Mapped[datetime | None]
+    gateway: Mapped[str | None]  # of an SMS, which of the two took it: "provider" or "fallback"
     last_error: Mapped[str | None]  # class of the failure, never an address
     run_id: Mapped[UUID | None] = mapped_column(index=True)  # the journey, or the ended session, that waits for it
 

@@ -26,3 +26,4 @@ class SigningKey(Base):
     sealed_private: Mapped[str]
     created_at: Mapped[datetime]
     state_since: Mapped[datetime]
+    rotate_at: Mapped[datetime | None]  # of an active key: when an operator wants the next one to take over

@@ -35,6 +35,7 @@ from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
+from idp.services.live_settings import LiveSettings
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
@@ -57,6 +58,8 @@ from idp.services.reminders import Reminders
 from idp.services.returned_letters import ReturnedLetters
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
+from idp.services.setting_changes import SettingChanges
+from idp.services.setting_config import SettingConfig
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender, sms_sender
 from idp.services.spans import Spans
@@ -94,10 +97,13 @@ def build_services(
             command=settings.master_key_command,
         )
     )
+    live = LiveSettings(settings, clock)
+    settings = live.settings  # from here on, what counts now
     texts, metrics, spans = Texts.load(), Metrics(settings.metrics_folder), Spans(is_wanted=settings.tracing)
     reach = reach or Reach.of_portals(settings, spans)
     webhook_events = WebhookEvents(clock, random)
     audit = Audit(clock, random, vault, webhook_events)
+    setting_changes = SettingChanges(live, clock, audit)
     client_secrets = ClientSecrets(clock, random, vault)
     portal_secrets = PortalSecrets(clock, client_secrets, audit)
     operators = Operators(clock, random, audit)
@@ -107,7 +113,7 @@ def build_services(
     outbox = Outbox(settings, clock, random, vault, texts)
     accounts, notices = Accounts(clock, random), Notices(clock, texts, outbox)
     challenges = Challenges(settings, clock, random, vault, outbox, attempts, audit)
-    keyring = Keyring(clock, vault, settings.key_active_for)
+    keyring = Keyring(settings, clock, vault)
     sessions = Sessions(settings, clock, random)
     trusted_devices = TrustedDevices(clock, random, audit)
     logout_notices = LogoutNotices(settings, clock, random, vault, keyring, tokens)
@@ -116,6 +122,9 @@ def build_services(
     portals = Portals(clock, random, portal_secrets, audit, reach)
     return Services(
         settings=settings,
+        live=live,
+        setting_changes=setting_changes,
+        setting_config=SettingConfig(setting_changes),
         clock=clock,
         random=random,
         vault=vault,

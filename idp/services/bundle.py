@@ -31,6 +31,7 @@ from idp.services.kept_forms import KeptForms
 from idp.services.keyring import Keyring
 from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
+from idp.services.live_settings import LiveSettings
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
@@ -53,6 +54,8 @@ from idp.services.reminders import Reminders
 from idp.services.returned_letters import ReturnedLetters
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
+from idp.services.setting_changes import SettingChanges
+from idp.services.setting_config import SettingConfig
 from idp.services.sign_out import SignOut
 from idp.services.sms import SMSSender
 from idp.services.spans import Spans
@@ -70,6 +73,9 @@ from keys import Vault
 @dataclass(frozen=True, repr=False)
 class Services:
     settings: Settings
+    live: LiveSettings
+    setting_changes: SettingChanges
+    setting_config: SettingConfig
     clock: Clock
     random: Random
     vault: Vault

@@ -74,7 +74,10 @@ class Worker:
         with self._app.app_context():
             bundle, count = services(), 0
             # One at a time: what waits behind a slow delivery stays free for another worker.
-            while count < BATCH and (attempt := take_message(channel, bundle.clock.now(), LEASE)) is not None:
+            while count < BATCH:
+                bundle.live.refresh()
+                if (attempt := take_message(channel, bundle.clock.now(), LEASE)) is None:
+                    break
                 self._deliver(bundle, attempt)
                 count += 1
             return count
@@ -88,7 +91,7 @@ class Worker:
         try:
             content = bundle.outbox.open(row)
             db.session.rollback()  # nothing is held while the network is asked
-            _send(bundle, channel, content, attempt.id)
+            gateway = _send(bundle, channel, content, attempt.id)
         except Undeliverable as error:
             settle(attempt, channel, "dead", bundle.clock.now(), str(error))
         except DeliveryFailed as error:
@@ -98,11 +101,12 @@ class Worker:
             db.session.rollback()
             put_off(attempt, channel, BACK_OFF, bundle.clock.now(), type(error).__name__)
         else:
-            settle(attempt, channel, "sent", bundle.clock.now())
+            settle(attempt, channel, "sent", bundle.clock.now(), gateway=gateway)
 
 
-def _send(bundle: Services, channel: str, content: Content, ident: UUID) -> None:
-    if channel == "mail":
-        bundle.mail.send(content)
-    else:
-        bundle.sms.send(content, ident)
+def _send(bundle: Services, channel: str, content: Content, ident: UUID) -> str | None:
+    """The gateway that took an SMS."""
+    if channel != "mail":
+        return bundle.sms.send(content, ident)
+    bundle.mail.send(content)
+    return None

@@ -130,6 +130,7 @@ class Housekeeper:
     def run_once(self) -> Cleaned:
         with self._app.app_context():
             bundle = services()
+            bundle.live.refresh()
             rotate_keys(bundle)
             if bundle.clock.now() - self._redacted_at >= HOUR:
                 redact_old(bundle)

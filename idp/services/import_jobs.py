@@ -64,11 +64,16 @@ class Columns:
 
 class ImportJobs:
     def __init__(self, settings: Settings, clock: Clock, random: Random, vault: Vault, audit: Audit) -> None:
+        self._settings = settings
         self._clock = clock
         self._random = random
         self._vault = vault
         self._audit = audit
-        self.largest = settings.import_megabytes * 1024 * 1024
+
+    @property
+    def largest(self) -> int:
+        """How many bytes a file may have."""
+        return self._settings.import_megabytes * 1024 * 1024
 
     def receive(
         self, portal: Portal, file_name: str, content: bytes, source: str, by: UUID | None = None

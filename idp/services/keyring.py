@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 from idp.clock import Clock
 from idp.models.base import db, insert_if_absent, write
 from idp.models.signing_key import SigningKey
+from idp.settings import Settings
 from keys import EnvelopeError, InvalidToken, Vault
 from keys.jwk import ALGORITHMS, PrivateKey, generate, public_document, read_private
 from keys.jws import peek, sign, verify
@@ -35,10 +36,10 @@ class _Loaded:
 
 
 class Keyring:
-    def __init__(self, clock: Clock, vault: Vault, active_for: timedelta) -> None:
+    def __init__(self, settings: Settings, clock: Clock, vault: Vault) -> None:
+        self._settings = settings
         self._clock = clock
         self._vault = vault
-        self._active_for = active_for
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
         self._opened: dict[str, PrivateKey] = {}
@@ -83,7 +84,7 @@ class Keyring:
         now, due = self._clock.now(), []
         for alg in ALGORITHMS:
             active = self._read().ring.active(alg)
-            if active and now - active.since >= self._active_for:
+            if active and now - active.since >= self._settings.key_active_for:
                 self._rotate(alg)
                 due.append(alg)
         for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys:

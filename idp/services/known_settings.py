@@ -1,6 +1,7 @@
-"""What an installation has decided, as it may be shown, and since when: a web process looks when it starts.
+"""What the environment has decided, as it may be shown, and since when: a web process looks when it starts.
 
-The environment stays the only place where settings are made; this is the memory of it, and its entry in the audit.
+This is the memory of the environment, and its entry in the audit; what operators choose themselves is elsewhere
+(idp/services/setting_changes.py).
 """
 
 from __future__ import annotations
@@ -8,8 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from pydantic import SecretStr
 
@@ -17,6 +17,7 @@ from idp.models import known_setting as table
 from idp.models.base import db
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
+from idp.services.setting_words import in_words
 from idp.settings import Settings
 
 OF_A_PROCESS = {"embedded_worker", "log_level", "master_key_fd"}  # may differ from one process to the next
@@ -68,19 +69,6 @@ def decided(settings: Settings) -> tuple[Decided, ...]:
     return tuple(sorted(rows, key=lambda row: row.is_default))
 
 
-def in_words(value: Any) -> str:
-    """A value as it would be written; spans in days, hours, minutes or seconds."""
-    if value is None or value in ("", ()):
-        return "–"
-    if isinstance(value, timedelta):
-        seconds = int(value.total_seconds())
-        for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-            if seconds % size == 0:
-                return f"{seconds // size} {unit}"
-        return f"{seconds} s"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
 def _is_hidden(name: str) -> bool:
     field = Settings.model_fields[name]
     return field.repr is False or "SecretStr" in str(field.annotation)
@@ -88,7 +76,7 @@ def _is_hidden(name: str) -> bool:
 
 def _remembered(bundle: Services) -> Iterator[tuple[str, str]]:
     for name in Settings.model_fields:
-        value = getattr(bundle.settings, name)
+        value = getattr(bundle.live.environment, name)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else in_words(value)
         if name not in OF_A_PROCESS:
             yield name, bundle.vault.mac("known-setting", f"{name}|{plain}") if _is_hidden(name) else plain

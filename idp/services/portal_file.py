@@ -1,4 +1,4 @@
-"""The file of `connect config`: portals in YAML, read strictly, every fault with its line.
+"""The file of `connect config`: portals and settings in YAML, read strictly, every fault with its line.
 
 A field that is not there has its default; no tags, anchors or aliases, no key twice, and no secret ever.
 """
@@ -17,8 +17,9 @@ VERSION = 1
 LARGEST = 4 * 1024 * 1024
 FIELDS = tuple(name for name in PortalDetails.model_fields if name != "slug")
 DISABLED = "disabled"
-TOP = ("version", "portals")
-HEAD = "# Portals of this installation; read by `connect config apply`. A field that is not here has its default.\n"
+SETTINGS = "settings"
+TOP = ("version", SETTINGS, "portals")
+HEAD = "# Made by and read by `connect config`. A field of a portal that is not here has its default.\n"
 
 
 class _Plain(yaml.SafeDumper):  # type: ignore[misc]
@@ -30,10 +31,11 @@ class _Plain(yaml.SafeDumper):  # type: ignore[misc]
 
 @dataclass
 class PortalFile:
-    """The fields of each portal as they were written, and the line on which each thing stands."""
+    """The fields of each portal as they were written, the settings if there are any, and where each thing stands."""
 
     portals: dict[str, dict[str, Any]]
     lines: dict[tuple[str, ...], int] = field(default_factory=dict)
+    settings: dict[str, str] | None = None
 
     def line_of(self, *path: str) -> int:
         """Of the nearest thing above that stands in the file."""
@@ -51,6 +53,7 @@ def read(text: str) -> PortalFile:
     faults += [f"line {made.line_of(name)}: {name}: is not known" for name in document if name not in TOP]
     if document.get("version") != VERSION:
         faults.append(f"line {made.line_of('version')}: version: must be {VERSION}")
+    faults += _read_settings(document, made)
     portals = document.get("portals")
     if not isinstance(portals, dict):
         faults.append(f"line {made.line_of('portals')}: portals: must be fields by slug")
@@ -71,9 +74,24 @@ def read(text: str) -> PortalFile:
     return made
 
 
-def write(portals: dict[str, dict[str, Any]]) -> str:
+def _read_settings(document: dict[str, Any], made: PortalFile) -> list[str]:
+    """The part of the settings, whose values are as in the environment; what is wrong with it."""
+    if SETTINGS not in document:
+        return []
+    given = document[SETTINGS]
+    if not isinstance(given, dict):
+        return [f"line {made.line_of(SETTINGS)}: {SETTINGS}: must be values by the name of the setting"]
+    made.settings = {name: str(value) for name, value in given.items()}
+    return [
+        f"line {made.line_of(SETTINGS, name)}: {SETTINGS}.{name}: must be one value, as in the environment"
+        for name, value in given.items()
+        if not isinstance(value, str | int | float) or isinstance(value, bool)
+    ]
+
+
+def write(portals: dict[str, dict[str, Any]], settings: dict[str, str] | None = None) -> str:
     """The file; reading it gives the same again."""
-    document = {"version": VERSION, "portals": portals}
+    document = {"version": VERSION, **({} if settings is None else {SETTINGS: settings}), "portals": portals}
     body: str = yaml.dump(document, Dumper=_Plain, allow_unicode=True, sort_keys=False, width=110)
     return HEAD + body
 

@@ -14,16 +14,19 @@ from idp.services.metrics import MESSAGES
 log = structlog.get_logger(__name__)
 
 
-def settle(attempt: Attempt, channel: str, state: str, now: datetime, error: str | None = None) -> None:
-    """The message is sent, expired, dead or dropped, and its content is wiped."""
-    values = {"state": state, "settled_at": now, "last_error": error, "sealed_content": None}
+def settle(
+    attempt: Attempt, channel: str, state: str, now: datetime, error: str | None = None, gateway: str | None = None
+) -> None:
+    """The message is sent, expired, dead or dropped, and its content is wiped; of an SMS, which gateway took it."""
+    values = {"state": state, "settled_at": now, "last_error": error, "sealed_content": None, "gateway": gateway}
     if not end_attempt(attempt, is_sent=state == "sent", **values):
         _say_lost(attempt, channel)
         return
     services().metrics.count(MESSAGES, channel, state)
     log.info(
-        "message_settled", message=str(attempt.id), channel=channel, state=state, tries=attempt.number, error=error
-    )
+        "message_settled", message=str(attempt.id), channel=channel, state=state, tries=attempt.number, error=error,
+        gateway=gateway,
+    )  # fmt: skip
 
 
 def put_off(attempt: Attempt, channel: str, back_off: Sequence[int], now: datetime, error: str) -> None:

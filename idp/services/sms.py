@@ -24,9 +24,15 @@ ASPSMS_NO_RECIPIENT = "20"  # the number is none that it sends to; every other r
 
 
 class SMSSender(Protocol):
-    def send(self, content: Content, message_id: UUID) -> None:
-        """Hand over one SMS. Raises `Undeliverable` or `DeliveryFailed`."""
+    def send(self, content: Content, message_id: UUID) -> str:
+        """Hand over one SMS; the gateway that took it, `provider` or `fallback`. Raises `Undeliverable` or
+        `DeliveryFailed`.
+        """
         ...
+
+
+class Gateway(Protocol):
+    def send(self, content: Content, message_id: UUID) -> None: ...
 
 
 class ASPSMS:
@@ -78,28 +84,46 @@ class Webhook:
             raise DeliveryFailed(f"the gateway answered {answer.status}")
 
 
-class Twofold:
-    """A second gateway where the first one fails this time. A number that the first one refuses is refused.
+class Gateways:
+    """The gateway that the settings name first, and the other one where that fails this time. A number that the first
+    one refuses is refused.
 
     A gateway that took the SMS over and did not say so may have sent it: then the person gets the same code twice.
     """
 
-    def __init__(self, first: SMSSender, second: SMSSender) -> None:
-        self._first = first
-        self._second = second
+    def __init__(self, settings: Settings, metrics: Metrics, spans: Spans) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._spans = spans
 
-    def send(self, content: Content, message_id: UUID) -> None:
+    def send(self, content: Content, message_id: UUID) -> str:
+        (name, settings), *others = in_order(self._settings)
         try:
-            self._first.send(content, message_id)
+            self._send(name, settings, content, message_id)
         except DeliveryFailed as error:
-            log.warning("sms_fallback", message=str(message_id), error=str(error))
-            self._second.send(content, message_id)
+            if not others:
+                raise
+            log.warning("sms_fallback", message=str(message_id), gateway=name, error=str(error))
+            ((name, settings),) = others
+            self._send(name, settings, content, message_id)
+        return name
+
+    def _send(self, name: str, settings: Settings, content: Content, message_id: UUID) -> None:
+        Counted(_gateway(settings, self._spans), name, self._metrics).send(content, message_id)
+
+
+def in_order(settings: Settings) -> list[tuple[str, Settings]]:
+    """The gateways as they are asked: the name of each, and the settings that make it the first."""
+    found = [("provider", settings)]
+    if (second := settings.sms_fallback) is not None:
+        found.insert(0 if settings.sms_first == "fallback" else 1, ("fallback", second))
+    return found
 
 
 class Counted:
     """A gateway whose answers are counted."""
 
-    def __init__(self, gateway: SMSSender, name: str, metrics: Metrics) -> None:
+    def __init__(self, gateway: Gateway, name: str, metrics: Metrics) -> None:
         self._gateway = gateway
         self._name = name
         self._metrics = metrics
@@ -117,13 +141,11 @@ class Counted:
 
 
 def sms_sender(settings: Settings, metrics: Metrics, spans: Spans) -> SMSSender:
-    """The adapter that the settings name, or both."""
-    first = Counted(_gateway(settings, spans), "first", metrics)
-    second = settings.sms_fallback
-    return Twofold(first, Counted(_gateway(second, spans), "second", metrics)) if second else first
+    """Through the gateways that the settings name when an SMS is sent."""
+    return Gateways(settings, metrics, spans)
 
 
-def _gateway(settings: Settings, spans: Spans) -> SMSSender:
+def _gateway(settings: Settings, spans: Spans) -> Gateway:
     return ASPSMS(settings, spans) if settings.sms_provider == "aspsms" else Webhook(settings, spans)
 
 

@@ -51,15 +51,9 @@ class Volume(StrEnum):
 
 class Throttle:
     def __init__(self, settings: Settings, clock: Clock, vault: Vault, metrics: Metrics) -> None:
+        self._settings = settings
         self._clock = clock
         self._vault = vault
-        self._per_hour = {
-            Volume.SIGN_INS: settings.sign_ins_per_hour,
-            Volume.LETTER_CODES: settings.letter_codes_per_hour,
-            Volume.SENDS: settings.sends_per_hour,
-            Volume.IMPORTS: settings.imports_per_hour,
-            Volume.API_CALLS: settings.api_calls_per_hour,
-        }
         self._memory = _Memory()
         self._metrics = metrics
         self._shared = _Shared(settings.redis_url.get_secret_value(), metrics) if settings.redis_url else None
@@ -68,7 +62,7 @@ class Throttle:
         """Count one event of a network; or, when it has had its share, the moment at which the next may come."""
         now = self._clock.now()
         key = f"connect:volume:{volume}:{self._vault.mac('volume', network)}"  # addresses are personal data
-        moment, step = int(now.timestamp() * 1_000_000), max(1, SPAN_US // self._per_hour[volume])
+        moment, step = int(now.timestamp() * 1_000_000), max(1, SPAN_US // self._per_hour(volume))
         wait = self._shared.spend(key, moment, step) if self._shared else 0
         wait = wait or self._memory.spend(key, moment, step)
         if not wait:
@@ -79,6 +73,16 @@ class Throttle:
     def redis_state(self) -> str:
         """ok, lost, or none where there is no Redis."""
         return self._shared.state() if self._shared else "none"
+
+    def _per_hour(self, volume: Volume) -> int:
+        settings = self._settings
+        return {
+            Volume.SIGN_INS: settings.sign_ins_per_hour,
+            Volume.LETTER_CODES: settings.letter_codes_per_hour,
+            Volume.SENDS: settings.sends_per_hour,
+            Volume.IMPORTS: settings.imports_per_hour,
+            Volume.API_CALLS: settings.api_calls_per_hour,
+        }[volume]
 
 
 class _Memory:

@@ -31,7 +31,7 @@ SERVER = ("_granian", "granian.access")  # its lines become ours
 IDS = frozenset({"timestamp", "level", "logger", "request_id", "message", "reference", "where", "rule", "statement"})
 FIELDS = IDS | {
     "event", "method", "status_code", "ms", "key", "status", "kind", "error", "detail", "channel", "duty", "state",
-    "tries", "portal", "alg", "volume", "statements", "database_ms",
+    "tries", "portal", "alg", "volume", "statements", "database_ms", "gateway", "names",
 }  # fmt: skip
 SHAPES = re.compile(
     r"[^\s\"'<>@]+@[^\s\"'<>@]+"  # e-mail addresses

@@ -49,6 +49,7 @@ class MachineDoor:
             if self._is_traced:
                 trace.begin(request, known[1], known[0])
             log.begin(request)
+            services().live.refresh()
             if request.method != "GET":
                 begin()
             response = log.finish(self._answer(request, endpoint), *known, known)

@@ -14,6 +14,7 @@ from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.bundle import services as current_services
 from idp.services.passwords import Passwords
 from tests.actions import PASSWORD, finish_registration, letter, sign_in
 from tests.support.letters import printed
@@ -93,6 +94,7 @@ class Counter:
         self.is_writing = False
 
     def _start(self) -> None:
+        current_services().live.refresh()  # once a second, whatever is asked: tests/idp/services/test_live_settings.py
         self._count = 0
 
     def _end(self, _error: BaseException | None) -> None:

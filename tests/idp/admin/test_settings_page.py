@@ -15,6 +15,7 @@ from idp.models.base import db
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.known_settings import CURTAIN, notice
+from idp.services.live_settings import LiveSettings
 from idp.settings import Settings
 from tests.support.operators import add_operator, sign_in
 
@@ -24,7 +25,9 @@ EMAIL = "olga@fund.example.ch"
 
 def restart(services: Services, **changes: object) -> dict[str, tuple[str, str]]:
     """A process starts with these settings changed."""
-    object.__setattr__(services, "settings", services.settings.model_copy(update=changes))
+    environment = services.live.environment.model_copy(update=changes)
+    object.__setattr__(services, "live", LiveSettings(environment, services.clock))
+    object.__setattr__(services, "settings", services.live.settings)
     return notice(services)
 
 

@@ -34,7 +34,8 @@ def test_the_commands_are_these() -> None:
         "letter batch print", "letter batch printed", "letter batch returned", "letter cancel",
         "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",
         "portal enable", "portal end-secret", "portal invite", "portal list", "portal secret", "portal show",
-        "portal test", "portal update", "webhook add", "webhook again", "webhook enable", "webhook list", "webhook log",
+        "portal test", "portal update", "settings reset", "settings set", "settings show",
+        "webhook add", "webhook again", "webhook enable", "webhook list", "webhook log",
         "webhook remove", "webhook secret", "worker",
     ]  # fmt: skip
 

@@ -55,7 +55,7 @@ def test_workers_that_look_at_once_rotate_once(
     app: Flask, services: Services, signing_keys: None, clock: FrozenClock
 ) -> None:
     clock.at = max(row.state_since for row in services.keyring.rows()) + services.settings.key_active_for
-    rings = [Keyring(clock, services.vault, services.settings.key_active_for) for _ in range(6)]
+    rings = [Keyring(services.settings, clock, services.vault) for _ in range(6)]
     for ring in rings:
         ring.ring()  # each has read the same keys
 

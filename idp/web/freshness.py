@@ -1,0 +1,14 @@
+"""Before anything of a request: what operators chose in the meantime counts (idp/services/live_settings.py)."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from idp.services.bundle import services
+
+
+def install(app: Flask) -> None:
+    @app.before_request
+    def _refresh() -> None:
+        if request.endpoint != "static":
+            services().live.refresh()
