@@ -55,6 +55,7 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
+from idp.admin.setting_change import blueprint as admin_setting_change
 from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.api.routes import blueprint as api
@@ -164,6 +165,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_secrets,
         admin_portal_invite,
         admin_settings,
+        admin_setting_change,
         admin_audit,
         admin_audit_file,
         journeys,

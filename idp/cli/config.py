@@ -105,7 +105,7 @@ def _lines(differences: list[Difference], settings: tuple[Change, ...]) -> list[
     """As `diff` writes it."""
     lines = []
     for change in settings:
-        lines += [f"setting {change.name}", f"  - {change.before}", f"  + {change.after_and_whence}"]
+        lines += [f"setting {change.name}", f"  - {change.before}", f"  + {change.after}"]
     for one in differences:
         lines.append(f"portal {one.slug}{' (new)' if one.is_new else ''}")
         for name, (before, after) in one.fields.items():

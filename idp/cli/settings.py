@@ -62,4 +62,4 @@ def _apply(wanted: Mapping[str, str | None]) -> None:
 
 
 def _line(change: Change) -> str:
-    return f"{change.name}: {change.before} → {change.after_and_whence}"
+    return f"{change.name}: {change.before} → {change.after}"

@@ -42,6 +42,9 @@ class CommonPasswords:
     def __init__(self, own: Iterable[str] = ()) -> None:
         self._known = FILE.read_bytes()
         self._own = frozenset(digest(line.strip()) for line in own if line.strip())
+        self.count, self.own_count = len(self._known) // WIDTH, len(self._own)
+        listed = hashlib.sha256(self._known + b"".join(sorted(self._own)))
+        self.version = listed.hexdigest()[:8]  # another one where anything in either list is another
 
     def has(self, password: str) -> bool:
         """Whether this is one of them, or one of them with digits and signs around it."""

@@ -28,6 +28,7 @@ CURTAIN = "••••"
 class Decided:
     """One setting in words; `default` is empty where it has to be set, `changed_at` where it never changed."""
 
+    field: str
     name: str
     what: str
     value: str
@@ -65,7 +66,9 @@ def decided(settings: Settings) -> tuple[Decided, ...]:
         shown = CURTAIN if _is_hidden(name) and value not in (None, "") else in_words(value)
         default = "" if is_required else CURTAIN if _is_hidden(name) and field.default else in_words(field.default)
         changed_at = since[name].changed_at if name in since else None
-        rows.append(Decided(f"CONNECT_{name.upper()}", field.description or "", shown, default, is_default, changed_at))
+        rows.append(
+            Decided(name, f"CONNECT_{name.upper()}", field.description or "", shown, default, is_default, changed_at)
+        )
     return tuple(sorted(rows, key=lambda row: row.is_default))
 
 

@@ -40,7 +40,7 @@ class Passwords:
     def __init__(self, settings: Settings, clock: Clock, vault: Vault, metrics: Metrics) -> None:
         self._clock = clock
         self._vault = vault
-        self._common = CommonPasswords(settings.blocked_passwords())
+        self.common = CommonPasswords(settings.blocked_passwords())
         self._installation_words = [word.casefold() for word in settings.installation_words]
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_passes, memory_cost=settings.argon2_memory_kib, parallelism=1
@@ -60,7 +60,7 @@ class Passwords:
         words = [_bare(word) for word in own_words if len(word) >= 4]
         if _is_made_of(_bare(text), words):
             return BadPassword("e.pw.self", len(text))
-        if self._common.has(text):
+        if self.common.has(text):
             return BadPassword("e.pw.common", len(text))
         if int(zxcvbn(text[:100], [*words, *own_words, *self._installation_words]).score) < WEAKEST_SCORE:
             blames_own_words = int(zxcvbn(text[:100], self._installation_words).score) >= WEAKEST_SCORE

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     SEE_KEYS = "see_keys"
     ROTATE_KEYS = "rotate_keys"
     SEE_SETTINGS = "see_settings"
+    CHANGE_SETTINGS = "change_settings"
     SEE_OPERATORS = "see_operators"
     CHANGE_OPERATORS = "change_operators"
     SEE_PORTALS = "see_portals"
@@ -66,6 +67,7 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.SEE_KEYS: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
     Permission.ROTATE_KEYS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_SETTINGS: frozenset({Role.READER, Role.SECURITY, Role.SUPERUSER}),
+    Permission.CHANGE_SETTINGS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.SEE_OPERATORS: frozenset({Role.SECURITY, Role.SUPERUSER}),
     Permission.CHANGE_OPERATORS: frozenset({Role.SUPERUSER}),
     Permission.SEE_PORTALS: EVERYBODY,

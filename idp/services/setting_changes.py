@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -50,16 +49,22 @@ class ChangedMeanwhile(BadInput):
 
 @dataclass(frozen=True)
 class Change:
-    """One setting: its value before and after, in words, and whether the environment decides it again."""
+    """One setting, what it was and what it becomes, and whether the environment decides it again."""
 
     name: str
-    before: str
-    after: str
+    was: object
+    becomes: object
     is_put_back: bool
 
     @property
-    def after_and_whence(self) -> str:
-        return f"{self.after} (CONNECT_{self.name.upper()})" if self.is_put_back else self.after
+    def before(self) -> str:
+        return in_words(self.was)
+
+    @property
+    def after(self) -> str:
+        """In words, and whence it comes again."""
+        after = in_words(self.becomes)
+        return f"{after} (CONNECT_{self.name.upper()})" if self.is_put_back else after
 
 
 class SettingChanges:
@@ -92,7 +97,7 @@ class SettingChanges:
         given = {name: value for name, value in wanted.items() if value is not None}
         after = _judged(self.environment, settled(self.environment, kept)[0], wanted, given)
         return tuple(
-            Change(name, in_words(getattr(now, name)), in_words(getattr(after, name)), value is None)
+            Change(name, getattr(now, name), getattr(after, name), value is None)
             for name, value in wanted.items()
             if getattr(now, name) != getattr(after, name) or (value is None and name in rows)
         )
@@ -124,7 +129,7 @@ class SettingChanges:
                 AuditTag.SETTINGS_CHANGED,
                 account=by,
                 before=json.dumps({one.name: one.before for one in changes}, ensure_ascii=False),
-                after=json.dumps({one.name: one.after_and_whence for one in changes}, ensure_ascii=False),
+                after=json.dumps({one.name: one.after for one in changes}, ensure_ascii=False),
             )
         return changes
 
@@ -159,7 +164,8 @@ def _judged(
 
 
 def _fault(detail: ErrorDetails) -> Fault:
-    kind, limit = KINDS.get(detail["type"], ("form", ""))
-    context: dict[str, Any] = detail.get("ctx", {})
-    named = {"limit": in_words(context[limit])} if limit else {}
-    return Fault(str(detail["loc"][0]), kind, detail["msg"].removeprefix("Value error, "), named)
+    name, (kind, limit) = str(detail["loc"][0]), KINDS.get(detail["type"], ("form", ""))
+    bounds = Choices.model_fields[name].metadata  # of a span, pydantic says them in English
+    bound = next((getattr(one, limit) for one in bounds if limit and hasattr(one, limit)), None)
+    named = {} if bound is None else {"limit": in_words(bound)}
+    return Fault(name, kind, detail["msg"].removeprefix("Value error, "), named)

@@ -23,4 +23,6 @@ def as_written(value: Any) -> str:
     """A value as it would be written in the environment."""
     if isinstance(value, timedelta):
         return str(int(value.total_seconds()))
+    if isinstance(value, float):
+        return f"{value:g}"
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -443,6 +443,20 @@ def codes(walk: Walk, world: World) -> Iterator[str]:
 def settings(walk: Walk) -> Iterator[str]:
     walk.open("/admin/settings")
     yield "settings"
+    walk.press(walk.text("set.change", group=walk.text("set.g.sessions")))
+    yield "sessions"
+    walk.fill("session_idle_for", "2000")
+    walk.press()
+    yield "sessions, wrong"
+    walk.fill("session_idle_for", "20")
+    walk.press()
+    yield "sessions, what changes"
+    walk.press()
+    yield "settings, changed"
+    walk.open("/admin/settings/sessions")
+    yield "sessions, chosen"
+    walk.open("/admin/settings/sms")
+    yield "settings of SMS"
 
 
 def audit(walk: Walk) -> Iterator[str]:
