@@ -36,12 +36,14 @@ from idp.admin.import_feed import blueprint as admin_import_feed
 from idp.admin.import_upload import blueprint as admin_import_upload
 from idp.admin.imports import blueprint as admin_imports
 from idp.admin.invitation import blueprint as admin_invitation
+from idp.admin.key_calendar import blueprint as admin_key_calendar
 from idp.admin.keys import blueprint as admin_keys
 from idp.admin.letter_batch import blueprint as admin_letter_batch
 from idp.admin.letter_deeds import blueprint as admin_letter_deeds
 from idp.admin.letter_files import blueprint as admin_letter_files
 from idp.admin.letter_returns import blueprint as admin_letter_returns
 from idp.admin.letters import blueprint as admin_letters
+from idp.admin.maintenance import blueprint as admin_maintenance
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.person import blueprint as admin_person
@@ -137,6 +139,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_home,
         admin_messages,
         admin_keys,
+        admin_key_calendar,
         admin_persons,
         admin_person,
         admin_person_deeds,
@@ -166,6 +169,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_portal_invite,
         admin_settings,
         admin_setting_change,
+        admin_maintenance,
         admin_audit,
         admin_audit_file,
         journeys,

@@ -25,7 +25,9 @@ GROUPS: dict[str, frozenset[str]] = {
     ),
     "persons": frozenset({"insured_person", "call_note", "person_import"}),
     "portals": frozenset({"portal", "registration", "webhook", "import_token"}),
-    "console": frozenset({"operator", "signing_key", "message", "sms", "audit", "settings", "api_client"}),
+    "console": frozenset(
+        {"operator", "signing_key", "message", "sms", "audit", "settings", "maintenance_notice", "api_client"}
+    ),
 }  # fmt: skip
 NAMES = ("operator", "account")  # of a detail: values that are accounts of operators
 

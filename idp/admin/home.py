@@ -113,7 +113,7 @@ def _health() -> tuple[tuple[str, str, bool], ...]:
         words = text(key, time=format_moment(verified.at), n=verified.detail.get("links", ""))
         lines.append((text("adm.audit"), words, not is_good))
     keys = ", ".join(f"{alg} {text('hea.days', n=(now - at).days)}" for alg, at in found.keys)
-    is_old = any(now - at > services().settings.key_active_for + LATE for _, at in found.keys)
+    is_old = any(now > at + LATE for at in services().keyring.calendar().values())
     return (*lines, (text("key.title"), keys or text("per.nothing"), is_old))
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
+from idp.models.signing_key import SigningKey
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.permissions import Permission
 from idp.texts import format_day
 from idp.web.i18n import text
 from keys.jwk import ALGORITHMS
+from keys.ring import ACTIVE
 
 blueprint = Blueprint("admin_keys", __name__)
 SEE, ROTATE = Permission.SEE_KEYS, Permission.ROTATE_KEYS
 LIST, ROTATION = "/admin/keys", "/admin/keys/rotate"
+DONE = {"yes": "key.rotated", "planned": "key.planned"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,13 @@ class KeyView:
     alg: str
     state: str
     since: str
+    rotation: str
     kid: str
 
 
 @dataclass(frozen=True)
 class KeysView:
-    """`next_on`: when the calendar rotates the oldest key that signs."""
+    """`next_on`: when the calendar rotates next."""
 
     keys: tuple[KeyView, ...]
     next_on: str
@@ -49,17 +55,23 @@ class RotationView:
 @requires(SEE, everywhere=True)
 def keys() -> Response:
     bundle = services()
-    rows = bundle.keyring.rows()
-    signing = [row.state_since for row in rows if row.state == "active"]
+    rows, calendar = bundle.keyring.rows(), bundle.keyring.calendar()
     view = KeysView(
-        keys=tuple(
-            KeyView(row.alg, text(f"key.state.{row.state}"), format_day(row.state_since), row.kid) for row in rows
-        ),
-        next_on=format_day(min(signing) + bundle.settings.key_active_for) if signing else "",
+        keys=tuple(_view(row, calendar) for row in rows),
+        next_on=format_day(min(calendar.values())) if calendar else "",
         may_rotate=worker().rights.may(ROTATE),
     )
-    status = text("key.rotated") if "done" in request.args else None
+    done = request.args.get("done", "")
+    status = text(DONE[done]) if done in DONE else None
     return console("admin/keys.html", text("key.title"), view, needs=SEE, status=status)
+
+
+def _view(row: SigningKey, calendar: Mapping[str, datetime]) -> KeyView:
+    """`rotation`: of a key that signs, when the next one takes over; with a mark where an operator planned it."""
+    rotation = format_day(calendar[row.alg]) if row.state == ACTIVE and row.alg in calendar else ""
+    if row.rotate_at is not None and rotation:
+        rotation = text("key.asPlanned", date=rotation)
+    return KeyView(row.alg, text(f"key.state.{row.state}"), format_day(row.state_since), rotation, row.kid)
 
 
 @blueprint.get(ROTATION)

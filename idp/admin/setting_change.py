@@ -105,7 +105,7 @@ def apply(group: str) -> Response:
     typed = typed_entries(group, request.form)
     changes = services().setting_changes
     try:
-        done = changes.apply(wanted(group, typed), _version(typed), worker().account.id)
+        done = changes.apply(wanted(group, typed), version_of(typed), worker().account.id)
     except WrongChoices as error:
         return kept.lead(_form(group), whose(), typed, errors_of(error))
     except ChangedMeanwhile:
@@ -128,7 +128,7 @@ def _form(group: str) -> str:
     return f"{LIST}/{group}"
 
 
-def _version(typed: Mapping[str, str]) -> int:
+def version_of(typed: Mapping[str, str]) -> int:
     """Of the form; what is none is none that anybody saw."""
     seen = typed.get("version", "")
     return int(seen) if seen.isdecimal() and len(seen) <= LONGEST_VERSION else -1

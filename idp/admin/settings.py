@@ -25,7 +25,7 @@ from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_settings", __name__)
 SEE = Permission.SEE_SETTINGS
-DONE = ("saved", "nothing")
+DONE = {"saved": "set.saved", "nothing": "set.nothing", "announced": "mnt.announced", "withdrawn": "mnt.withdrawn"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,6 +61,7 @@ class SettingsView:
     groups: tuple[GroupView, ...]
     fixed: tuple[SettingView, ...]
     passwords: str
+    notice: str
     may_change: bool
 
 
@@ -73,10 +74,11 @@ def settings() -> Response:
         groups=_groups(bundle, {row.field: row for row in rows}),
         fixed=tuple(_fixed(row) for row in rows if row.field not in Choices.model_fields),
         passwords=_passwords(bundle),
+        notice=_notice(bundle),
         may_change=worker().rights.may(Permission.CHANGE_SETTINGS),
     )
     done = request.args.get("done", "")
-    status = text(f"set.{done}") if done in DONE else None
+    status = text(DONE[done]) if done in DONE else None
     return console("admin/settings.html", text("set.title"), view, needs=SEE, status=status)
 
 
@@ -114,6 +116,15 @@ def _whence(environment: Decided, row: ChosenSetting | None, names: Mapping[UUID
 def _fixed(one: Decided) -> SettingView:
     since = format_moment(one.changed_at) if one.changed_at else ""
     return SettingView(one.name, one.what, one.value, one.default, one.is_default, since)
+
+
+def _notice(bundle: Services) -> str:
+    """The notice of maintenance that stands or is to come, or that there is none."""
+    found = bundle.maintenance.stored()
+    if found is None:
+        return text("mnt.none")
+    begin, end = format_moment(found.begins_at), format_moment(found.ends_at)
+    return text("mnt.stands", begin=begin, end=end, text=found.texts.get(language(), ""))
 
 
 def _passwords(bundle: Services) -> str:

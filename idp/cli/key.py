@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from idp.cli.context import at_work
+from idp.clock import swiss
 from idp.models.base import db
 from idp.services.audit import AuditTag
 from keys.jwk import ALGORITHMS
@@ -21,10 +24,12 @@ def key() -> None:
 
 @key.command("list", epilog="Example: connect key list")
 def show() -> None:
-    """Every signing key: algorithm, state, since when, kid."""
+    """Every signing key: algorithm, state, since when, kid; of one that signs, until when."""
     with at_work() as bundle:
+        calendar = bundle.keyring.calendar()
         for row in bundle.keyring.rows():
-            click.echo(f"{row.alg:6} {row.state:9} {row.state_since:%Y-%m-%d %H:%M}  {row.kid}")
+            until = f"  until {swiss(calendar[row.alg]):%Y-%m-%d}" if row.state == ACTIVE else ""
+            click.echo(f"{row.alg:6} {row.state:9} {row.state_since:%Y-%m-%d %H:%M}  {row.kid}{until}")
 
 
 @key.command(epilog="Example: connect key rotate --alg RS256")
@@ -47,6 +52,19 @@ def rotate(alg: str | None) -> None:
         db.session.commit()
         for kid in active:
             click.echo(f"now signing: {kid}")
+
+
+@key.command(epilog="Example: connect key plan --on 2027-01-15")
+@click.option(
+    "--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="the day; left out, by age (CONNECT_KEY_ACTIVE_FOR)"
+)
+@click.option("--alg", type=click.Choice(ALGORITHMS), help="only this algorithm; all when left out")
+def plan(day: datetime | None, alg: str | None) -> None:
+    """Let the worker rotate at the beginning of a day, in Swiss time."""
+    with at_work() as bundle:
+        algs = bundle.key_calendar.plan(alg, day.date() if day else None)
+        db.session.commit()
+        click.echo(" ".join(algs) if algs else "there are no keys yet: connect key rotate")
 
 
 @key.command("new-master", epilog="Example: connect key new-master > master.key")

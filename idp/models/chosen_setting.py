@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.models.base import Base, db, insert_if_absent, write
 
 SETTINGS = "settings"
+NOTICE = "maintenance_notice"  # lies beside the settings (idp/services/maintenance.py)
 
 
 class ChosenSetting(Base):

@@ -32,6 +32,7 @@ from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
+from idp.services.key_calendar import KeyCalendar
 from idp.services.keyring import Keyring
 from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
@@ -40,6 +41,7 @@ from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.metrics import Metrics
+from idp.services.maintenance import MaintenanceNotices
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -125,6 +127,7 @@ def build_services(
         live=live,
         setting_changes=setting_changes,
         setting_config=SettingConfig(setting_changes),
+        maintenance=MaintenanceNotices(live, clock, audit),
         clock=clock,
         random=random,
         vault=vault,
@@ -132,6 +135,7 @@ def build_services(
         metrics=metrics,
         spans=spans,
         keyring=keyring,
+        key_calendar=KeyCalendar(clock, keyring, audit),
         audit=audit,
         attempts=attempts,
         throttle=Throttle(settings, clock, vault, metrics),

@@ -28,6 +28,7 @@ from idp.services.import_jobs import ImportJobs
 from idp.services.imports import Imports
 from idp.services.invites import Invites
 from idp.services.kept_forms import KeptForms
+from idp.services.key_calendar import KeyCalendar
 from idp.services.keyring import Keyring
 from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
@@ -36,6 +37,7 @@ from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.metrics import Metrics
+from idp.services.maintenance import MaintenanceNotices
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -76,6 +78,7 @@ class Services:
     live: LiveSettings
     setting_changes: SettingChanges
     setting_config: SettingConfig
+    maintenance: MaintenanceNotices
     clock: Clock
     random: Random
     vault: Vault
@@ -83,6 +86,7 @@ class Services:
     metrics: Metrics
     spans: Spans
     keyring: Keyring
+    key_calendar: KeyCalendar
     audit: Audit
     attempts: Attempts
     throttle: Throttle

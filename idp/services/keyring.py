@@ -32,6 +32,7 @@ LONGEST_TOKEN_LIFE = timedelta(hours=24)
 class _Loaded:
     ring: Ring
     sealed: Mapping[str, str]
+    planned: Mapping[str, datetime]  # of active keys: when an operator wants the next one to take over
     at: datetime
 
 
@@ -63,36 +64,61 @@ class Keyring:
             self._rotate(name)
         return [key.kid for key in self._read().ring.keys if key.state == ACTIVE and alg in {None, key.alg}]
 
-    def _rotate(self, alg: str) -> None:
-        """One algorithm in one transaction; when another process moved the same keys first, nothing is left to do."""
+    def _rotate(self, alg: str, seen: str | None = None) -> bool:
+        """One algorithm in one transaction; when another process moved the same keys first, nothing is left to do.
+        With `seen`, only while this key signs: what is due of one key is not due of the next.
+        """
         now, ring, fresh = self._clock.now(), self._read().ring, self._new_values(alg, NEXT)
+        active = ring.active(alg)
+        if seen is not None and (active is None or active.kid != seen):
+            return False
         after = ring.rotate(alg, _seen(SigningKey(**fresh)), now)
         moved = [(before, key) for key in after.keys if (before := ring.find(key.kid)) and before.state != key.state]
         moved.sort(key=lambda move: move[1].state != RETIRING)  # two are never active, not even on the way
         fresh["state"] = next(key.state for key in after.keys if key.kid == fresh["kid"])
-        if all(self._move(key, now, before=before.state) for before, key in moved) and insert_if_absent(
+        is_done = all(self._move(key, now, before=before.state) for before, key in moved) and insert_if_absent(
             SigningKey, **fresh
-        ):
+        )
+        if is_done:
             db.session.commit()
         else:
             db.session.rollback()
         self._forget()
+        return is_done
 
     def rotate_if_due(self) -> list[str]:
-        """What the calendar asks for: rotate what signed long enough, drop what no living token needs; the algorithms
-        that were rotated."""
-        now, due = self._clock.now(), []
-        for alg in ALGORITHMS:
-            active = self._read().ring.active(alg)
-            if active and now - active.since >= self._settings.key_active_for:
-                self._rotate(alg)
-                due.append(alg)
+        """What the calendar asks for: rotate what signed long enough or was planned for now, drop what no living token
+        needs; the algorithms that were rotated.
+        """
+        now = self._clock.now()
+        due = [
+            alg
+            for alg, at in self.calendar().items()
+            if at <= now and (active := self._read().ring.active(alg)) and self._rotate(alg, active.kid)
+        ]
         for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys:
             if key.state == RETIRED:
                 self._move(key, now, before=RETIRING)
         db.session.commit()
         self._forget()
         return due
+
+    def calendar(self) -> dict[str, datetime]:
+        """When the next key of each algorithm takes over: as planned, else when the active one signed long enough."""
+        loaded = self._read()
+        keys = (key for key in loaded.ring.keys if key.state == ACTIVE)
+        return {key.alg: loaded.planned.get(key.kid, key.since + self._settings.key_active_for) for key in keys}
+
+    def plan(self, alg: str | None, at: datetime | None) -> list[str]:
+        """Let the next key of one algorithm, or of all, take over then; or by age again, where `at` is empty. The
+        algorithms of the keys that it counts for; part of the caller's transaction.
+        """
+        changed = update(SigningKey).where(SigningKey.state == ACTIVE).values(rotate_at=at)
+        if alg is not None:
+            changed = changed.where(SigningKey.alg == alg)
+        algs = list(db.session.scalars(changed.returning(SigningKey.alg).execution_options(synchronize_session=False)))
+        self._forget()
+        return sorted(algs)
 
     def announced_lately(self, alg: str | None = None) -> list[str]:
         """The algorithms whose next key is so young that a portal may not have read it yet."""
@@ -143,7 +169,8 @@ class Keyring:
             if self._loaded is None or not timedelta(0) <= now - self._loaded.at < FRESH_FOR:
                 rows = [row for row in self.rows() if row.state in PUBLISHED]
                 sealed = {row.kid: row.sealed_private for row in rows}
-                self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), sealed, now)
+                planned = {row.kid: row.rotate_at for row in rows if row.rotate_at is not None and row.state == ACTIVE}
+                self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), sealed, planned, now)
                 self._opened = {kid: key for kid, key in self._opened.items() if kid in sealed}
             return self._loaded
 
@@ -173,7 +200,7 @@ class Keyring:
 
     def _move(self, key: RingKey, now: datetime, *, before: str) -> bool:
         """Into its new state, once: False when it is no longer in the state it was seen in."""
-        values: dict[str, Any] = {"state": key.state, "state_since": now}
+        values: dict[str, Any] = {"state": key.state, "state_since": now, "rotate_at": None}
         if key.state == RETIRED:
             values["sealed_private"] = ""
         return (

@@ -7,8 +7,10 @@ away, what was known last goes on.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from idp.choices import Choices
 from idp.clock import Clock
 from idp.models.base import db
-from idp.models.chosen_setting import chosen_seen_by, version_seen_by
+from idp.models.chosen_setting import NOTICE, chosen_seen_by, version_seen_by
 from idp.setting_faults import choice_faults
 from idp.settings import Settings
 
@@ -27,10 +29,34 @@ FRESH_FOR = timedelta(seconds=1)
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Words in four languages that persons see from then until then (idp/services/maintenance.py)."""
+
+    begins_at: datetime
+    ends_at: datetime
+    texts: Mapping[str, str]
+
+    def written(self) -> str:
+        moments = {"begins_at": self.begins_at.isoformat(), "ends_at": self.ends_at.isoformat()}
+        return json.dumps({**moments, "texts": dict(self.texts)}, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, value: str) -> Notice | None:
+        """None where it is none that this release knows."""
+        try:
+            known = json.loads(value)
+            begins_at, ends_at = (datetime.fromisoformat(known[name]) for name in ("begins_at", "ends_at"))
+            return cls(begins_at, ends_at, {str(name): str(text) for name, text in known["texts"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
 class LiveSettings:
     def __init__(self, environment: Settings, clock: Clock) -> None:
         self.environment = environment
         self.settings = environment.model_copy()
+        self.notice: Notice | None = None
         self._clock = clock
         self._lock = threading.Lock()
         self._version = 0
@@ -67,11 +93,13 @@ class LiveSettings:
             if version == self._version:
                 return
             chosen = chosen_seen_by(connection)
+        notice = Notice.read(chosen.pop(NOTICE, ""))
         made, unusable = settled(self.environment, chosen)
         if unusable:
             log.error("settings_unusable", names=unusable)
         # One move: a thread sees all of the old settings or all of the new ones, and no lock is taken to read one.
         object.__setattr__(self.settings, "__dict__", dict(made.__dict__))
+        self.notice = notice
         self._version = version
 
 

@@ -22,6 +22,7 @@ from idp.web.i18n import here, language, text
 from idp.web.session import session_end
 from idp.web.theme import logo_address, theme_address
 
+WITH_NOTICE = {"pages", "journeys"}
 WARN_FOR = timedelta(minutes=2)  # before a session ends (ux.md §3.4)
 
 
@@ -79,8 +80,15 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
         language=language(),
         settings=settings,
         is_demo=settings.demo_folder is not None,
+        notice=_notice(),
     )
     return make_response(html, status, {"Content-Type": "text/html; charset=utf-8", "Vary": "Cookie, Accept-Language"})
+
+
+def _notice() -> str:
+    """The words about coming maintenance, where persons begin and sign in; empty where there are none."""
+    notice = services().maintenance.shown() if request.blueprint in WITH_NOTICE else None
+    return notice.texts.get(language(), "") if notice is not None else ""
 
 
 def contact(portal: Portal | None) -> Markup:

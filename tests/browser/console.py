@@ -12,6 +12,7 @@ from idp.models.base import db
 from idp.models.letter_batch import LetterBatch
 from idp.services.code_changer import CodeChanger
 from idp.services.import_worker import ImportWorker
+from idp.texts import LANGUAGES
 from tests.actions import PASSWORD
 from tests.browser.walk import Walk
 from tests.browser.world import World
@@ -24,6 +25,7 @@ from tests.support.walks import add_account
 EMAIL = "olga@fund.example.ch"
 SCRIPT = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 LOGO = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 4"><rect width="8" height="4" fill="#a00"/></svg>'
+NOTICE = "28.3.2026, 02:00–04:00"
 NEW = {
     "slug": "caisse-y", "short_name": "Caisse Y", "phone": "058 123 45 67", "email": "aide@caisse-y.example.ch",
     "home_url": "https://caisse-y.example.ch/", "redirect_uris": "https://caisse-y.example.ch/callback",
@@ -107,6 +109,14 @@ def keys(walk: Walk) -> Iterator[str]:
     yield "keys, what a rotation does"
     walk.press()
     yield "keys, rotated"
+    walk.press(walk.text("key.plan"))
+    yield "keys, the calendar"
+    walk.fill("day", "1.1.2020")
+    walk.press()
+    yield "keys, a day that is over"
+    walk.fill("day", "1.5.2026")
+    walk.press()
+    yield "keys, planned"
 
 
 def api_clients(walk: Walk) -> Iterator[str]:
@@ -457,6 +467,25 @@ def settings(walk: Walk) -> Iterator[str]:
     yield "sessions, chosen"
     walk.open("/admin/settings/sms")
     yield "settings of SMS"
+    walk.open("/admin/settings/notice")
+    yield "notice"
+    walk.press()
+    yield "notice, empty"
+    walk.fill("begins_at", "27.3.2026, 12:00")
+    walk.fill("ends_at", "28.3.2026, 12:00")
+    for code in LANGUAGES:
+        walk.page.locator(f"[name={code}]").fill(f"{code}: {NOTICE}")
+    walk.press()
+    yield "notice, as persons see it"
+    walk.press()
+    yield "settings, notice announced"
+    walk.open("/admin/settings/notice")
+    yield "notice, announced"
+    walk.open("/")
+    assert NOTICE in walk.body
+    walk.open("/admin/settings/notice")
+    walk.press(walk.text("mnt.withdraw"))
+    yield "settings, notice withdrawn"
 
 
 def audit(walk: Walk) -> Iterator[str]:

@@ -29,7 +29,7 @@ def test_the_commands_are_these() -> None:
         "admin bootstrap", "admin change", "admin list", "api-client add", "api-client end-secret", "api-client list",
         "api-client revoke", "api-client secret", "audit anchor", "audit redact", "audit verify", "check", "code issue",
         "code list", "code revoke", "completion", "config apply", "config export", "db upgrade", "import watch",
-        "key list", "key new-master", "key rotate",
+        "key list", "key new-master", "key plan", "key rotate",
         "letter batch cancel", "letter batch create", "letter batch list", "letter batch posted",
         "letter batch print", "letter batch printed", "letter batch returned", "letter cancel",
         "letter list", "letter print", "outbox list", "outbox retry", "person import", "portal add", "portal disable",

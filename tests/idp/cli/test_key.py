@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
+from idp.clock import SystemClock, swiss
 from keys.jwk import ALGORITHMS
 from tests.idp.cli.conftest import Connect
 
@@ -76,3 +78,14 @@ def test_a_master_key_that_cannot_be_had_is_told(fresh: Connect) -> None:
     assert fresh.refuses("check", code=2) == "the command of the master key failed\n"
     fresh.environment["CONNECT_MASTER_KEY_COMMAND"] = "echo c2hvcnQ="
     assert fresh.refuses("check", code=2) == "the master key must be 32 bytes, not 5\n"
+
+
+def test_a_rotation_is_planned_for_a_day_and_left_to_the_age_again(connect: Connect, signing_keys: None) -> None:
+    connect("key", "rotate")
+    day = (swiss(SystemClock().now()).date() + timedelta(days=30)).isoformat()
+    assert connect("key", "plan", "--on", day, "--alg", "ES256") == "ES256\n"
+    lines = [line for line in connect("key", "list").splitlines() if line.endswith(f"until {day}")]
+    assert [line.split()[:2] for line in lines] == [["ES256", "active"]]
+    assert len(connect("key", "plan").split()) == len(ALGORITHMS)
+    assert f"until {day}" not in connect("key", "list")
+    assert "at most 400 days" in connect.refuses("key", "plan", "--on", "2020-01-01")

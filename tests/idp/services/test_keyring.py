@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
+import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from idp.clock import FrozenClock
+from idp.clock import SWISS_TIME, FrozenClock, swiss
+from idp.errors import BadInput
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.services.assembly import build_services
@@ -67,6 +69,80 @@ def test_workers_that_look_at_once_rotate_once(
         list(pool.map(look, rings))
     found = states(services)
     assert found["ES256", "active"] == found["ES256", "next"] == found["ES256", "retiring"] == 1
+
+
+def look_at_the_calendar(app: Flask, _: object, __: int) -> None:
+    services: Services = app.extensions["connect"]
+    with app.app_context():
+        try:
+            rotate_keys(services)
+        finally:
+            db.session.remove()
+
+
+def test_of_workers_that_reach_the_planned_day_together_one_rotates_and_says_so(
+    app: Flask, services: Services, signing_keys: None, environment: dict[str, str], clock: FrozenClock,
+    instances: Instances,
+) -> None:  # fmt: skip
+    clock.at = max(row.state_since for row in services.keyring.rows())
+    services.key_calendar.plan("ES256", swiss(clock.now()).date() + DAY)
+    db.session.commit()
+    clock.advance(DAY)
+    instances.race(environment, clock.now(), look_at_the_calendar, [0, 1, 2], clients=6)
+    found = states(services)
+    assert found["ES256", "active"] == found["ES256", "next"] == found["ES256", "retiring"] == 1
+    assert ("RS256", "retiring") not in found
+    tags = [event.tag for event in db.session.scalars(select(AuditEvent).order_by(AuditEvent.id))]
+    assert sorted(tags) == ["operator:signing_key:plan", "operator:signing_key:rotate"]
+
+
+def test_the_next_key_takes_over_at_midnight_of_the_planned_day_and_then_by_age_again(
+    app: Flask, services: Services, signing_keys: None, clock: FrozenClock
+) -> None:
+    clock.at = max(row.state_since for row in services.keyring.rows())
+    by_age = services.keyring.calendar()
+    day = swiss(clock.now()).date() + 10 * DAY
+    assert services.key_calendar.plan(None, day) == sorted(ALGORITHMS)
+    assert set(services.keyring.calendar().values()) == {datetime.combine(day, time(), SWISS_TIME)}
+    clock.at = datetime.combine(day, time(), SWISS_TIME) - timedelta(seconds=1)
+    rotate_keys(services)
+    assert not [state for _, state in states(services) if state == "retiring"]
+    clock.advance(timedelta(seconds=1))
+    rotate_keys(services)
+    assert {count for (_, state), count in states(services).items() if state == "retiring"} == {1}
+    after = services.keyring.calendar()
+    assert set(after.values()) == {clock.now() + services.settings.key_active_for}
+    assert not [row for row in services.keyring.rows() if row.rotate_at is not None]
+    assert set(by_age) == set(after)
+
+
+def test_a_plan_is_moved_and_taken_back_and_days_that_cannot_be_are_refused(
+    app: Flask, services: Services, signing_keys: None, clock: FrozenClock
+) -> None:
+    clock.at = max(row.state_since for row in services.keyring.rows())
+    today, by_age = swiss(clock.now()).date(), services.keyring.calendar()
+    for day in (today, today - DAY, today + 401 * DAY):
+        with pytest.raises(BadInput):
+            services.key_calendar.plan(None, day)
+    services.key_calendar.plan("ES256", today + DAY)
+    services.key_calendar.plan("ES256", today + 399 * DAY)
+    clock.advance(services.settings.key_active_for)
+    rotate_keys(services)
+    assert ("ES256", "retiring") not in states(services), "later than by age, as somebody wanted"
+    assert ("RS256", "retiring") in states(services)
+    assert services.key_calendar.plan("ES256", None) == ["ES256"]
+    assert services.keyring.calendar()["ES256"] == by_age["ES256"]
+
+
+def test_what_is_due_of_one_key_is_not_due_of_the_next(
+    app: Flask, services: Services, signing_keys: None, clock: FrozenClock
+) -> None:
+    """Another worker rotated between the look at the calendar and the move."""
+    clock.at = max(row.state_since for row in services.keyring.rows())
+    (seen,) = [row.kid for row in services.keyring.rows() if (row.alg, row.state) == ("ES256", "active")]
+    assert services.keyring._rotate("ES256", seen)
+    assert not services.keyring._rotate("ES256", seen)
+    assert states(services)["ES256", "retiring"] == 1
 
 
 def test_a_key_that_was_announced_today_is_told(
