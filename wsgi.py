@@ -44,6 +44,7 @@ from idp.admin.letter_files import blueprint as admin_letter_files
 from idp.admin.letter_returns import blueprint as admin_letter_returns
 from idp.admin.letters import blueprint as admin_letters
 from idp.admin.maintenance import blueprint as admin_maintenance
+from idp.admin.message_texts import blueprint as admin_message_texts
 from idp.admin.messages import blueprint as admin_messages
 from idp.admin.operators import blueprint as admin_operators
 from idp.admin.person import blueprint as admin_person
@@ -138,6 +139,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_invitation,
         admin_home,
         admin_messages,
+        admin_message_texts,
         admin_keys,
         admin_key_calendar,
         admin_persons,

@@ -53,13 +53,16 @@ class Choices(BaseModel):
         timedelta(minutes=10), ge=MINUTE, le=HOUR, description="life of a mailed code for a new password"
     )
     sms_code_for: timedelta = Field(
-        timedelta(minutes=10), ge=MINUTE, le=10 * MINUTE, description="life of a texted code (SP 800-63B-4 §3.1.3.2)"
+        timedelta(minutes=10),
+        ge=2 * MINUTE,
+        le=10 * MINUTE,
+        description="life of a texted code (SP 800-63B-4 §3.1.3.2)",
     )
     device_code_for: timedelta = Field(
         timedelta(minutes=10), ge=MINUTE, le=HOUR, description="life of a code that a device shows"
     )
     registration_idle_for: timedelta = Field(
-        timedelta(hours=24), ge=10 * MINUTE, le=31 * DAY, description="how long entries of a registration are kept"
+        timedelta(hours=24), ge=2 * HOUR, le=31 * DAY, description="how long entries of a registration are kept"
     )
     login_idle_for: timedelta = Field(
         timedelta(minutes=30), ge=5 * MINUTE, le=DAY, description="how long an unused sign-in page stays valid"

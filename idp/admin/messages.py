@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
 from idp.admin.paging import filters, page_of
+from idp.admin.setting_forms import gateway_words
 from idp.models.outbox import OutboxMessage, hurry
 from idp.models.portal import Portal, list_portals
 from idp.services.audit import AuditTag
@@ -39,7 +40,9 @@ class MessageView:
 
 @dataclass(frozen=True, repr=False)
 class MessagesView:
-    """`older` is the address of the next page; `may_retry` where messages wait that may be sent at once."""
+    """`older` is the address of the next page; `may_retry` where messages wait that may be sent at once.
+    `gateway`: which one SMS go to first.
+    """
 
     messages: tuple[MessageView, ...]
     channels: tuple[tuple[str, str], ...]
@@ -48,6 +51,8 @@ class MessagesView:
     older: str
     is_filtered: bool
     may_retry: bool
+    gateway: str
+    may_switch: bool
 
 
 @blueprint.get(LIST)
@@ -64,6 +69,8 @@ def messages() -> Response:
         older=older,
         is_filtered=any(given.values()),
         may_retry=worker().rights.may_somewhere(RETRY) and any(row.state == "waiting" for row in shown),
+        gateway=gateway_words(services().settings.sms_first),
+        may_switch=worker().rights.may(Permission.CHANGE_SETTINGS),
     )
     done = filters("tried")["tried"][:6]
     status = text("msg.retried", n=int(done)) if done.isdecimal() else None
@@ -107,6 +114,8 @@ def _view(row: OutboxMessage, portals: dict[UUID, Portal]) -> MessageView:
 
 
 def _state(row: OutboxMessage) -> str:
-    """In words; of what waits for a later try, when that is."""
+    """In words; of what waits for a later try, when that is; of an SMS, which gateway took it."""
     words = text(f"msg.state.{row.state}")
+    if row.gateway is not None:
+        return f"{words} ({gateway_words(row.gateway)})"
     return f"{words} ({format_moment(row.due_at)})" if row.state == "waiting" and row.tries else words

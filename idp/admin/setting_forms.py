@@ -90,7 +90,7 @@ def said(name: str, value: Any) -> str:
 def gateway_words(name: str) -> str:
     """The first or the second gateway of the configuration, and whose it is."""
     kinds = {found: one.sms_provider for found, one in in_order(services().live.environment)}
-    return text(f"set.gateway.{name}", kind={"aspsms": "ASPSMS"}.get(kinds.get(name, ""), "Webhook"))
+    return text(f"set.gateway.{name}", kind={"aspsms": "ASPSMS", "webhook": "Webhook"}.get(kinds.get(name, ""), "–"))
 
 
 def field_view(name: str, back: object) -> FieldView:

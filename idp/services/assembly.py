@@ -42,6 +42,7 @@ from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender, SMTPMailSender
 from idp.services.metrics import Metrics
 from idp.services.maintenance import MaintenanceNotices
+from idp.services.message_samples import MessageSamples
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -142,6 +143,7 @@ def build_services(
         mail=mail or SMTPMailSender(settings),
         sms=sms or sms_sender(settings, metrics, spans),
         outbox=outbox,
+        message_samples=MessageSamples(settings, texts, outbox),
         notices=notices,
         challenges=challenges,
         passwords=Passwords(settings, clock, vault, metrics),

@@ -38,6 +38,7 @@ from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
 from idp.services.metrics import Metrics
 from idp.services.maintenance import MaintenanceNotices
+from idp.services.message_samples import MessageSamples
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -93,6 +94,7 @@ class Services:
     mail: MailSender
     sms: SMSSender
     outbox: Outbox
+    message_samples: MessageSamples
     notices: Notices
     challenges: Challenges
     passwords: Passwords

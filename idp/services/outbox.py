@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from idp.texts import Texts
 from keys import Vault
 
 OUR_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([A-Za-z0-9_-]{20})@")
+MINUTE = timedelta(minutes=1)
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 HTML = (
     '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
@@ -72,25 +74,7 @@ class Outbox:
         `added` are lines below it. A decoy costs the same and is never sent: whoever made us write it learns nothing
         (security.md F-10).
         """
-        name, phone, email = self._sender(portal, language)
-        values = {"portal": name, "phone": phone, **values}
-        texts = self._texts.of(portal.texts if portal else None)
-        subject = texts.get(language, f"m.{kind}.subject", **values)
-        lines = texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
-        footer = [
-            ", ".join(filter(None, (name, phone, email))),
-            self._texts.get(language, "c.never"),
-        ]
-        text = "\n\n".join(BOLD.sub(r"\1", line) for line in lines) + "\n\n-- \n" + "\n".join(footer) + "\n"
-        content = Content(
-            to=to,
-            text=text,
-            subject=subject,
-            html=_html(language, subject, lines, footer),
-            sender_name=f"{name} – Connect" if portal else name,
-            reply_to=email,
-            language=language,
-        )
+        content = self.mail_content(kind, to=to, language=language, portal=portal, values=values, added=added)
         row = self._add("mail", portal, content, expires_at, run_id)
         if is_decoy:
             row.state, row.settled_at, row.sealed_content = "dropped", row.created_at, None
@@ -101,11 +85,43 @@ class Outbox:
         expires_at: datetime | None = None, run_id: UUID | None = None,
     ) -> OutboxMessage:  # fmt: skip
         """Queue one of the SMS of ux.md §7.1: code, changed, letter. Raises ValueError when it is too long."""
-        host = self._settings.host
-        text = self._texts.get(language, f"s.{kind}", pname=portal.short_name, host=host, phone=portal.phone, **values)
+        text = self.sms_text(kind, language=language, portal=portal, values=values)
         if not fits_one_sms(text):
             raise ValueError("the text does not fit one SMS of the GSM alphabet")
         return self._add("sms", portal, Content(to=to, text=text, language=language), expires_at, run_id)
+
+    def mail_content(
+        self, kind: str, *, to: str, language: str, portal: Portal | None, values: Mapping[str, str],
+        added: tuple[str, ...] = (),
+    ) -> Content:  # fmt: skip
+        """What a mail says, of a portal in its own words where it has some."""
+        name, phone, email = self._sender(portal, language)
+        values = {"portal": name, "phone": phone, **values}
+        texts = self._texts.of(portal.texts if portal else None)
+        subject = texts.get(language, f"m.{kind}.subject", **values)
+        lines = texts.get(language, f"m.{kind}.body", **values).split("\n") + list(added)
+        footer = [
+            ", ".join(filter(None, (name, phone, email))),
+            self._texts.get(language, "c.never"),
+        ]
+        text = "\n\n".join(BOLD.sub(r"\1", line) for line in lines) + "\n\n-- \n" + "\n".join(footer) + "\n"
+        return Content(
+            to=to,
+            text=text,
+            subject=subject,
+            html=_html(language, subject, lines, footer),
+            sender_name=f"{name} – Connect" if portal else name,
+            reply_to=email,
+            language=language,
+        )
+
+    def sms_text(self, kind: str, *, language: str, portal: Portal, values: Mapping[str, str]) -> str:
+        """What an SMS says."""
+        minutes = self._settings.sms_code_for // MINUTE
+        return self._texts.get(
+            language, f"s.{kind}", pname=portal.short_name, host=self._settings.host, phone=portal.phone,
+            minutes=minutes, **values,
+        )  # fmt: skip
 
     def open(self, row: OutboxMessage) -> Content:
         """The sealed content of a row that is not settled yet."""

@@ -100,6 +100,8 @@ def messages(walk: Walk, world: World) -> Iterator[str]:
     yield "messages, given up"
     walk.open("/admin/messages?state=sent")
     yield "messages, none"
+    walk.open("/admin/messages/texts")
+    yield "messages, what they say"
 
 
 def keys(walk: Walk) -> Iterator[str]:
