@@ -23,6 +23,7 @@ from idp.services import live_settings
 from idp.services.assembly import build_services
 from idp.services.bundle import Services
 from idp.services.delivery import Worker
+from idp.services.housekeeping import Housekeeper
 from idp.services.live_settings import FRESH_FOR, LiveSettings, settled
 from idp.services.setting_changes import ChangedMeanwhile, WrongChoices
 from idp.services.sms import in_order
@@ -276,3 +277,21 @@ def test_limits_follow_a_choice(app: Flask, services: Services, portal: Portal, 
     choose(services, letter_codes_per_hour="2")
     spent: list[datetime | None] = [services.throttle.spend(Volume.LETTER_CODES, "192.0.2.1") for _ in range(3)]
     assert [one is None for one in spent] == [True, True, False]
+
+
+def test_a_web_process_and_a_pass_of_housekeeping_follow_what_another_process_chose(
+    web: Flask, services: Services, environment: dict[str, str], clock: FrozenClock
+) -> None:
+    elsewhere = build_services(Settings.from_environ(environment), clock=clock)
+    page = web.test_client()
+    page.get("/help", base_url="http://localhost:8000")
+    choose(elsewhere, support_phone="031 000 00 01")
+    clock.advance(FRESH_FOR)
+    page.get("/static/connect.css", base_url="http://localhost:8000").close()
+    assert services.settings.support_phone == "", "a file asks no database"
+    shown = page.get("/help", base_url="http://localhost:8000").get_data(as_text=True)
+    assert "031 000 00 01" in shown
+    choose(elsewhere, support_phone="031 000 00 02")
+    clock.advance(FRESH_FOR)
+    Housekeeper(web).run_once()
+    assert services.settings.support_phone == "031 000 00 02"
