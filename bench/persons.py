@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,8 @@ from idp.models.person import RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.code_changes import CodeState
-from idp.services.person_words import words_of
-from idp.services.persons import Filter, Wanted
+from idp.services.person_lists import Filter, Wanted
+from idp.services.person_words import sort_name, words_of
 from tests.support import servers
 from tests.support.builders import BORN, add_portal
 from tests.support.engines import empty_postgresql_database
@@ -36,7 +36,8 @@ SHARES = (("cpx", 0.70), ("fon", 0.95), ("cpk", 1.0))  # of all persons, up to
 GIVEN = ("Maria", "Anna", "Hélène", "Peter", "Hans-Peter", "Jean-Pierre", "Ursula", "Giovanni", "Thomas", "Zoë")
 SYLLABLES = ("mül", "ler", "ro", "chat", "ber", "ger", "sto", "cker", "fa", "vre", "bian", "chi", "zur", "brig", "gen")
 PERSON = ("id", "portal_id", "external_id", "insured_number", "given_name", "family_name", "birth_date", "language",
-          "address", "account_id", "created_at", "changed_at")  # fmt: skip
+          "address", "account_id", "created_at", "changed_at", "sort_name")  # fmt: skip
+SPOKEN = (("de", 0.62), ("fr", 0.9), ("it", 0.998), ("en", 1.0))  # of all persons, up to
 SPREAD = 2654435761  # multiplicative hashing: numbers that follow each other land far apart
 
 
@@ -59,12 +60,15 @@ def records(count: int, portals: list[Portal]) -> Iterator[dict[str, Any]]:
         given, family = name(number)
         portal = next(portal for portal, (_, until) in zip(portals, SHARES, strict=True) if share(number, 7) <= until)
         is_registered = share(number, 11) < 0.3
+        language = next(language for language, until in SPOKEN if share(number, 23) <= until)
+        born = date(1930 + int(share(number, 29) * 70), 3, 27)
         yield {
             "id": UUID(int=number + 1), "portal_id": portal.id, "external_id": f"P-{number:07}",
             "insured_number": f"756.{number % 9000 + 1000}.{number // 9000 % 9000 + 1000}.{number % 90 + 10}",
-            "given_name": given, "family_name": family, "birth_date": "1958-03-27", "language": "fr",
+            "given_name": given, "family_name": family, "birth_date": born, "language": language,
             "address": ["Rue du Lac 1", f"{1000 + int(share(number, 13) * 8999)} Ville"],
             "account_id": UUID(int=number + 1) if is_registered else None, "created_at": BORN, "changed_at": BORN,
+            "sort_name": sort_name(given, family),
         }  # fmt: skip
 
 
@@ -90,14 +94,16 @@ def seed(services: Services, count: int) -> list[Portal]:
         for row in records(count, portals):
             for word in words_of(row):
                 copy.write_row((row["portal_id"], word, row["id"]))
-    code = "COPY registration_code (id, insured_person_id, purpose, code_hash, issued_at, expires_at, reserved_at) " \
-           "FROM STDIN"  # fmt: skip
+    code = "COPY registration_code (id, insured_person_id, portal_id, purpose, code_hash, issued_at, expires_at, " \
+           "reserved_at, redeemed_at) FROM STDIN"  # fmt: skip
     with cursor.copy(code) as copy:
         for at, row in enumerate(records(count, portals)):
-            kind = share(at, 17)
-            if not row["account_id"] and kind < 0.8:
+            kind, redeemed = share(at, 17), BORN if row["account_id"] else None
+            if kind < 0.8:
                 begun, until = (BORN if kind < 0.01 else None), (open_until if kind < 0.5 else BORN)
-                copy.write_row((row["id"], row["id"], "register", str(at), BORN, until, begun))
+                until += timedelta(days=int(kind * 1000) % 20)
+                whose = (row["id"], row["id"], row["portal_id"])
+                copy.write_row((*whose, "register", str(at), BORN, until, begun, redeemed))
     connection.commit()
     connection.close()
     db.session.rollback()  # a transaction that is open would keep VACUUM from its work

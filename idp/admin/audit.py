@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from idp.admin.audit_words import GROUPS, in_words, operators_in, tag_words, tags_of
 from idp.admin.entrance import console, requires, worker
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.clock import SWISS_TIME
 from idp.models.account import Account
 from idp.models.api_client import ApiClient
@@ -35,6 +35,7 @@ from idp.web.i18n import language, text
 blueprint = Blueprint("admin_audit", __name__)
 SEE = Permission.SEE_AUDIT
 FILTERS = ("group", "tag", "portal", "who", "person", "from", "to")
+LISTING = Listing("audit", FILTERS, (Sort("when"),))
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,40 +53,46 @@ class EventView:
 
 @dataclass(frozen=True, repr=False)
 class AuditView:
-    """`older` is the address of the next page, empty on the last one; `file` that of the same events as a file."""
+    """`file` is the address of the same events as a file."""
 
     events: tuple[EventView, ...]
-    groups: tuple[tuple[str, str], ...]
-    tags: tuple[tuple[str, str], ...]
-    portals: tuple[tuple[str, str], ...]
-    operators: tuple[tuple[str, str], ...]
+    choices: Choices
     chain: tuple[str, ...]
-    older: str
     file: str
-    is_filtered: bool
+    around: Around
 
 
 @blueprint.get("/admin/audit")
 @requires(SEE)
 def audit() -> Response:
-    given = filters(*FILTERS)
-    portals = visible_portals()
-    shown, older = page_of(filtered(given, portals), AuditEvent.id, given)
+    asked, portals = LISTING.asked(), visible_portals()
+    given = dict(asked.filters)
+    everything = filtered(dict.fromkeys(FILTERS, ""), portals)
+    shown, piece, total = page_of(asked, AuditEvent.id, everything, [filtered(given, portals)])
     names = actor_names({row.actor_id for row in shown}.union(*(operators_in(row) for row in shown)))
-    asked = {name: value for name, value in given.items() if value}
+    filled = {name: value for name, value in given.items() if value}
+    choices = _choices(portals)
     view = AuditView(
         events=tuple(_view(row, portals, names) for row in shown),
-        groups=tuple((name, text(f"adm.group.{name}")) for name in GROUPS),
-        tags=tuple(sorted(((tag.value, tag_words(tag.value)) for tag in AuditTag), key=lambda one: one[1])),
-        portals=tuple((portal.slug, portal.name(language())) for portal in portals.values()),
-        operators=_operators(),
+        choices=choices,
         chain=_chain() if worker().rights.may(SEE) else (),
-        older=older,
-        file="/admin/audit.csv" + (f"?{urlencode(asked)}" if asked else ""),
-        is_filtered=any(given.values()),
+        file="/admin/audit.csv" + (f"?{urlencode(filled)}" if filled else ""),
+        around=around(asked, piece, total, choices),
     )
     wrong = {name: text("adm.e.day") for name in ("from", "to") if given[name] and _day(given[name]) is None}
     return console("admin/audit.html", text("adm.audit"), view, needs=SEE, form=FormView(given, wrong))
+
+
+def _choices(portals: dict[UUID, Portal]) -> Choices:
+    """Those without values are typed."""
+    tags = sorted(((tag.value, tag_words(tag.value)) for tag in AuditTag), key=lambda one: one[1])
+    return {
+        "group": (text("adm.group"), [(name, text(f"adm.group.{name}")) for name in GROUPS]),
+        "tag": (text("adm.what"), tags),
+        "portal": (text("adm.portal"), [(one.slug, one.name(language())) for one in portals.values()]),
+        "who": (text("adm.actor"), _operators()),
+        **{name: (text(f"adm.{name}"), ()) for name in ("person", "from", "to")},
+    }
 
 
 def visible_portals() -> dict[UUID, Portal]:

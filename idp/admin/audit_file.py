@@ -15,10 +15,9 @@ from flask import Blueprint, stream_with_context
 from sqlalchemy import Select
 from werkzeug.wrappers import Response
 
-from idp.admin.audit import FILTERS, SEE, actor_names, filtered, visible_portals
+from idp.admin.audit import LISTING, SEE, actor_names, filtered, visible_portals
 from idp.admin.audit_words import in_words, operators_in, tag_words
 from idp.admin.entrance import requires, worker
-from idp.admin.paging import filters
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.services.audit import AuditTag
@@ -33,7 +32,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 @blueprint.get("/admin/audit.csv")
 @requires(SEE)
 def audit_file() -> Response:
-    given = filters(*FILTERS)
+    given = dict(LISTING.asked().filters)
     portals = visible_portals()
     found = filtered(given, portals)
     fields = " ".join(f"{name}={value}" for name, value in given.items() if value and name != "person")

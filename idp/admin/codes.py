@@ -8,14 +8,15 @@ from uuid import UUID
 
 from flask import Blueprint
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
 from idp.admin.letters import PRINT, SEE, named, portals_for
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.models.base import db
 from idp.models.letter_batch import BatchLetter
-from idp.models.person import RegistrationCode
+from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.code_changes import CHANGEABLE, CodeAction, CodeState
@@ -26,7 +27,8 @@ from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_codes", __name__)
-LIST = "/admin/codes"
+LISTING = Listing("codes", ("portal", "state"), (Sort("printed"), Sort("until", RegistrationCode.expires_at)))
+LIST = LISTING.address
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,31 +48,33 @@ class CodesView:
     """`bulk` are address and label of what may be done with all that match."""
 
     codes: tuple[CodeLine, ...]
-    portals: tuple[tuple[str, str], ...]
-    states: tuple[tuple[str, str], ...]
-    older: str
-    is_filtered: bool
+    choices: Choices
+    around: Around
     bulk: tuple[tuple[str, str], ...]
 
 
 @blueprint.get(LIST)
 @requires(SEE)
 def codes() -> Response:
-    given, portals = filters("portal", "state"), portals_for(SEE)
-    portal = next((one for one in portals if one.slug == given["portal"]), None)
-    state = CodeState(given["state"]) if given["state"] in set(CodeState) else None
-    found = services().code_changes.listed(worker().rights.portals(SEE), portal.id if portal else None, state)
-    shown, older = page_of(found, RegistrationCode.id, given)
+    asked, portals, changes = LISTING.asked(), portals_for(SEE), services().code_changes
+    portal = next((one for one in portals if one.slug == asked.filters["portal"]), None)
+    state = CodeState(asked.filters["state"]) if asked.filters["state"] in set(CodeState) else None
+    found = [changes.listed(None, one.id, state) for one in ([portal] if portal else portals)]
+    everything = changes.listed(worker().rights.portals(SEE), None, None)
+    whose = joinedload(RegistrationCode.person).joinedload(InsuredPerson.portal)
+    shown, piece, total = page_of(asked, RegistrationCode.id, everything, found, whose)
     references = references_of([row.id for row in shown])
+    choices: Choices = {
+        "portal": (text("adm.portal"), named(portals)),
+        "state": (text("adm.state"), [(one.value, text(f"cod.state.{one}")) for one in CodeState]),
+    }
     view = CodesView(
         codes=tuple(_line(row, references) for row in shown),
-        portals=named(portals),
-        states=tuple((one.value, text(f"cod.state.{one}")) for one in CodeState),
-        older=older,
-        is_filtered=any(given.values()),
+        choices=choices,
+        around=around(asked, piece, total, choices),
         bulk=_bulk(portal, state),
     )
-    return console("admin/codes.html", text("cod.title"), view, needs=SEE, form=FormView(given))
+    return console("admin/codes.html", text("cod.title"), view, needs=SEE, form=FormView(asked.filters))
 
 
 def references_of(code_ids: list[UUID]) -> dict[UUID, str]:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from idp.admin import import_words
 from idp.admin.entrance import console, requires, worker
 from idp.admin.import_words import ErrorView, ProgressView
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.models.person_import import CHECKED, PAUSED, RUNNING, UPLOADED, WORKED_ON, PersonImport
@@ -29,7 +29,8 @@ from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_imports", __name__)
-LIST, IMPORT = "/admin/imports", Permission.IMPORT_PERSONS
+LISTING = Listing("imports", ("portal",), (Sort("when"),))
+LIST, IMPORT = LISTING.address, Permission.IMPORT_PERSONS
 PAGE = f"{LIST}/<uuid:import_id>"
 SHOWN_ERRORS = 50
 LEFT_PAGE = 50
@@ -50,9 +51,8 @@ class ImportLine:
 @dataclass(frozen=True, repr=False)
 class ImportsView:
     imports: tuple[ImportLine, ...]
-    portals: tuple[tuple[str, str], ...]
-    older: str
-    is_filtered: bool
+    choices: Choices
+    around: Around
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,17 +83,18 @@ class LeftView:
 @blueprint.get(LIST)
 @requires(IMPORT)
 def imports() -> Response:
-    given, portals = filters("portal"), covered()
-    asked = [one.id for one in portals.values() if given["portal"] in {"", one.slug}]
-    found = select(PersonImport).where(PersonImport.portal_id.in_(asked))
-    shown, older = page_of(found, PersonImport.id, given)
+    asked, portals = LISTING.asked(), covered()
+    everything = select(PersonImport).where(PersonImport.portal_id.in_(portals))
+    where = [one.id for one in portals.values() if asked.filters["portal"] in {"", one.slug}]
+    found = [select(PersonImport).where(PersonImport.portal_id == one) for one in where]
+    shown, piece, total = page_of(asked, PersonImport.id, everything, found)
+    choices: Choices = {"portal": (text("adm.portal"), [(one.slug, one.name(language())) for one in portals.values()])}
     view = ImportsView(
         imports=tuple(_line(row, portals[row.portal_id]) for row in shown),
-        portals=tuple((one.slug, one.name(language())) for one in portals.values()),
-        older=older,
-        is_filtered=any(given.values()),
+        choices=choices,
+        around=around(asked, piece, total, choices),
     )
-    return console("admin/imports.html", text("imp.title"), view, needs=IMPORT, form=FormView(given))
+    return console("admin/imports.html", text("imp.title"), view, needs=IMPORT, form=FormView(asked.filters))
 
 
 @blueprint.get(PAGE)

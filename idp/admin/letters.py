@@ -7,10 +7,11 @@ from uuid import UUID
 
 from flask import Blueprint, redirect, request
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import NotAllowed, console, requires, whose, worker
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch
@@ -26,7 +27,8 @@ from idp.web.i18n import language, text
 from idp.web.kept import Wrong
 
 blueprint = Blueprint("admin_letters", __name__)
-LIST, NEW = "/admin/letters", "/admin/letters/new"
+LISTING = Listing("letters", ("portal", "state"), (Sort("made"),))
+LIST, NEW = LISTING.address, "/admin/letters/new"
 SEE, PRINT = Permission.SEE_LETTERS, Permission.PRINT_LETTERS
 KINDS = tuple(kind for kind in BatchKind if kind is not BatchKind.CHOSEN)
 ENTRIES = ("portal", "kind", "language", "days")
@@ -48,13 +50,9 @@ class BatchLine:
 
 @dataclass(frozen=True, repr=False)
 class BatchesView:
-    """`older` is the address of the next page, empty on the last one."""
-
     batches: tuple[BatchLine, ...]
-    portals: tuple[tuple[str, str], ...]
-    states: tuple[tuple[str, str], ...]
-    older: str
-    is_filtered: bool
+    choices: Choices
+    around: Around
     may_print: bool
 
 
@@ -73,19 +71,21 @@ class NewView:
 @blueprint.get(LIST)
 @requires(SEE)
 def batches() -> Response:
-    given, portals = filters("portal", "state"), portals_for(SEE)
-    chosen = next((one for one in portals if one.slug == given["portal"]), None)
-    found = batches_of(worker().rights.portals(SEE), chosen, given["state"])
-    shown, older = page_of(found, LetterBatch.id, given)
+    asked, portals, covered = LISTING.asked(), portals_for(SEE), worker().rights.portals(SEE)
+    chosen = next((one for one in portals if one.slug == asked.filters["portal"]), None)
+    found, everything = batches_of(covered, chosen, asked.filters["state"]), batches_of(covered, None, "")
+    shown, piece, total = page_of(asked, LetterBatch.id, everything, [found], joinedload(LetterBatch.portal))
+    choices: Choices = {
+        "portal": (text("adm.portal"), named(portals)),
+        "state": (text("adm.state"), [(one.value, text(f"bat.state.{one}")) for one in BatchState]),
+    }
     view = BatchesView(
         batches=tuple(_line(row) for row in shown),
-        portals=named(portals),
-        states=tuple((one.value, text(f"bat.state.{one}")) for one in BatchState),
-        older=older,
-        is_filtered=any(given.values()),
+        choices=choices,
+        around=around(asked, piece, total, choices),
         may_print=worker().rights.may_somewhere(PRINT),
     )
-    return console("admin/letters.html", text("bat.title"), view, needs=SEE, form=FormView(given))
+    return console("admin/letters.html", text("bat.title"), view, needs=SEE, form=FormView(asked.filters))
 
 
 @blueprint.get(NEW)

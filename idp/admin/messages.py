@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import Blueprint, redirect
+from flask import Blueprint, redirect, request
 from sqlalchemy import Select, select
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.admin.setting_forms import gateway_words
 from idp.models.outbox import OutboxMessage, hurry
 from idp.models.portal import Portal, list_portals
@@ -23,7 +24,8 @@ from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_messages", __name__)
 SEE, RETRY = Permission.SEE_MESSAGES, Permission.RETRY_MESSAGES
-LIST = "/admin/messages"
+LISTING = Listing("messages", ("channel", "state", "portal"), (Sort("when"),))
+LIST = LISTING.address
 CHANNELS = ("mail", "sms", "logout", "webhook")
 STATES = ("waiting", "sending", "sent", "delivered", "bounced", "expired", "dead", "dropped")
 
@@ -40,16 +42,11 @@ class MessageView:
 
 @dataclass(frozen=True, repr=False)
 class MessagesView:
-    """`older` is the address of the next page; `may_retry` where messages wait that may be sent at once.
-    `gateway`: which one SMS go to first.
-    """
+    """`may_retry` where messages wait that may be sent at once. `gateway`: which one SMS go to first."""
 
     messages: tuple[MessageView, ...]
-    channels: tuple[tuple[str, str], ...]
-    states: tuple[tuple[str, str], ...]
-    portals: tuple[tuple[str, str], ...]
-    older: str
-    is_filtered: bool
+    choices: Choices
+    around: Around
     may_retry: bool
     gateway: str
     may_switch: bool
@@ -58,23 +55,28 @@ class MessagesView:
 @blueprint.get(LIST)
 @requires(SEE)
 def messages() -> Response:
-    given = filters("channel", "state", "portal")
+    asked = LISTING.asked()
     portals = {portal.id: portal for portal in list_portals() if worker().rights.may(SEE, portal.id)}
-    shown, older = page_of(_filtered(given, portals), OutboxMessage.id, given)
+    found, everything = _filtered(asked.filters, portals), _filtered(dict.fromkeys(LISTING.filters, ""), portals)
+    shown, piece, total = page_of(asked, OutboxMessage.id, everything, [found])
+    choices: Choices = {
+        "channel": (text("msg.channel"), [(name, text(f"msg.{name}")) for name in CHANNELS]),
+        "state": (text("adm.state"), [(name, text(f"msg.state.{name}")) for name in STATES]),
+        "portal": (text("adm.portal"), [(one.slug, one.name(language())) for one in portals.values()]),
+    }
     view = MessagesView(
         messages=tuple(_view(row, portals) for row in shown),
-        channels=tuple((name, text(f"msg.{name}")) for name in CHANNELS),
-        states=tuple((name, text(f"msg.state.{name}")) for name in STATES),
-        portals=tuple((portal.slug, portal.name(language())) for portal in portals.values()),
-        older=older,
-        is_filtered=any(given.values()),
+        choices=choices,
+        around=around(asked, piece, total, choices),
         may_retry=worker().rights.may_somewhere(RETRY) and any(row.state == "waiting" for row in shown),
         gateway=gateway_words(services().settings.sms_first),
         may_switch=worker().rights.may(Permission.CHANGE_SETTINGS),
     )
-    done = filters("tried")["tried"][:6]
+    done = request.args.get("tried", "")[:6]
     status = text("msg.retried", n=int(done)) if done.isdecimal() else None
-    return console("admin/messages.html", text("msg.title"), view, needs=SEE, form=FormView(given), status=status)
+    return console(
+        "admin/messages.html", text("msg.title"), view, needs=SEE, form=FormView(asked.filters), status=status
+    )
 
 
 @blueprint.post("/admin/messages/retry")
@@ -87,7 +89,7 @@ def retry() -> Response:
     return redirect(f"{LIST}?tried={count}", 303)
 
 
-def _filtered(given: dict[str, str], portals: dict[UUID, Portal]) -> Select[OutboxMessage]:
+def _filtered(given: Mapping[str, str], portals: dict[UUID, Portal]) -> Select[OutboxMessage]:
     found = select(OutboxMessage)
     covered = worker().rights.portals(SEE)
     if covered is not None:

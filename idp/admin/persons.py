@@ -5,7 +5,6 @@ What is typed in the box may be a name, so it comes by POST and stands sealed in
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,31 +14,35 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, whose, worker
+from idp.admin.paging import Around, Asked, Choices, Listing, Sort, around
 from idp.models.account import Account
 from idp.models.base import db
+from idp.models.keyset import Piece
+from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.total import Total
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.permissions import Permission
+from idp.services.person_lists import Ages, Filter, Question, Wanted
 from idp.services.persons import (
-    Filter,
     Page,
-    Question,
-    Wanted,
     last_sign_ins,
     mask_name,
     mask_number,
     newest_codes,
     standing,
 )
-from idp.texts import format_day
+from idp.texts import LANGUAGE_NAMES, format_day
 from idp.web import kept
 from idp.web.forms import FormView, line
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_persons", __name__)
 LIST, SEE = "/admin/persons", Permission.SEE_PERSONS
-FILTERS = ("portal", "status")
+SORTS = (Sort("added"), Sort("name", InsuredPerson.sort_name, "name"))
+LISTING = Listing("persons", ("portal", "status", "language", "ages"), SORTS)
+NOBODY = Page((), has_next=False, has_previous=False, total=Total(0))
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,52 +53,58 @@ class PersonLine:
     portal: str
     state: str
     seen: str
+    added: str
 
 
 @dataclass(frozen=True, repr=False)
 class PersonsView:
-    """`older` and `newer` are addresses, empty where there is nothing more; `kept` what was typed, sealed."""
+    """`kept` is what was typed into the box, sealed; `choices` the labels of the filters, with what may be chosen."""
 
     persons: tuple[PersonLine, ...]
-    portals: tuple[tuple[str, str], ...]
-    states: tuple[tuple[str, str], ...]
+    choices: Choices
     kept: str
-    older: str
-    newer: str
-    is_narrowed: bool
+    around: Around
 
 
 @blueprint.get(LIST)
 @requires(SEE)
 def persons() -> Response:
     typed = kept.find(whose()) or FormView()
-    values = {name: line(request.args.get(name, typed.values.get(name)))[:100] for name in FILTERS}
-    values["q"] = typed.values.get("q", "")
-    question = services().persons.read(values["q"]) if values["q"] else None
+    asked, looked_for = LISTING.asked(), typed.values.get("q", "")
+    question = services().persons.read(looked_for) if looked_for else None
     errors = {"q": text("per.e.short")} if question is not None and question.is_empty else {}
     portals = covered()
-    page = Page((), False, False) if errors else _page(values, question, portals)
+    page = NOBODY if errors else _page(asked, question, portals)
+    choices: Choices = {
+        "portal": (text("adm.portal"), [(one.slug, one.name(language())) for one in portals.values()]),
+        "status": (text("adm.state"), [(one.value, text(f"per.state.{one}")) for one in Filter]),
+        "language": (text("per.language"), list(LANGUAGE_NAMES.items())),
+        "ages": (text("per.ages"), [(one.value, text(f"per.ages.{one}")) for one in Ages]),
+    }
+    sealed = request.args.get(kept.PARAMETER, "") if looked_for else ""
+    piece = Piece(tuple(one.id for one in page.persons), page.has_next, page.has_previous)
     view = PersonsView(
         persons=_lines(page, portals),
-        portals=tuple((one.slug, one.name(language())) for one in portals.values()),
-        states=tuple((one.value, text(f"per.state.{one}")) for one in Filter),
-        kept=request.args.get(kept.PARAMETER, "") if values["q"] else "",
-        older=_link(values, before=page.persons[-1].id) if page.has_older else "",
-        newer=_link(values, after=page.persons[0].id) if page.has_newer else "",
-        is_narrowed=any(values.values()),
+        choices=choices,
+        kept=sealed,
+        around=around(asked, piece, page.total, choices, (sealed, looked_for)),
     )
-    return console("admin/persons.html", text("per.title"), view, needs=SEE, form=FormView(values, errors))
+    form = FormView({**asked.filters, "q": looked_for}, errors)
+    return console("admin/persons.html", text("per.title"), view, needs=SEE, form=form)
 
 
 @blueprint.post(LIST)
 @requires(SEE)
 def search() -> Response:
     """That somebody was looked for is recorded; for whom is not, since nobody may have that name."""
-    values = {name: line(request.form.get(name))[:100] for name in ("q", *FILTERS)}
-    if not values["q"]:
-        return redirect(f"{LIST}?{urlencode({name: values[name] for name in FILTERS})}", 303)
+    looked_for = line(request.form.get("q"))[:100]
+    given = {name: line(request.form.get(name))[:100] for name in ("sort", *LISTING.filters)}
+    filters = urlencode({name: value for name, value in given.items() if value})
+    if not looked_for:
+        return redirect(f"{LIST}?{filters}", 303)
     services().audit.record(AuditTag.PERSONS_SEARCHED)
-    return kept.lead(LIST, whose(), values)
+    found = kept.lead(LIST, whose(), {"q": looked_for}).location
+    return redirect(f"{found}&{filters}" if filters else found, 303)
 
 
 def covered() -> dict[UUID, Portal]:
@@ -104,14 +113,20 @@ def covered() -> dict[UUID, Portal]:
     return {portal.id: portal for portal in rows if may.may(SEE, portal.id)}
 
 
-def _page(values: dict[str, str], question: Question | None, portals: dict[UUID, Portal]) -> Page:
-    asked = [one.id for one in portals.values() if values["portal"] in {"", one.slug}]
-    chosen = Filter(values["status"]) if values["status"] in set(Filter) else None
-    if not asked:
-        return Page((), False, False)
+def _page(asked: Asked, question: Question | None, portals: dict[UUID, Portal]) -> Page:
+    given = asked.filters
+    where = [one.id for one in portals.values() if given["portal"] in {"", one.slug}]
+    if not where:
+        return NOBODY
+    chosen = Filter(given["status"]) if given["status"] in set(Filter) else None
+    wanted = Wanted(
+        where, question, chosen, asked.before, asked.after,
+        language=given["language"] if given["language"] in LANGUAGE_NAMES else None,
+        ages=Ages(given["ages"]) if given["ages"] in set(Ages) else None,
+        order=asked.order,
+    )  # fmt: skip
     locked = services().locks.every_locked() if chosen is Filter.LOCKED else ()
-    before, after = (_id(request.args.get(name, "")) for name in ("before", "after"))
-    return services().persons.list(Wanted(asked, question, chosen, before, after), locked)
+    return services().persons.list(wanted, locked)
 
 
 def _lines(page: Page, portals: dict[UUID, Portal]) -> tuple[PersonLine, ...]:
@@ -129,20 +144,7 @@ def _lines(page: Page, portals: dict[UUID, Portal]) -> tuple[PersonLine, ...]:
             PersonLine(
                 one.id, mask_name(*names) or text("per.noname"), mask_number(one.insured_number),
                 portals[one.portal_id].name(language()), text(f"per.state.{state}"),
-                format_day(at) if at else "",
+                format_day(at) if at else "", format_day(one.created_at),
             )
         )  # fmt: skip
     return tuple(lines)
-
-
-def _link(values: dict[str, str], **ends: UUID) -> str:
-    stays = {name: values[name] for name in FILTERS if values[name]}
-    if values["q"]:
-        stays[kept.PARAMETER] = request.args.get(kept.PARAMETER, "")
-    return f"?{urlencode({**stays, **{name: str(end) for name, end in ends.items()}})}"
-
-
-def _id(typed: str) -> UUID | None:
-    with suppress(ValueError):
-        return UUID(typed)
-    return None

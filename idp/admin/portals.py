@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, request
@@ -10,18 +12,25 @@ from sqlalchemy import func, select
 from werkzeug.wrappers import Response
 
 from idp.admin.entrance import console, requires, worker
+from idp.admin.paging import Around, Asked, Listing, Sort, around
 from idp.admin.portal_access import at_portal
 from idp.admin.portal_forms import SECTIONS
 from idp.models.base import db
+from idp.models.keyset import Piece
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.total import Total
 from idp.services.permissions import Permission
+from idp.services.person_words import fold
 from idp.services.portal_rules import SECRET_METHODS
 from idp.texts import format_moment
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_portals", __name__)
-LIST = "/admin/portals"
+LISTING = Listing(
+    "portals", (), (Sort("slug", words="name"), Sort("name", words="name"), Sort("changed")), is_down=False
+)
+LIST = LISTING.address
 SEE = Permission.SEE_PORTALS
 DONE = {"saved": "c.saved", "disabled": "por.disabled", "enabled": "por.enabled"}
 
@@ -40,6 +49,7 @@ class PortalView:
 @dataclass(frozen=True, repr=False)
 class ListView:
     portals: tuple[PortalView, ...]
+    around: Around
     may_create: bool
 
 
@@ -58,10 +68,13 @@ def portals() -> Response:
     covered = worker().rights.portals(SEE)
     if covered is not None:
         found = found.where(Portal.id.in_(covered))
-    rows = list(db.session.scalars(found.order_by(Portal.slug)))
+    asked, rows = LISTING.asked(), list(db.session.scalars(found.order_by(Portal.slug)))
     counts = _counts([row.id for row in rows])
-    shown = tuple(_view(row, counts.get(row.id, 0)) for row in rows)
-    view = ListView(shown, worker().rights.may(Permission.CREATE_PORTAL))
+    shown = tuple(_view(row, counts.get(row.id, 0)) for row in _sorted(rows, asked))
+    all_of_them = Piece(tuple(row.id for row in rows), has_next=False, has_previous=False)
+    view = ListView(
+        shown, around(asked, all_of_them, Total(len(rows)), {}), worker().rights.may(Permission.CREATE_PORTAL)
+    )
     return console("admin/portals.html", text("por.title"), view, needs=SEE)
 
 
@@ -75,6 +88,16 @@ def portal(row: Portal) -> Response:
         "admin/portal.html", shown.name, OneView(shown, _pages(row)), needs=SEE, back=LIST,
         status=text(done) if done else None,
     )  # fmt: skip
+
+
+def _sorted(rows: list[Portal], asked: Asked) -> list[Portal]:
+    """All of them, for there are few: by a name as a list of persons is, without case and accents."""
+    keys: dict[str, Callable[[Portal], Any]] = {
+        "slug": lambda row: row.slug,
+        "name": lambda row: fold(row.name(language())),
+        "changed": lambda row: row.changed_at or row.created_at,
+    }
+    return sorted(rows, key=keys[asked.sort.name], reverse=asked.is_down)
 
 
 def _pages(row: Portal) -> tuple[tuple[str, str], ...]:

@@ -10,12 +10,16 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select, text, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from idp.models.base import Base, db, write
+from idp.models.person_word import WORD
 from idp.models.portal import Portal
 
 REGISTER, RECOVER = "register", "recover"  # the purposes of a code
+FILTERED = ("language", "birth_date", "account_id")  # stand in the indexes of lists: a filter then reads nothing else
 IS_REGISTERED = text("account_id IS NOT NULL")
 IS_OPEN = text("redeemed_at IS NULL AND revoked_at IS NULL")
 IS_BEGUN = text("reserved_at IS NOT NULL AND redeemed_at IS NULL AND revoked_at IS NULL")
+IS_REDEEMED = text("redeemed_at IS NOT NULL")
+IS_REVOKED = text("redeemed_at IS NULL AND revoked_at IS NOT NULL")
 
 
 class InsuredPerson(Base):
@@ -25,11 +29,13 @@ class InsuredPerson(Base):
     __table_args__ = (
         UniqueConstraint("portal_id", "external_id"),
         UniqueConstraint("portal_id", "account_id"),
-        Index("ix_insured_person_listed", "portal_id", "id"),
+        Index("ix_insured_person_listed", "portal_id", "id", *FILTERED),
         Index(
             "ix_insured_person_registered", "portal_id", "id", sqlite_where=IS_REGISTERED,
             postgresql_where=IS_REGISTERED,
         ),
+        Index("ix_insured_person_named", "portal_id", "sort_name", "id", *FILTERED),
+        Index("ix_insured_person_spoken", "portal_id", "language", "birth_date", "id"),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -38,6 +44,7 @@ class InsuredPerson(Base):
     insured_number: Mapped[str]
     given_name: Mapped[str] = mapped_column(default="")
     family_name: Mapped[str] = mapped_column(default="")
+    sort_name: Mapped[str] = mapped_column(WORD, default="")  # by which lists are sorted (services/person_words.py)
     birth_date: Mapped[date]
     language: Mapped[str]
     address: Mapped[list[str]]  # the 1 to 5 lines below the name, postcode and town last
@@ -67,18 +74,32 @@ class RegistrationCode(Base):
     __tablename__ = "registration_code"
     __table_args__ = (
         Index("ix_registration_code_person", "insured_person_id", "issued_at"),
+        Index("ix_registration_code_listed", "portal_id", "id"),
+        Index("ix_registration_code_ending", "portal_id", "expires_at", "id"),
         Index(
-            "ix_registration_code_begun", "insured_person_id", "expires_at", sqlite_where=IS_BEGUN,
+            "ix_registration_code_begun", "portal_id", "expires_at", "id", sqlite_where=IS_BEGUN,
             postgresql_where=IS_BEGUN,
         ),
         Index(
-            "ix_registration_code_open", "insured_person_id", "expires_at", sqlite_where=IS_OPEN,
+            "ix_registration_code_running", "portal_id", "expires_at", "id", sqlite_where=IS_OPEN,
+            postgresql_where=IS_OPEN,
+        ),
+        Index(
+            "ix_registration_code_redeemed", "portal_id", "id", sqlite_where=IS_REDEEMED,
+            postgresql_where=IS_REDEEMED,
+        ),
+        Index(
+            "ix_registration_code_revoked", "portal_id", "id", sqlite_where=IS_REVOKED, postgresql_where=IS_REVOKED,
+        ),
+        Index(
+            "ix_registration_code_open", "portal_id", "insured_person_id", "expires_at", sqlite_where=IS_OPEN,
             postgresql_where=IS_OPEN,
         ),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
+    portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))  # of the person, for lists
     purpose: Mapped[str] = mapped_column(default=REGISTER)
     code_hash: Mapped[str] = mapped_column(unique=True)
     issued_at: Mapped[datetime]

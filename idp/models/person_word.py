@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, exists, func, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
-from idp.models.base import Base, db
+from idp.models.base import Base
 
 # In the order of code points whatever the language of the database, so that a beginning is a range.
 WORD = String().with_variant(String(collation="C"), "postgresql")
@@ -33,12 +33,6 @@ def persons_with(portal_ids: Sequence[UUID], beginning: str) -> Select[UUID]:
 def has_word(person_id: ColumnElement[UUID] | InstrumentedAttribute[UUID], beginning: str) -> ColumnElement[bool]:
     """Whether this person has a word that begins so."""
     return exists().where(PersonWord.person_id == person_id, *_begins(beginning))
-
-
-def count_words(portal_ids: Sequence[UUID], beginning: str, most: int) -> int:
-    """How many words of these portals begin so; counted no further than `most`."""
-    some = persons_with(portal_ids, beginning).limit(most).subquery()
-    return db.session.scalar(select(func.count()).select_from(some)) or 0
 
 
 def _begins(beginning: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

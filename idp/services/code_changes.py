@@ -16,7 +16,7 @@ from idp.chance import Random, new_id
 from idp.clock import Clock, swiss
 from idp.models.base import db, write
 from idp.models.code_change import CodeChange, finish_change, move_on
-from idp.models.person import REGISTER, InsuredPerson, RegistrationCode, revoke_code
+from idp.models.person import REGISTER, RegistrationCode, revoke_code
 from idp.models.portal import Portal
 from idp.services.audit import Audit, AuditTag
 from idp.services.registration_codes import last_moment
@@ -58,12 +58,11 @@ class CodeChanges:
         self, portals: Iterable[UUID] | None, portal_id: UUID | None, state: CodeState | None
     ) -> Select[RegistrationCode]:
         """The statement of a list of letter codes, for the portals that one may see; None stands for all."""
-        found = select(RegistrationCode).join(InsuredPerson, InsuredPerson.id == RegistrationCode.insured_person_id)
-        found = found.where(RegistrationCode.purpose == REGISTER)
+        found = select(RegistrationCode).where(RegistrationCode.purpose == REGISTER)
         if portals is not None:
-            found = found.where(InsuredPerson.portal_id.in_(portals))
+            found = found.where(RegistrationCode.portal_id.in_(portals))
         if portal_id is not None:
-            found = found.where(InsuredPerson.portal_id == portal_id)
+            found = found.where(RegistrationCode.portal_id == portal_id)
         return found if state is None else found.where(*in_state(state, self._clock.now()))
 
     def count(self, portal_id: UUID, state: CodeState) -> int:

@@ -15,7 +15,7 @@ from idp.chance import Random, new_id
 from idp.models.base import db
 from idp.models.person import InsuredPerson
 from idp.services.person_rows import Row
-from idp.services.person_words import renew_words, store_words
+from idp.services.person_words import renew_words, sort_name, store_words
 
 FIELDS = ("external_id", "insured_number", "given_name", "family_name", "birth_date", "language", "address")
 BATCH = 500
@@ -69,8 +69,12 @@ def compare(portal_id: UUID, rows: Sequence[Row]) -> Difference:
 def write_new(portal_id: UUID, rows: Sequence[Row], random: Random, now: datetime) -> list[UUID]:
     """Store records of these rows; returns their ids."""
     fresh = [
-        {"id": new_id(random, now), "portal_id": portal_id, "created_at": now, "changed_at": now, **row} for row in rows
-    ]
+        {
+            "id": new_id(random, now), "portal_id": portal_id, "created_at": now, "changed_at": now,
+            "sort_name": sort_name(row["given_name"], row["family_name"]), **row,
+        }
+        for row in rows
+    ]  # fmt: skip
     if fresh:
         db.session.execute(insert(InsuredPerson), fresh)
         store_words(fresh)

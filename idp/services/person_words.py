@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from idp.models.account import Account
 from idp.models.base import db
@@ -46,6 +46,11 @@ def _lower(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def sort_name(given: str | None, family: str | None) -> str:
+    """By which lists are sorted: the family name first, without case and accents; empty where there is no name."""
+    return f"{fold(family or '')} {fold(given or '')}".strip()
+
+
 def words_of(record: Any, *names: str | None) -> set[str]:
     """The words of a record, and of other names that the person has."""
     postcode = (record["address"][-1:] or [""])[0].split()[:1]
@@ -77,19 +82,36 @@ def store_words(rows: Iterable[Any]) -> None:
 
 
 def renew_words(person_ids: Sequence[UUID]) -> None:
-    """Of records that changed, or that an account was tied to."""
+    """Of records that changed, or that an account was tied to; and the names by which they are sorted."""
     columns = (InsuredPerson.id, InsuredPerson.portal_id, InsuredPerson.external_id, InsuredPerson.insured_number,
-               InsuredPerson.given_name, InsuredPerson.family_name, InsuredPerson.address)  # fmt: skip
+               InsuredPerson.given_name, InsuredPerson.family_name, InsuredPerson.address,
+               InsuredPerson.sort_name)  # fmt: skip
     for at in range(0, len(person_ids), BATCH):
         some = person_ids[at : at + BATCH]
         db.session.execute(delete(PersonWord).where(PersonWord.person_id.in_(some)))
-        rows = db.session.execute(
-            select(*columns, Account.given_name.label("given"), Account.family_name.label("family"))
-            .outerjoin(Account, Account.id == InsuredPerson.account_id)
-            .where(InsuredPerson.id.in_(some))
-        ).mappings()
+        rows = (
+            db.session.execute(
+                select(*columns, Account.given_name.label("given"), Account.family_name.label("family"))
+                .outerjoin(Account, Account.id == InsuredPerson.account_id)
+                .where(InsuredPerson.id.in_(some))
+            )
+            .mappings()
+            .all()
+        )
         _insert({"portal_id": row["portal_id"], "person_id": row["id"], "word": word}
                 for row in rows for word in sorted(words_of(row, row["given"], row["family"])))  # fmt: skip
+        _sort_anew(rows)
+
+
+def _sort_anew(rows: Iterable[Any]) -> None:
+    """The names that a record lacks are those of its account, as everywhere."""
+    changed = []
+    for row in rows:
+        folded = sort_name(row["given_name"] or row["given"], row["family_name"] or row["family"])
+        if folded != row["sort_name"]:
+            changed.append({"id": row["id"], "sort_name": folded})
+    if changed:
+        db.session.execute(update(InsuredPerson), changed)
 
 
 def _insert(rows: Iterable[dict[str, Any]]) -> None:

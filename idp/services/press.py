@@ -194,7 +194,9 @@ def _make_valid(bundle: Services, batch: LetterBatch, letters: list[BatchLetter]
     for letter in letters:
         if letter.code_hash is None:
             raise ValueError("a letter that was set has a code")
-        code_id = bundle.registration_codes.store_hash(letter.code_hash, letter.insured_person_id, batch.last_day)
+        code_id = bundle.registration_codes.store_hash(
+            letter.code_hash, letter.insured_person_id, batch.portal_id, batch.last_day
+        )
         settled.append({"id": letter.id, "code_id": code_id, "code_hash": None, "settled_at": now,
                         "outcome": Outcome.VALID.value})  # fmt: skip
         bundle.audit.record(

@@ -116,9 +116,11 @@ class RegistrationCodes:
 
     def store(self, code: str, person: InsuredPerson, last_day: date, purpose: str = REGISTER) -> UUID:
         """Make a code valid until the end of a day on a Swiss clock; returns its id."""
-        return self.store_hash(self.hash(code), person.id, last_day, purpose)
+        return self.store_hash(self.hash(code), person.id, person.portal_id, last_day, purpose)
 
-    def store_hash(self, code_hash: str, person_id: UUID, last_day: date, purpose: str = REGISTER) -> UUID:
+    def store_hash(
+        self, code_hash: str, person_id: UUID, portal_id: UUID, last_day: date, purpose: str = REGISTER
+    ) -> UUID:
         """The same for a code of which nothing but the hash is kept any more."""
         now = self._clock.now()
         ident = new_id(self._random, now)
@@ -126,6 +128,7 @@ class RegistrationCodes:
             RegistrationCode(
                 id=ident,
                 insured_person_id=person_id,
+                portal_id=portal_id,
                 purpose=purpose,
                 code_hash=code_hash,
                 issued_at=now,

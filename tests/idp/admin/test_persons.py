@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
+from idp.models.keyset import PAGE
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from idp.services.persons import PAGE
 from tests.actions import register
 from tests.support.builders import add_person, add_portal
 from tests.support.operators import add_operator, sign_in

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,16 +17,19 @@ from sqlalchemy.dialects import postgresql
 
 from idp.clock import FrozenClock
 from idp.models.base import db
+from idp.models.keyset import PAGE, Place
 from idp.models.person import InsuredPerson
 from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.person_lists import BY_NAME, COMMON, NEWEST, Ages, Filter, Question, Wanted, listed
 from idp.services.person_words import fold, read_words
-from idp.services.persons import PAGE, Filter, Question, Wanted, statement
 from tests.actions import PASSWORD, finish_registration, letter
 from tests.support.builders import add_person, add_portal
 from tests.support.engines import POSTGRESQL
 from tests.support.person import Person, newest_code
+
+BIG = "insured_person|person_word|registration_code"
 
 
 def found(services: Services, typed: str, *portals: Portal) -> set[str]:
@@ -146,13 +151,13 @@ def test_pages_follow_each_other_without_gap_or_repetition(services: Services, p
     both = [portal.id, other.id]
     first = services.persons.list(Wanted(both))
     assert [one.external_id for one in first.persons] == [f"P-{number:03}" for number in range(PAGE + 4, 4, -1)]
-    assert (first.has_newer, first.has_older) == (False, True)
+    assert (first.has_previous, first.has_next) == (False, True)
     second = services.persons.list(Wanted(both, before=first.persons[-1].id))
     assert [one.external_id for one in second.persons] == [f"P-{number:03}" for number in range(4, -1, -1)]
-    assert (second.has_newer, second.has_older) == (True, False)
+    assert (second.has_previous, second.has_next) == (True, False)
     back = services.persons.list(Wanted(both, after=second.persons[0].id))
     assert [one.id for one in back.persons] == [one.id for one in first.persons]
-    assert (back.has_newer, back.has_older) == (False, True)
+    assert (back.has_previous, back.has_next) == (False, True)
 
 
 def test_the_filters_tell_apart_who_is_invited_who_began_and_who_is_registered(
@@ -186,14 +191,27 @@ def explained(statement: Select[Any]) -> str:
     return "\n".join(row.detail for row in db.session.execute(text(f"EXPLAIN QUERY PLAN {words}")))
 
 
-def test_no_page_and_no_search_reads_a_table_from_end_to_end(portal: Portal, clock: FrozenClock) -> None:
+def few(found: Select[Any], most: int) -> int:
+    return 1
+
+
+def many(found: Select[Any], most: int) -> int:
+    return COMMON + 1 if most == COMMON else 1
+
+
+@pytest.mark.parametrize("count", [few, many])
+def test_no_page_and_no_search_reads_a_table_from_end_to_end(
+    portal: Portal, clock: FrozenClock, count: Callable[[Select[Any], int], int]
+) -> None:
     add_person(portal, "P-1")
     questions = [None, Question(("mul",)), Question(("mul", "hel")), Question(accounts=(portal.id,))]
-    for question in questions:
-        for which in (None, *Filter):
-            for ends in ({}, {"before": portal.id}, {"after": portal.id}):
-                wanted = Wanted([portal.id, portal.id], question, which, **ends)
-                plan = explained(statement(wanted, clock.now(), [portal.id]))
+    orders = (NEWEST, BY_NAME)
+    for question, which, order, ages in product(questions, (None, *Filter), orders, (None, Ages.OLD)):
+        for at in (None, Place(portal.id, "muller"), Place(portal.id, "muller", is_back=True)):
+            wanted = Wanted([portal.id, portal.id], question, which, order=order, ages=ages)
+            found = listed(wanted, clock.now(), [portal.id], count)
+            for statement in (found.page(at), found.sized):
+                plan = explained(statement)
                 assert "Seq Scan" not in plan, plan
-                assert not re.search(r"SCAN (insured_person|person_word|registration_code)$", plan, re.MULTILINE), plan
+                assert not re.search(rf"SCAN ({BIG})$", plan, re.MULTILINE), plan
     assert db.session.scalar(select(PersonWord.word).limit(1))
