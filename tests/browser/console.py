@@ -252,6 +252,11 @@ def persons(walk: Walk, world: World) -> Iterator[str]:
     walk.press(walk.text("per.search.do"))
     yield "persons, nobody"
     world.letter()
+    walk.open("/admin/persons?sort=name&language=fr")
+    yield "persons, by name, with a filter"
+    walk.press(walk.page.locator(".chips a"))
+    walk.press(walk.page.locator("th[aria-sort] a"))
+    assert walk.page.locator("th[aria-sort=descending]").inner_text().startswith(walk.text("adm.name"))
     walk.open("/admin/persons")
     yield "persons, one"
     walk.press(walk.page.locator("tbody a").first)
