@@ -20,6 +20,7 @@ class AuditEvent(Base):
     __tablename__ = "audit_event"
     __table_args__ = (
         Index("ix_audit_event_lock", "at", sqlite_where=IS_LOCK, postgresql_where=IS_LOCK),
+        Index("ix_audit_event_tagged", "tag", "id"),
         Index("ix_audit_event_portal", "portal_id", "id"),  # a small fund follows its own events among many
         Index("ix_audit_event_kept", "tag", "at", sqlite_where=IS_KEPT, postgresql_where=IS_KEPT),
     )

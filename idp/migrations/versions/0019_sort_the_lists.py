@@ -26,9 +26,10 @@ IS_OPEN = sa.text("redeemed_at IS NULL AND revoked_at IS NULL")
 IS_REDEEMED = sa.text("redeemed_at IS NOT NULL")
 IS_REVOKED = sa.text("redeemed_at IS NULL AND revoked_at IS NOT NULL")
 BY_ID, BY_END = ["portal_id", "id"], ["portal_id", "expires_at", "id"]
+OF_BEGUN = ["portal_id", "expires_at", "insured_person_id"]
 OF_PERSONS = ["portal_id", "insured_person_id", "expires_at"]
 OF_CODES = (
-    ("listed", BY_ID, None), ("ending", BY_END, None), ("begun", BY_END, IS_BEGUN), ("running", BY_END, IS_OPEN),
+    ("listed", BY_ID, None), ("ending", BY_END, None), ("begun", OF_BEGUN, IS_BEGUN), ("running", BY_END, IS_OPEN),
     ("redeemed", BY_ID, IS_REDEEMED), ("revoked", BY_ID, IS_REVOKED), ("open", OF_PERSONS, IS_OPEN),
 )  # fmt: skip
 BY_NAME, FILTERED = ["portal_id", "sort_name", "id"], ["language", "birth_date", "account_id"]
@@ -60,6 +61,8 @@ def upgrade() -> None:
             f"ix_registration_code_{name}", "registration_code", columns, unique=False, sqlite_where=where,
             postgresql_where=where,
         )  # fmt: skip
+    op.create_index("ix_audit_event_tagged", "audit_event", ["tag", "id"], unique=False)
+    op.create_index("ix_outbox_message_listed", "outbox_message", ["channel", "id"], unique=False)
 
 
 def _fold_names() -> None:
@@ -85,6 +88,8 @@ def _fold_names() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_outbox_message_listed", table_name="outbox_message")
+    op.drop_index("ix_audit_event_tagged", table_name="audit_event")
     for name, _, _ in OF_CODES:
         op.drop_index(f"ix_registration_code_{name}", table_name="registration_code")
     with op.batch_alter_table("registration_code") as table:
