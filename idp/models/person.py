@@ -77,7 +77,7 @@ class RegistrationCode(Base):
         Index("ix_registration_code_listed", "portal_id", "id"),
         Index("ix_registration_code_ending", "portal_id", "expires_at", "id"),
         Index(
-            "ix_registration_code_begun", "portal_id", "expires_at", "id", sqlite_where=IS_BEGUN,
+            "ix_registration_code_begun", "portal_id", "expires_at", "insured_person_id", sqlite_where=IS_BEGUN,
             postgresql_where=IS_BEGUN,
         ),
         Index(
