@@ -104,7 +104,10 @@ class Accounts:
         )
 
     def records_of(self, account_id: UUID) -> list[InsuredPerson]:
-        return list(db.session.scalars(select(InsuredPerson).where(InsuredPerson.account_id == account_id)))
+        """The oldest first: it speaks for the account where one must."""
+        mine = select(InsuredPerson).join(Portal, Portal.id == InsuredPerson.portal_id)
+        mine = mine.where(InsuredPerson.account_id == account_id)
+        return list(db.session.scalars(mine.order_by(InsuredPerson.linked_at, Portal.slug)))
 
     def create(self, *, email: str, given_name: str, family_name: str, language: str, password_hash: str) -> Account:
         """A new active account whose address has been proved. Raises IntegrityError when it was taken since."""

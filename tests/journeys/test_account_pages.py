@@ -100,6 +100,16 @@ def test_a_second_method_is_advised_only_where_the_portal_has_one(web: Flask, pe
     assert cards(person) == ["codes", "passkey"]
 
 
+def test_the_records_of_an_account_stand_in_the_order_of_their_linking(
+    person: Person, services: Services, clock: FrozenClock
+) -> None:
+    clock.advance(timedelta(days=-1))
+    link(services, add_portal("fon"))  # stored last, linked first
+    account = services.accounts.find(EMAIL)
+    assert account is not None
+    assert [one.portal.slug for one in services.accounts.records_of(account.id)] == ["fon", "cpx"]
+
+
 def test_the_profile_tells_what_each_fund_says_and_whom_to_ask(web: Flask, person: Person, services: Services) -> None:
     link(services, add_portal("fon", phone="031 999 88 77"))
     person.open("/account/profile")
