@@ -21,6 +21,7 @@ from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from idp.models.authorization import AccessToken
 from idp.models.base import Base, db
+from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
 from idp.models.signing_key import SigningKey
@@ -140,6 +141,14 @@ def test_persons_of_before_are_found_by_their_words(empty: Callable[[str], Flask
         assert set(db.session.scalars(select(PersonWord.word))) == {"p1", "75612", "zoe", "muller", "mueller", "1000"}
 
 
+def test_persons_and_codes_of_before_stand_in_their_lists(empty: Callable[[str], Flask]) -> None:
+    with empty("listed").app_context():
+        fill_the_first_release((FIRST_ROWS[0], ("insured_person", PERSON), ("registration_code", CODE)))
+        schema.upgrade()
+        assert db.session.scalars(select(InsuredPerson.sort_name)).all() == ["muller zoe"]
+        assert db.session.scalars(select(RegistrationCode.portal_id)).all() == [ONE]
+
+
 def fill_the_first_release(rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
     schema.upgrade("0001")
     with db.engine.begin() as connection:
@@ -157,6 +166,10 @@ PERSON: dict[str, Any] = {
     "id": ONE, "portal_id": ONE, "external_id": "P-1", "insured_number": "756.12", "given_name": "Zoé",
     "family_name": "Müller", "birth_date": date(1958, 3, 27), "language": "fr", "address": ["Rue 1", "1000 Lausanne"],
     "created_at": MOMENT, "changed_at": MOMENT,
+}  # fmt: skip
+CODE: dict[str, Any] = {
+    "id": ONE, "insured_person_id": ONE, "purpose": "register", "code_hash": "x", "issued_at": MOMENT,
+    "expires_at": MOMENT,
 }  # fmt: skip
 FIRST_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("portal", {
