@@ -6,8 +6,6 @@ apostrophe (security.md F-32). That it was taken is an event itself.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -22,11 +20,11 @@ from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.services.spreadsheet import BOM, lines
 from idp.web.i18n import text
 
 blueprint = Blueprint("admin_audit_file", __name__)
 BATCH = 500
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @blueprint.get("/admin/audit.csv")
@@ -45,14 +43,9 @@ def audit_file() -> Response:
     return answer
 
 
-def neutral(value: str) -> str:
-    """As text for any spreadsheet."""
-    return f"'{value}" if value.startswith(FORMULA) else value
-
-
 def _lines(found: Select[AuditEvent], slugs: dict[UUID, str]) -> Iterator[str]:
     heads = [text(f"adm.{name}") for name in ("when", "what", "portal", "actor", "subject", "person", "detail")]
-    yield "\ufeff" + _line(heads)  # so that Excel reads UTF-8
+    yield BOM + lines([heads], ",")
     before: UUID | None = None
     while True:
         batch = found if before is None else found.where(AuditEvent.id < before)
@@ -60,20 +53,13 @@ def _lines(found: Select[AuditEvent], slugs: dict[UUID, str]) -> Iterator[str]:
         names = actor_names({row.actor_id for row in rows}.union(*(operators_in(row) for row in rows)))
         for row in rows:
             at = slugs.get(row.portal_id, "") if row.portal_id else ""
-            yield _line(
-                [
-                    row.at.isoformat(), f"{tag_words(row.tag)} ({row.tag})", at,
-                    names.get(row.actor_id, "") if row.actor_id else "", str(row.account_id or ""),
-                    str(row.insured_person_id or ""), "; ".join(in_words(row, names)),
-                ]
+            cells = (
+                row.at.isoformat(), f"{tag_words(row.tag)} ({row.tag})", at,
+                names.get(row.actor_id, "") if row.actor_id else "", str(row.account_id or ""),
+                str(row.insured_person_id or ""), "; ".join(in_words(row, names)),
             )  # fmt: skip
+            yield lines([cells], ",")
         if len(rows) < BATCH:
             return
         before = rows[-1].id
         db.session.expunge_all()
-
-
-def _line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([neutral(cell) for cell in cells])
-    return line.getvalue()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -24,6 +22,7 @@ from idp.services.bundle import services
 from idp.services.import_jobs import UNDONE_WITHIN
 from idp.services.permissions import Permission
 from idp.services.persons import mask_name, mask_number
+from idp.services.spreadsheet import BOM, lines
 from idp.texts import format_moment
 from idp.web.forms import FormView
 from idp.web.i18n import language, text
@@ -34,7 +33,6 @@ LIST, IMPORT = LISTING.address, Permission.IMPORT_PERSONS
 PAGE = f"{LIST}/<uuid:import_id>"
 SHOWN_ERRORS = 50
 LEFT_PAGE = 50
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,13 +129,11 @@ def errors(import_id: UUID) -> Response:
     """The error report as a table, in which no cell computes anything."""
     row, _ = load(import_id)
     services().audit.record(AuditTag.IMPORT_READ, portal=row.portal_id, file=str(row.id))
-    written = io.StringIO()
-    table = csv.writer(written, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    table.writerow([text(f"imp.{name}") for name in ("line", "column.field", "reason", "value")])
-    for one in map(import_words.error_view, services().import_jobs.errors(row)):
-        table.writerow([neutral(str(cell)) for cell in (one.line, one.field, one.reason, one.value)])
+    heads = [text(f"imp.{name}") for name in ("line", "column.field", "reason", "value")]
+    found = map(import_words.error_view, services().import_jobs.errors(row))
+    table = lines([heads, *((str(one.line), one.field, one.reason, one.value) for one in found)])
     name = f"attachment; filename=errors-{str(row.id)[-8:]}.csv"
-    body = written.getvalue().encode("utf-8-sig", "replace")
+    body = (BOM + table).encode("utf-8", "replace")
     return make_response(body, 200, {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": name})
 
 
@@ -181,10 +177,6 @@ def load(import_id: UUID) -> tuple[PersonImport, Portal]:
     if row is None or not worker().rights.may(IMPORT, row.portal_id):
         abort(404)
     return row, db.session.get_one(Portal, row.portal_id)
-
-
-def neutral(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
 def _line(row: PersonImport, portal: Portal) -> ImportLine:

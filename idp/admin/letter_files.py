@@ -5,8 +5,6 @@ Each of them shows names and addresses, so it is recorded; PDFs are there from t
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -25,10 +23,10 @@ from idp.services.bundle import services
 from idp.services.letter_batches import MOST
 from idp.services.letter_references import edge, show_reference
 from idp.services.letters import MOST_LINES, Unprintable, address_lines
+from idp.services.spreadsheet import BOM, lines
 from idp.web.i18n import text
 
 blueprint = Blueprint("admin_letter_files", __name__)
-STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,9 +59,7 @@ def addresses(batch_id: UUID) -> Response:
     found = load(batch_id, PRINT)
     if found.state not in WITH_ADDRESSES:
         abort(404)
-    out = io.StringIO()
-    rows = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    rows.writerow(["number", "reference", "language", *(f"line_{at}" for at in range(1, MOST_LINES + 1))])
+    rows = [["number", "reference", "language", *(f"line_{at}" for at in range(1, MOST_LINES + 1))]]
     letters = (
         select(BatchLetter.number, BatchLetter.reference, InsuredPerson)
         .join(InsuredPerson, InsuredPerson.id == BatchLetter.insured_person_id)
@@ -71,13 +67,12 @@ def addresses(batch_id: UUID) -> Response:
         .order_by(BatchLetter.number)
     )
     for number, reference, person in db.session.execute(letters):
-        lines = [_plain(one) for one in address_lines(person)]
-        rows.writerow([f"{number:04}", show_reference(reference), person.language, *lines])
+        rows.append([f"{number:04}", show_reference(reference), person.language, *address_lines(person)])
     services().audit.record(
         AuditTag.ADDRESSES_TAKEN, account=worker().account.id, portal=found.portal_id, batch=str(found.number)
     )
     name = f"{found.portal.slug}-{found.number}.csv"
-    return _file("\ufeff".encode() + out.getvalue().encode(), "text/csv; charset=utf-8", name)
+    return _file((BOM + lines(rows)).encode(), "text/csv; charset=utf-8", name)
 
 
 @blueprint.get(f"{PAGE}/preview")
@@ -141,8 +136,3 @@ def _number(found: LetterBatch) -> int:
 def _file(content: bytes, mimetype: str, name: str) -> Response:
     headers = {"Content-Type": mimetype, "Content-Disposition": f'attachment; filename="{name}"'}
     return make_response(content, 200, headers)
-
-
-def _plain(words: str) -> str:
-    """A cell that begins like a formula is made text, as OWASP advises."""
-    return f"'{words}" if words.startswith(STARTS_FORMULA) else words

@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from idp.admin.audit_file import neutral
 from idp.admin.audit_words import GROUPS, group_of, tags_of
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
@@ -95,13 +94,6 @@ def test_the_file_holds_every_event_and_no_formula_and_is_recorded(
     taken = db.session.scalars(select(AuditEvent).where(AuditEvent.tag == "operator:audit:export")).one()
     assert taken.detail == {"fields": "tag=person:passkey:add"}
     assert taken.actor_id == services.operators.load(EMAIL).id
-
-
-@pytest.mark.no_database
-def test_a_cell_that_a_spreadsheet_would_compute_is_text() -> None:
-    for value in ("=1+1", "+41", "-1", "@SUM(A1)", "\t=1", "\r=1"):
-        assert neutral(value) == f"'{value}"
-    assert neutral("Müller") == "Müller"
 
 
 def test_the_reader_of_one_fund_gets_nothing_of_another_in_page_or_file(
