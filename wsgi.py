@@ -29,6 +29,7 @@ from idp.admin.call import blueprint as admin_call
 from idp.admin.code_deeds import blueprint as admin_code_deeds
 from idp.admin.codes import blueprint as admin_codes
 from idp.admin.codes_in_bulk import blueprint as admin_codes_in_bulk
+from idp.admin.exports import blueprint as admin_exports
 from idp.admin.factor_reset import blueprint as admin_factor_reset
 from idp.admin.home import blueprint as admin_home
 from idp.admin.import_deeds import blueprint as admin_import_deeds
@@ -58,6 +59,7 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
+from idp.admin.saved_views import blueprint as admin_saved_views
 from idp.admin.setting_change import blueprint as admin_setting_change
 from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
@@ -157,6 +159,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_codes,
         admin_code_deeds,
         admin_codes_in_bulk,
+        admin_exports,
+        admin_saved_views,
         admin_factor_reset,
         admin_call,
         admin_operators,

@@ -23,7 +23,7 @@ GROUPS: dict[str, frozenset[str]] = {
         {"account", "password", "email", "language", "passkey", "recovery_code", "factor", "factor_reset", "phone",
          "consent"}
     ),
-    "persons": frozenset({"insured_person", "call_note", "person_import"}),
+    "persons": frozenset({"insured_person", "call_note", "person_import", "list_export"}),
     "portals": frozenset({"portal", "registration", "webhook", "import_token"}),
     "console": frozenset(
         {"operator", "signing_key", "message", "sms", "audit", "settings", "maintenance_notice", "api_client"}
@@ -95,5 +95,6 @@ def _named(name: str, value: str, names: Mapping[UUID, str]) -> str:
 
 
 LABELLED = frozenset(
-    {"reason", "told", "method", "kind", "action", "count", "roles", "language", "device", "operator", "alg", "fields"}
-)
+    {"reason", "told", "method", "kind", "action", "count", "roles", "language", "device", "operator", "alg", "fields",
+     "list"}
+)  # fmt: skip

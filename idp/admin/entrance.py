@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from flask import redirect, request
 from werkzeug.wrappers import Response
 
+from idp.admin.list_tools import ListTools, tools_of
 from idp.services.operator_sessions import AtWork
 from idp.services.permissions import GRANTS, Permission, Role
 from idp.web.forms import FormView
@@ -64,6 +65,7 @@ class Console(Frame):
     who: str = ""
     sections: tuple[tuple[str, str, bool], ...] = ()
     may: str = ""  # in words, what the page's permission is and who holds it
+    tools: ListTools | None = None  # of a page that is a list
 
 
 def requires(permission: Permission, *, everywhere: bool = False) -> Callable[[F], F]:
@@ -133,6 +135,7 @@ def console(
             if at_work.rights.may_somewhere(permission)
         ),
         may=may_words(needs),
+        tools=tools_of(at_work),
     )
     return page(template, frame, view, status=status_code)
 

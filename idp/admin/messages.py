@@ -17,6 +17,7 @@ from idp.models.outbox import OutboxMessage, hurry
 from idp.models.portal import Portal, list_portals
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
+from idp.services.lists import CHANNELS, MESSAGE_STATES
 from idp.services.permissions import Permission
 from idp.texts import format_moment
 from idp.web.forms import FormView
@@ -26,8 +27,6 @@ blueprint = Blueprint("admin_messages", __name__)
 SEE, RETRY = Permission.SEE_MESSAGES, Permission.RETRY_MESSAGES
 LISTING = Listing("messages", ("channel", "state", "portal"), (Sort("when"),))
 LIST = LISTING.address
-CHANNELS = ("mail", "sms", "logout", "webhook")
-STATES = ("waiting", "sending", "sent", "delivered", "bounced", "expired", "dead", "dropped")
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,7 +60,7 @@ def messages() -> Response:
     shown, piece, total = page_of(asked, OutboxMessage.id, everything, [found])
     choices: Choices = {
         "channel": (text("msg.channel"), [(name, text(f"msg.{name}")) for name in CHANNELS]),
-        "state": (text("adm.state"), [(name, text(f"msg.state.{name}")) for name in STATES]),
+        "state": (text("adm.state"), [(name, text(f"msg.state.{name}")) for name in MESSAGE_STATES]),
         "portal": (text("adm.portal"), [(one.slug, one.name(language())) for one in portals.values()]),
     }
     view = MessagesView(

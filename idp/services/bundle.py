@@ -32,13 +32,14 @@ from idp.services.key_calendar import KeyCalendar
 from idp.services.keyring import Keyring
 from idp.services.letter_batches import LetterBatches
 from idp.services.letters import Letters
+from idp.services.list_exports import ListExports
 from idp.services.live_settings import LiveSettings
 from idp.services.locks import Locks
 from idp.services.logout_notices import LogoutNotices
 from idp.services.mail import MailSender
-from idp.services.metrics import Metrics
 from idp.services.maintenance import MaintenanceNotices
 from idp.services.message_samples import MessageSamples
+from idp.services.metrics import Metrics
 from idp.services.notices import Notices
 from idp.services.operator_sessions import OperatorSessions
 from idp.services.operators import Operators
@@ -55,6 +56,7 @@ from idp.services.recovery_letters import RecoveryLetters
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.reminders import Reminders
 from idp.services.returned_letters import ReturnedLetters
+from idp.services.saved_views import SavedViews
 from idp.services.self_tests import SelfTests
 from idp.services.sessions import Sessions
 from idp.services.setting_changes import SettingChanges
@@ -135,6 +137,8 @@ class Services:
     letter_batches: LetterBatches
     returned_letters: ReturnedLetters
     code_changes: CodeChanges
+    list_exports: ListExports
+    saved_views: SavedViews
     operators: Operators
     factor_resets: FactorResets
     operator_sessions: OperatorSessions

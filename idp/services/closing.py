@@ -13,10 +13,12 @@ from idp.models.authorization import Consent
 from idp.models.base import Base, db
 from idp.models.factor_reset import FactorReset
 from idp.models.kept_form import KeptForm
+from idp.models.list_export import ListExport
 from idp.models.operator import Operator, OperatorRole, OperatorSession
 from idp.models.passkey import Passkey
 from idp.models.person import RECOVER, REGISTER, InsuredPerson, revoke_codes
 from idp.models.recovery_letter import RecoveryLetter
+from idp.models.saved_view import SavedView
 from idp.models.session import Session
 from idp.models.trusted_device import TrustedDevice
 from idp.services.attempts import APP_CODE, PASSWORD, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Attempts
@@ -26,7 +28,7 @@ from idp.services.tokens import Tokens
 
 ERASED: tuple[type[Base], ...] = (
     Password, Phone, TOTPSecret, Passkey, RecoveryCode, RecoveryLetter, FactorReset, Reminder, TrustedDevice, Consent,
-    KeptForm, OperatorSession, OperatorRole, Operator,
+    KeptForm, ListExport, SavedView, OperatorSession, OperatorRole, Operator,
 )  # fmt: skip
 
 

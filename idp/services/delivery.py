@@ -19,6 +19,7 @@ from idp.services.audit_chain import Linker, Verifier
 from idp.services.bundle import Services, services
 from idp.services.code_changer import CodeChanger
 from idp.services.duty import keep_at
+from idp.services.exporter import Exporter
 from idp.services.housekeeping import Housekeeper
 from idp.services.import_worker import ImportWorker
 from idp.services.logout_delivery import LogoutCourier
@@ -55,6 +56,7 @@ class Worker:
             ("imports", ImportWorker(self._app)),
             ("letters", Press(self._app)),
             ("codes", CodeChanger(self._app)),
+            ("exports", Exporter(self._app)),
             ("verify", Verifier(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))

@@ -36,6 +36,7 @@ from idp.models.call_note import CallNote
 from idp.models.factor_reset import FactorReset
 from idp.models.flow import AttemptCounter, Challenge, FlowRun
 from idp.models.kept_form import KeptForm
+from idp.models.list_export import ListExport
 from idp.models.operator import OperatorInvitation, OperatorSession
 from idp.models.outbox import OutboxMessage
 from idp.models.recovery_letter import RecoveryLetter
@@ -75,6 +76,7 @@ EXPIRING: tuple[tuple[Column, Column, timedelta], ...] = (
     (RecoveryLetter.id, RecoveryLetter.requested_at, timedelta(days=400)),  # the owner may ask who had one sent
     (FactorReset.id, FactorReset.asked_at, timedelta(days=400)),  # likewise who was behind it
     (PortalInvite.id, PortalInvite.expires_at, timedelta(days=30)),
+    (ListExport.id, ListExport.made_at, timedelta(days=30)),  # its file was wiped a day after it was written
     (KeptForm.id, KeptForm.expires_at, AT_ONCE),
     (OperatorInvitation.id, OperatorInvitation.expires_at, timedelta(days=30)),
     (TrustedDevice.id, TrustedDevice.expires_at, AT_ONCE),

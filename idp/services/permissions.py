@@ -43,6 +43,7 @@ class Permission(StrEnum):
     ORDER_LETTER = "order_letter"
     SEE_LETTERS = "see_letters"
     PRINT_LETTERS = "print_letters"
+    EXPORT_LISTS = "export_lists"
     CHANGE_API_CLIENTS = "change_api_clients"
 
 
@@ -83,6 +84,8 @@ GRANTS: Mapping[Permission, frozenset[Role]] = {
     Permission.ORDER_LETTER: frozenset({Role.SUPPORT, Role.LETTERS, Role.SUPERUSER}),
     Permission.SEE_LETTERS: frozenset({Role.READER, Role.SUPPORT, Role.LETTERS, Role.SECURITY, Role.SUPERUSER}),
     Permission.PRINT_LETTERS: frozenset({Role.LETTERS, Role.SUPERUSER}),
+    # Not the desk: it sees persons one by one, and a list of all of them is what an agent would be bribed for.
+    Permission.EXPORT_LISTS: EVERYBODY - {Role.SUPPORT},
     Permission.CHANGE_API_CLIENTS: frozenset({Role.SUPERUSER}),
 }
 # What each scope lets a machine do; a permission that stands nowhere here is for persons alone.

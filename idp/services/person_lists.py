@@ -203,18 +203,32 @@ def _traits(wanted: Wanted, now: datetime, locked: Sequence[UUID]) -> list[Trait
         found.append(_of_record(portals, InsuredPerson.account_id.in_(question.accounts)))
     if question.person is not None:
         found.append(_of_record(portals, InsuredPerson.id == question.person))
-    if wanted.filter is Filter.REGISTERED:
-        found.append(_of_record(portals, InsuredPerson.account_id.is_not(None)))
-    elif wanted.filter is Filter.LOCKED:
-        found.append(_of_record(portals, InsuredPerson.account_id.in_(locked) if locked else false()))
-    elif wanted.filter is not None:
-        found.append(_with_open_code(portals, now, is_begun=wanted.filter is Filter.STARTED))
+    if wanted.filter is not None:
+        found.append(_standing(portals, wanted.filter, now, locked))
     if wanted.language is not None or wanted.ages is not None:
-        spoken = [InsuredPerson.language.in_([wanted.language] if wanted.language else LANGUAGES)]
-        if wanted.ages is not None:
-            spoken.append(InsuredPerson.birth_date.between(*wanted.ages.born(swiss(now).date())))
-        found.append(_of_record(portals, *spoken))
+        found.append(_of_record(portals, *speak(wanted.language, wanted.ages, now)))
     return found
+
+
+def are(which: Filter, now: datetime, locked: Sequence[UUID] = ()) -> list[ColumnElement[bool]]:
+    """What holds of the records of those who stand so."""
+    return _tests([_standing((), which, now, locked)])
+
+
+def speak(language: str | None, ages: Ages | None, now: datetime) -> list[ColumnElement[bool]]:
+    """What holds of the records of those who have this language, any or a known one, and this age."""
+    found: list[ColumnElement[bool]] = [InsuredPerson.language.in_([language] if language else LANGUAGES)]
+    if ages is not None:
+        found.append(InsuredPerson.birth_date.between(*ages.born(swiss(now).date())))
+    return found
+
+
+def _standing(portals: Sequence[UUID], which: Filter, now: datetime, locked: Sequence[UUID]) -> Trait:
+    if which is Filter.REGISTERED:
+        return _of_record(portals, InsuredPerson.account_id.is_not(None))
+    if which is Filter.LOCKED:
+        return _of_record(portals, InsuredPerson.account_id.in_(locked) if locked else false())
+    return _with_open_code(portals, now, is_begun=which is Filter.STARTED)
 
 
 def _of_record(portals: Sequence[UUID], *tests: ColumnElement[bool]) -> Trait:

@@ -6,8 +6,8 @@ import sys
 from datetime import timedelta
 
 from idp.cli.main import main
-from idp.services import delivery, import_job
+from idp.services import delivery, exporter, import_job
 
 if __name__ == "__main__":
-    delivery.LEASE = import_job.LEASE = timedelta(seconds=float(sys.argv[1]))
+    delivery.LEASE = import_job.LEASE = exporter.LEASE = timedelta(seconds=float(sys.argv[1]))
     main(sys.argv[2:], prog_name="connect")
