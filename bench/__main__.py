@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import flood, imports, letters, memory, pages, persons, portal_calls, start
+from bench import exports, flood, imports, letters, memory, pages, persons, portal_calls, start
 from bench.report import Report
 
 MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "pages": pages.measure, "memory": memory.measure, "start": start.measure,
     "flood": flood.measure, "persons": persons.measure, "imports": imports.measure, "letters": letters.measure,
     "portal_calls": portal_calls.measure,
+    "exports": exports.measure,
 }  # fmt: skip
 
 

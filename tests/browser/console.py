@@ -14,6 +14,7 @@ from idp.services.code_changer import CodeChanger
 from idp.services.import_worker import ImportWorker
 from idp.texts import LANGUAGES
 from tests.actions import PASSWORD
+from tests.browser.exports import exports, saved_views
 from tests.browser.walk import Walk
 from tests.browser.world import World
 from tests.support import persons_file
@@ -43,6 +44,8 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from imports(walk, world)
     yield from letters(walk, world)
     yield from codes(walk, world)
+    yield from exports(walk, world)
+    yield from saved_views(walk, world)
     yield from settings(walk)
     yield from audit(walk)
     yield from door(walk, world)

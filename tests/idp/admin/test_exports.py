@@ -176,7 +176,7 @@ def test_rows_of_portals_that_are_not_covered_never_leave(
     assert {one.portal_id for one in events("create")} == {portal.id}
 
 
-def test_each_fund_reads_of_its_own_rows_in_the_audit(
+def test_each_fund_reads_of_its_own_rows_in_the_audit_and_each_must_still_be_seen(
     web: Flask, services: Services, portal: Portal, clock: FrozenClock
 ) -> None:
     other = add_portal("fon")
@@ -190,6 +190,10 @@ def test_each_fund_reads_of_its_own_rows_in_the_audit(
     assert len(table(fetch(clara, export))) == 5
     for action in ("create", "download"):
         assert {one.portal_id: one.detail["count"] for one in events(action)} == {portal.id: "3", other.id: "1"}
+    for roles, status in ((["letters@cpx", "letters@fon"], 200), (["letters@cpx", "support@fon"], 404)):
+        services.operators.change_roles(services.operators.load("clara@fund.example.ch").id, roles, None)
+        db.session.commit()
+        assert fetch(clara, export).status_code == status, "at every portal whose rows are in it"
 
 
 def test_only_who_asked_and_still_may_see_it_fetches_the_file(
