@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from idp.clock import FrozenClock
@@ -294,6 +294,30 @@ def test_another_worker_goes_on_where_one_died_and_no_row_comes_twice(
     assert len(rows) == 6, "one heading"
     assert {row[0] for row in rows[1:]} == {f"P-{at}" for at in range(5)}
     assert newest().pieces == pieces() == 3
+
+
+@pytest.mark.parametrize("values", [{"tries": 2}, {"state": "cancelled"}], ids=["taken", "stopped"])
+def test_a_step_that_is_overtaken_while_it_reads_counts_for_nothing(
+    app: Flask, services: Services, portal: Portal, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch,
+    values: dict[str, Any],
+) -> None:  # fmt: skip
+    add_person(portal)
+    whose, rights = add_operator(services, OLGA, ["letters@cpx"]), Rights(frozenset({Role.LETTERS}))
+    counts = services.list_exports.counts(Listing.PERSONS, {}, rights)
+    assert services.list_exports.begin(Listing.PERSONS, {}, counts, by=whose, reason="report", language="fr")
+    db.session.commit()
+    taken, real = take_export(clock.now(), LEASE), exporter.walk
+    assert taken is not None
+
+    def overtaken(*asked: Any) -> Step:
+        found = real(*asked)
+        db.session.execute(update(ListExport).values(**values).execution_options(synchronize_session=False))
+        db.session.commit()
+        return found
+
+    monkeypatch.setattr(exporter, "walk", overtaken)
+    assert not step(services, *taken, ())
+    assert (pieces(), newest().done) == (0, 0)
 
 
 @pytest.mark.sqlite_only
