@@ -65,9 +65,10 @@ class ListExports:
         total, now = sum(counts.values()), self._clock.now()
         if self.refusal(total, by):
             return None
+        narrowed = {name: value for name, value in read_filters(listing, filters).items() if name != "sort"}
         export = ListExport(
             id=new_id(self._random, now), account_id=by, listing=listing.value, language=language, made_at=now,
-            filters=read_filters(listing, filters), portals=[_written(one) for one in counts], reason=reason or None,
+            filters=narrowed, portals=[_written(one) for one in counts], reason=reason or None,
             state=RUNNING, count=total, written={},
         )  # fmt: skip
         db.session.add(export)

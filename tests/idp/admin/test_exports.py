@@ -122,7 +122,7 @@ def test_the_request_and_every_download_stand_in_the_audit_with_filters_count_an
     services.registration_codes.issue(add_person(portal, "P-1"), portal)
     add_person(portal, "P-2")
     db.session.commit()
-    export = ask(olga, "list=persons&status=invited&q=M%C3%BCller&before=x&kept=x", "report")
+    export = ask(olga, "list=persons&status=invited&sort=-name&q=M%C3%BCller&before=x&kept=x", "report")
     Exporter(web).run_once()
     assert [row[0] for row in table(fetch(olga, export))[1:]] == ["P-1"]
     fetch(olga, export)
