@@ -25,7 +25,7 @@ def check() -> None:
     Looked at: the configuration, the database and its schema, the signing keys and whether the master key opens them,
     the portals, and whether mail server, SMS gateway and Redis can be reached and trusted. Nothing is changed or sent.
     """
-    with at_work() as bundle:
+    with at_work(knows_choices=False) as bundle:
         faults = [*_database(bundle), *_outside(bundle)]
         if faults:
             fail(*faults)

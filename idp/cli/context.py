@@ -23,11 +23,15 @@ MOST_LINES = 50
 
 
 @contextmanager
-def at_work() -> Iterator[Services]:
-    """The services on the configured database. What was not committed is rolled back; faults end with words."""
+def at_work(*, knows_choices: bool = True) -> Iterator[Services]:
+    """The services on the configured database. What was not committed is rolled back; faults end with words.
+
+    Without `knows_choices` the database is not asked before the command does, and the settings are the environment's.
+    """
     with _application().app_context():
         try:
-            services().live.refresh()
+            if knows_choices:
+                services().live.refresh()
             yield services()
         except BadInput as error:
             fail(*few(error.message.splitlines()))

@@ -16,7 +16,7 @@ def database() -> None:
 @database.command(epilog="Example: connect db upgrade")
 def upgrade() -> None:
     """Bring the schema to the newest version; nothing to do is fine."""
-    with at_work():
+    with at_work(knows_choices=False):
         before = schema.current()
         reached = schema.upgrade()
     click.echo(f"schema at {reached}" + (" already" if before == reached else f", was {before or 'empty'}"))
