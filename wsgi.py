@@ -39,11 +39,13 @@ from idp.admin.imports import blueprint as admin_imports
 from idp.admin.invitation import blueprint as admin_invitation
 from idp.admin.key_calendar import blueprint as admin_key_calendar
 from idp.admin.keys import blueprint as admin_keys
+from idp.admin.letter_archive import blueprint as admin_letter_archive
 from idp.admin.letter_batch import blueprint as admin_letter_batch
 from idp.admin.letter_deeds import blueprint as admin_letter_deeds
 from idp.admin.letter_files import blueprint as admin_letter_files
 from idp.admin.letter_returns import blueprint as admin_letter_returns
 from idp.admin.letters import blueprint as admin_letters
+from idp.admin.letters_at_once import blueprint as admin_letters_at_once
 from idp.admin.maintenance import blueprint as admin_maintenance
 from idp.admin.message_texts import blueprint as admin_message_texts
 from idp.admin.messages import blueprint as admin_messages
@@ -156,6 +158,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_letter_deeds,
         admin_letter_files,
         admin_letter_returns,
+        admin_letter_archive,
+        admin_letters_at_once,
         admin_codes,
         admin_code_deeds,
         admin_codes_in_bulk,

@@ -13,8 +13,7 @@ from werkzeug.wrappers import Response
 from idp.admin.code_deeds import choices, chosen_days
 from idp.admin.codes import LIST
 from idp.admin.entrance import console, requires, worker
-from idp.admin.letters import LIST as LETTERS
-from idp.admin.letters import PRINT, SEE, number, portals_for
+from idp.admin.letters import PRINT, SEE, drafted, number, portals_for
 from idp.errors import BadInput
 from idp.models.base import db
 from idp.models.code_change import CodeChange
@@ -77,10 +76,9 @@ def do(action: str) -> Response:
     by, changes, days = worker().account.id, services().code_changes, chosen_days()
     if action == NEW_LETTERS:
         try:
-            batch = services().letter_batches.draft(_choice(portal, state), by)
+            return drafted(services().letter_batches.draft_all(_choice(portal, state), by))
         except BadInput:
             return redirect(here, 303)
-        return redirect(f"{LETTERS}/{batch.id}?done=draft", 303)
     if days is None:
         return redirect(here, 303)
     until = changes.day_in(days) if action == CodeAction.EXTEND else None

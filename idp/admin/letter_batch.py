@@ -27,18 +27,23 @@ blueprint = Blueprint("admin_letter_batch", __name__)
 PAGE = "/admin/letters/<uuid:batch_id>"
 STEPS = ("issued", "posted", "opened", "done", "expired", "voided", "returned")
 WITH_ADDRESSES = (BatchState.SET, BatchState.PRINTED, BatchState.POSTED)
+FORWARD = (BatchDeed.APPROVE, BatchDeed.PRINT, BatchDeed.POST)
 DONE = {"draft", *BatchDeed}
 
 
 @dataclass(frozen=True, repr=False)
 class BatchView:
     """`progress` is done and of how many, with its words, while the worker is at it; `deeds` are address, label and why
-    not; `steps` of the funnel are label, number and share; `left_out` are persons.
+    not; `next_deed` is what this operator does next, or `next_hint` whom it waits for; `archive` is the address of all
+    files in one; `steps` of the funnel are label, number and share; `left_out` are persons.
     """
 
     facts: tuple[tuple[str, str], ...]
     progress: tuple[int, int, str] | None
     deeds: tuple[tuple[str, str, str], ...]
+    next_deed: tuple[str, str] | None
+    next_hint: str
+    archive: str
     files: tuple[tuple[str, str], ...]
     print_before: str
     left_out: tuple[tuple[UUID, str], ...]
@@ -56,6 +61,9 @@ def batch(batch_id: UUID) -> Response:
         facts=_facts(found),
         progress=_progress(found, counts),
         deeds=_deeds(found),
+        next_deed=_next(found),
+        next_hint=_hint(found),
+        archive=f"{LIST}/{found.id}/letters.zip",
         files=_files(found) if may_print else (),
         print_before=format_day(found.set_at + PRINTED_WITHIN) if found.set_at else "",
         left_out=_left_out(found),
@@ -131,6 +139,24 @@ def _deeds(found: LetterBatch) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (address, text(f"bat.do.{name}"), not_allowed or (text(why) if why else "")) for name, address, why in offered
     )
+
+
+def _next(found: LetterBatch) -> tuple[str, str] | None:
+    if not worker().rights.may(PRINT, found.portal_id):
+        return None
+    refusal, by = services().letter_batches.refusal, worker().account.id
+    deeds = (deed for deed in FORWARD if refusal(deed, found, by) is None)
+    return next(((f"{LIST}/{found.id}/{deed}", text(f"bat.do.{deed}")) for deed in deeds), None)
+
+
+def _hint(found: LetterBatch) -> str:
+    """Who may approve what one made oneself; where there is nobody, how there will be somebody."""
+    by = worker().account.id
+    if found.state != BatchState.DRAFT or found.made_by != by:
+        return ""
+    others = [one for one in services().operators.who_may(PRINT, found.portal_id) if one.id != by]
+    names = [one.full_name or one.email for one in others]
+    return text("bat.approvers", names=", ".join(names)) if names else text("bat.approvers.none")
 
 
 def _files(found: LetterBatch) -> tuple[tuple[str, str], ...]:

@@ -62,10 +62,10 @@ def do(batch_id: UUID, deed: BatchDeed) -> Response:
     here = f"{LIST}/{found.id}/{deed}"
     if services().letter_batches.refusal(deed, found, worker().account.id):
         return redirect(here, 303)
-    day = _day(found) if deed is BatchDeed.POST else None
+    day = typed_day(found) if deed is BatchDeed.POST else None
     if deed is BatchDeed.POST and day is None:
         return kept.lead(here, whose(), {"day": line(request.form.get("day"))}, {"day": Wrong("bat.e.day")})
-    if not _done(deed, found, day):
+    if not done(deed, found, day):
         return redirect(here, 303)
     return redirect(f"{LIST}/{found.id}?done={deed}", 303)
 
@@ -76,7 +76,8 @@ for _deed in BatchDeed:
     blueprint.add_url_rule(_address, f"do_{_deed}", do, methods=["POST"], defaults=_of)
 
 
-def _done(deed: BatchDeed, found: LetterBatch, day: date | None) -> bool:
+def done(deed: BatchDeed, found: LetterBatch, day: date | None) -> bool:
+    """Do it; False where somebody else was faster."""
     batches, by = services().letter_batches, worker().account.id
     if deed is BatchDeed.APPROVE:
         return batches.approve(found, by)
@@ -85,6 +86,7 @@ def _done(deed: BatchDeed, found: LetterBatch, day: date | None) -> bool:
     return batches.cancel(found, by) if day is None else batches.post(found, by, day)
 
 
-def _day(found: LetterBatch) -> date | None:
+def typed_day(found: LetterBatch) -> date | None:
+    """The day of posting as it was typed; None where it cannot be that of this batch."""
     read = read_date(line(request.form.get("day")), swiss(services().clock.now()).date())
     return read if isinstance(read, date) and services().letter_batches.may_be_posted_on(read, found) else None

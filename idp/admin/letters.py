@@ -17,7 +17,7 @@ from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch
 from idp.models.portal import Portal
 from idp.services.bundle import services
-from idp.services.letter_batches import MOST, batches_of
+from idp.services.letter_batches import AT_ONCE, MOST, BatchDeed, batches_of
 from idp.services.letter_choice import COUNTED, REMINDED_AFTER, BatchKind, Choice
 from idp.services.permissions import Permission
 from idp.texts import LANGUAGE_NAMES, format_date, format_day
@@ -31,6 +31,8 @@ LISTING = Listing("letters", ("portal", "state"), (Sort("made"),))
 LIST, NEW = LISTING.address, "/admin/letters/new"
 SEE, PRINT = Permission.SEE_LETTERS, Permission.PRINT_LETTERS
 KINDS = tuple(kind for kind in BatchKind if kind is not BatchKind.CHOSEN)
+DONE = {"draft", *BatchDeed}
+WAITING = [one.value for one in (BatchState.DRAFT, BatchState.SET, BatchState.PRINTED)]
 ENTRIES = ("portal", "kind", "language", "days")
 
 
@@ -41,8 +43,6 @@ class BatchLine:
     portal: str
     kind: str
     count: int
-    language: str
-    side: str
     state: str
     made: str
     posted: str
@@ -50,8 +50,11 @@ class BatchLine:
 
 @dataclass(frozen=True, repr=False)
 class BatchesView:
+    """`several` are addresses and labels of what can be done with more than one batch at once."""
+
     batches: tuple[BatchLine, ...]
     choices: Choices
+    several: tuple[tuple[str, str], ...]
     around: Around
     may_print: bool
 
@@ -82,10 +85,12 @@ def batches() -> Response:
     view = BatchesView(
         batches=tuple(_line(row) for row in shown),
         choices=choices,
+        several=_several(chosen),
         around=around(asked, piece, total, choices),
         may_print=worker().rights.may_somewhere(PRINT),
     )
-    return console("admin/letters.html", text("bat.title"), view, needs=SEE, form=FormView(asked.filters))
+    form = FormView(asked.filters)
+    return console("admin/letters.html", text("bat.title"), view, needs=SEE, form=form, status=_status())
 
 
 @blueprint.get(NEW)
@@ -115,10 +120,37 @@ def count() -> Response:
     if request.form.get("do") != "draft":
         return kept.lead(NEW, whose(), {**typed, "counted": str(services().letter_batches.count(choice))})
     try:
-        batch = services().letter_batches.draft(choice, worker().account.id)
+        return drafted(services().letter_batches.draft_all(choice, worker().account.id))
     except BadInput:
         return kept.lead(NEW, whose(), typed, {"kind": Wrong("bat.e.draft")})
-    return redirect(f"{LIST}/{batch.id}?done=draft", 303)
+
+
+def drafted(made: list[LetterBatch]) -> Response:
+    """To the batch that was made, or to the list of them where there are several."""
+    if len(made) == 1:
+        return redirect(f"{LIST}/{made[0].id}?done=draft", 303)
+    return redirect(f"{LIST}?portal={made[0].portal.slug}&done=draft&n={len(made)}", 303)
+
+
+def _status() -> str | None:
+    """What was just done with several batches, in words."""
+    done, count = request.args.get("done", ""), request.args.get("n", "")[:3]
+    return text(f"bat.several.done.{done}", n=count) if done in DONE and count.isdecimal() else None
+
+
+def _several(chosen: Portal | None) -> tuple[tuple[str, str], ...]:
+    """What waits for this operator at more than one batch of a portal."""
+    batches, by, offered = services().letter_batches, worker().account.id, list[tuple[str, str]]()
+    for portal in [chosen] if chosen is not None else portals_for(PRINT):
+        if not worker().rights.may(PRINT, portal.id):
+            continue
+        waiting = list(db.session.scalars(batches_of(None, portal, "").where(LetterBatch.state.in_(WAITING))))
+        for deed in (BatchDeed.APPROVE, BatchDeed.PRINT, BatchDeed.POST):
+            count = sum(batches.refusal(deed, one, by) is None for one in waiting)
+            if count > 1:
+                label = text("bat.several", what=text(f"bat.several.{deed}"), n=count, portal=portal.name(language()))
+                offered.append((f"{LIST}/at/{portal.slug}/{deed}", label))
+    return tuple(offered)
 
 
 def _choice(typed: dict[str, str]) -> tuple[Choice | None, dict[str, Wrong]]:
@@ -134,7 +166,10 @@ def _choice(typed: dict[str, str]) -> tuple[Choice | None, dict[str, Wrong]]:
 
 
 def _in_words(counted: int) -> str:
-    return text("bat.counted", n=number(counted), most=MOST) if counted else text("bat.nobody")
+    if not counted:
+        return text("bat.nobody")
+    batches = -(-min(counted, MOST * AT_ONCE) // MOST)
+    return text("bat.counted", n=number(counted), most=MOST, batches=batches)
 
 
 def number(counted: int, most: int = COUNTED) -> str:
@@ -165,8 +200,6 @@ def _line(batch: LetterBatch) -> BatchLine:
         portal=batch.portal.name(language()),
         kind=text(f"bat.kind.{batch.kind}"),
         count=batch.count,
-        language=LANGUAGE_NAMES.get(batch.language or "", text("bat.any.language")),
-        side=text(f"bat.side.{batch.window}"),
         state=text(f"bat.state.{batch.state}"),
         made=format_day(batch.made_at),
         posted=format_date(batch.posted_on) if batch.posted_on else "",

@@ -51,12 +51,11 @@ def show(slug: str, state: str | None) -> None:
     "--days", default=REMINDED_AFTER[0], show_default=True, help="reminders: days since the letter was posted"
 )
 def create(slug: str, whom: str, language: str | None, days: int) -> None:
-    """Make a draft; the worker sets its PDF when somebody approved it in the console."""
+    """Make a draft, or several of 10,000 letters each; the worker sets what somebody approved in the console."""
     with at_work() as bundle:
         choice = Choice(bundle.portals.load(slug), BatchKind(whom), language, days)
-        made = bundle.letter_batches.draft(choice, None)
-        db.session.commit()
-        click.echo(f"batch {made.number}: {made.count} letters to be approved in the console")
+        for made in bundle.letter_batches.draft_all(choice, None):
+            click.echo(f"batch {made.number}: {made.count} letters to be approved in the console")
 
 
 @batch.command("print", epilog="Example: connect letter batch print --portal cpx --batch 7 --letters letters.pdf")

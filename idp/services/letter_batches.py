@@ -6,7 +6,7 @@ and makes the codes valid (idp/services/press.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -39,6 +39,7 @@ from idp.services.registration_codes import ALPHABET
 from keys import Vault
 
 MOST = 10_000  # letters of one batch
+AT_ONCE = 10  # batches of one choice
 ROWS = 500  # of one statement
 EARLIEST_POST = timedelta(days=60)  # so long ago may the day of posting be that is typed
 OPEN = (BatchState.DRAFT, BatchState.APPROVED, BatchState.SET)
@@ -101,6 +102,17 @@ class LetterBatches:
             count=str(batch.count),
         )
         return batch
+
+    def draft_all(self, choice: Choice, by: UUID | None) -> list[LetterBatch]:
+        """As many batches as these persons need, `AT_ONCE` at most. Each is committed by itself, so that on SQLite
+        nobody waits for all of them. Raises `BadInput` where there is none to be made.
+        """
+        made = [self.draft(choice, by)]
+        db.session.commit()
+        while made[-1].count == MOST and len(made) < AT_ONCE and letter_choice.is_anybody(choice, self._clock.now()):
+            made.append(self.draft(choice, by))
+            db.session.commit()
+        return made
 
     def refusal(self, deed: BatchDeed, batch: LetterBatch, by: UUID | None) -> str | None:
         """The message key of why this cannot be done with this batch now, by this operator; None where it can."""
@@ -169,13 +181,20 @@ class LetterBatches:
 
     def open_file(self, batch: LetterBatch, part: int, by: UUID | None) -> bytes | None:
         """The PDF of one part, for the printer's; recorded. None where there is none, or not yet, or no more."""
-        row = db.session.get(LetterFile, (batch.id, part)) if batch.state == BatchState.SET else None
-        if row is None:
-            return None
-        self._audit.record(
-            AuditTag.LETTERS_TAKEN, account=by, portal=batch.portal_id, batch=str(batch.number), part=str(part)
-        )
-        return self._vault.open(row.sealed_pdf, file_context(batch.id, part))
+        pdf = self._opened(batch.id, part) if batch.state == BatchState.SET else None
+        if pdf is not None:
+            self._note_taken(batch, part, by)
+        return pdf
+
+    def open_files(self, batch: LetterBatch, by: UUID | None) -> Iterator[tuple[int, bytes]]:
+        """Number and PDF of every part, one at a time; all are recorded at once. It ends early where the printing is
+        confirmed meanwhile, for then they are wiped.
+        """
+        parts, ident = [part for part, _, _ in self.files(batch)], batch.id
+        for part in parts:
+            self._note_taken(batch, part, by)
+        opened = ((part, self._opened(ident, part)) for part in parts)
+        return ((part, pdf) for part, pdf in opened if pdf is not None)
 
     def overtaken(self, batch: LetterBatch, most: int = 200) -> list[BatchLetter]:
         """The letters to be taken out of the pile: their persons need them no more, or got a newer one."""
@@ -186,6 +205,16 @@ class LetterBatches:
         """The letters that cannot be printed: a name or an address has a character that the typeface lacks."""
         mine = (BatchLetter.batch_id == batch.id, BatchLetter.outcome == Outcome.UNPRINTABLE.value)
         return list(db.session.scalars(select(BatchLetter).where(*mine).order_by(BatchLetter.id)))
+
+    def _opened(self, batch_id: UUID, part: int) -> bytes | None:
+        mine = (LetterFile.batch_id == batch_id, LetterFile.part == part)
+        sealed = db.session.scalar(select(LetterFile.sealed_pdf).where(*mine))
+        return self._vault.open(sealed, file_context(batch_id, part)) if sealed is not None else None
+
+    def _note_taken(self, batch: LetterBatch, part: int, by: UUID | None) -> None:
+        self._audit.record(
+            AuditTag.LETTERS_TAKEN, account=by, portal=batch.portal_id, batch=str(batch.number), part=str(part)
+        )
 
     def _rows(self, batch: LetterBatch, persons: Sequence[UUID], after: int) -> list[dict[str, object]]:
         now = self._clock.now()

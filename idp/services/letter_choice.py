@@ -57,6 +57,11 @@ def count(choice: Choice, now: datetime) -> int:
     return db.session.scalar(select(func.count()).select_from(persons)) or 0
 
 
+def is_anybody(choice: Choice, now: datetime) -> bool:
+    """Whether there is one at least."""
+    return db.session.scalar(chosen(choice, now).order_by(None).limit(1)) is not None
+
+
 def _of_kind(choice: Choice, now: datetime) -> list[ColumnElement[bool]]:
     code = RegistrationCode
     mine = exists().where(code.insured_person_id == InsuredPerson.id, code.purpose == REGISTER)

@@ -29,7 +29,7 @@ from idp.models.operator import (
 from idp.models.portal import Portal, find_portal
 from idp.services.audit import Audit, AuditTag
 from idp.services.emails import normalise_email
-from idp.services.permissions import Rights, Role
+from idp.services.permissions import Permission, Rights, Role
 
 INVITED_FOR = timedelta(hours=24)
 
@@ -163,6 +163,10 @@ class Operators:
             .order_by(Account.family_name, Account.given_name)
         )
         return [(row[0], row[1]) for row in rows]
+
+    def who_may(self, permission: Permission, portal_id: UUID) -> list[Account]:
+        """The operators at work who are allowed this at this portal, by name."""
+        return [one for _, one in self.everybody() if self.rights(one.id).may(permission, portal_id)]
 
     def open_invitations(self) -> list[OperatorInvitation]:
         still_open = select(OperatorInvitation).where(

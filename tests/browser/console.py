@@ -401,6 +401,10 @@ def letters(walk: Walk, world: World) -> Iterator[str]:
     batch = db.session.scalars(select(LetterBatch)).one()
     walk.open(f"/admin/letters/{batch.id}/approve")
     yield "batch, not by whoever made it"
+    together = f"/admin/letters/at/{world.portals[0].slug}"
+    walk.open(f"{together}/approve")
+    walk.press()
+    yield "batches at once, none chosen"
     walk.open(f"/admin/letters/{batch.id}/preview")
     walk.page.locator("figure img").evaluate("picture => picture.decode()")
     yield "batch, preview"
@@ -411,6 +415,9 @@ def letters(walk: Walk, world: World) -> Iterator[str]:
     press(world.app)
     walk.open(f"/admin/letters/{batch.id}")
     yield "batch, to be printed"
+    walk.open(f"{together}/print")
+    yield "batches at once"
+    walk.open(f"/admin/letters/{batch.id}")
     walk.press(walk.text("bat.do.print"))
     world.services.registration_codes.issue(letters_of(batch)[0].person, world.portals[0])
     db.session.commit()

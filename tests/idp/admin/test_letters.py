@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zipfile
 from uuid import UUID
 
 import pytest
@@ -12,12 +13,14 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from idp.admin import letters as letters_page
 from idp.admin.letter_returns import RETURNED
 from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.base import db
 from idp.models.letter_batch import BatchState, LetterBatch
 from idp.models.portal import Portal
+from idp.services import letter_batches
 from idp.services.bundle import Services
 from idp.services.letter_batches import BatchDeed
 from idp.services.letter_references import show_reference
@@ -318,3 +321,84 @@ def test_the_desk_finds_whose_a_letter_is_by_its_reference(
     olga.open("/admin/persons")
     olga.submit(1, q=references[1])
     assert str(foreign.id) not in olga.text
+
+
+@pytest.mark.sqlite_only
+def test_a_large_fund_is_led_from_the_draft_to_the_post_without_a_click_for_each_batch(
+    app: Flask, services: Services, portal: Portal, olga: Person, peter: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_batches, "MOST", 2)
+    monkeypatch.setattr(letters_page, "MOST", 2)
+    for at in range(5):
+        add_person(portal, f"P-{at}")
+    chosen = {"portal": "cpx", "kind": "never", "language": "", "days": "14"}
+    olga.open("/admin/letters/new")
+    olga.submit(1, **chosen)
+    assert re.search(r"Nombre de lots de 2 lettres au plus\W+3\.", said(olga))
+    olga.submit(1, **chosen, do="draft")
+    assert "3 lots sont créés" in said(olga)
+    assert "/admin/letters/at/cpx/approve" not in olga.text, "whoever made them cannot approve them"
+    together(peter, "approve", "3 lots sont approuvés")
+    press(app)
+    peter.open("/admin/letters/at/cpx/print")
+    archive = re.findall(r'"(/admin/letters/[0-9a-f-]{36}/letters.zip)"', peter.text)
+    assert len(archive) == 3
+    with zipfile.ZipFile(io.BytesIO(get(peter, archive[0]).get_data())) as packed:
+        assert packed.namelist() == ["cpx-1-01.pdf"]
+        assert len(codes_of(packed.read("cpx-1-01.pdf"))) == 2
+    assert [event.detail["part"] for event in events("operator:letter_batch:download")] == ["1"]
+    together(peter, "print", "L’impression de 3 lots est confirmée")
+    assert get(peter, archive[0]).status_code == 404, "what is printed is wiped"
+    press(app)
+    together(peter, "post", "L’envoi de 3 lots est indiqué", day="27.3.2026")
+    batches = db.session.scalars(select(LetterBatch)).all()
+    assert {(one.state, one.count) for one in batches} == {("posted", 2), ("posted", 1)}
+
+
+def together(person: Person, deed: str, told: str, **fields: str) -> None:
+    """From the list to all that wait for this, each ticked as it is offered."""
+    person.open("/admin/letters")
+    assert f"/admin/letters/at/cpx/{deed}" in person.text
+    person.open(f"/admin/letters/at/cpx/{deed}")
+    ticked = re.findall(r'name="batch" value="([0-9a-f-]{36})" checked', person.text)
+    address, filled = person.filled(1, **fields)
+    person._arrive(*person.post((address, {**filled, "batch": ticked})))  # type: ignore[dict-item]
+    assert told in said(person)
+
+
+@pytest.mark.sqlite_only
+def test_of_several_batches_only_what_is_ticked_and_allowed_is_moved_on(
+    services: Services, portal: Portal, olga: Person, peter: Person
+) -> None:
+    add_person(portal, "P-1")
+    own = make(olga)
+    add_person(portal, "P-2")
+    others = make(peter)
+    olga.open("/admin/letters/at/cpx/approve")
+    assert f'value="{own}" disabled' in olga.text
+    address, filled = olga.filled(1)
+    olga._arrive(*olga.post((address, {**filled, "batch": str(own)})))
+    assert olga.errors() == ["batch"]
+    assert "Choisissez au moins un lot" in said(olga)
+    olga.open("/admin/letters/at/cpx/approve")
+    olga.submit(1, batch=str(others))
+    assert (state(own), state(others)) == (BatchState.DRAFT, BatchState.APPROVED)
+    olga.open("/admin/letters/at/cpx/post")
+    assert "Aucun lot n’attend cela" in said(olga)
+
+
+@pytest.mark.sqlite_only
+def test_the_page_of_a_batch_leads_to_the_next_step_or_says_whom_it_waits_for(
+    app: Flask, web: Flask, services: Services, portal: Portal, clock: FrozenClock, olga: Person
+) -> None:
+    add_person(portal)
+    batch_id = make(olga)
+    assert "Personne d’autre ne peut encore l’approuver" in said(olga)
+    peter = at_work(web, services, clock, PETER)
+    assert re.search(r"Peuvent l’approuver\W+Olga Peter\.", open_page(olga, batch_id))
+    for deed in ("approve", "print", "post"):
+        peter.open(f"/admin/letters/{batch_id}")
+        assert f'<a class="button" href="/admin/letters/{batch_id}/{deed}">' in peter.text
+        do(peter, batch_id, deed, **({"day": "27.3.2026"} if deed == "post" else {}))
+        press(app)
+    assert '<a class="button"' not in get(peter, f"/admin/letters/{batch_id}").get_data(as_text=True)
