@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import exports, flood, imports, letters, memory, pages, persons, portal_calls, start
+from bench import exports, flood, fund, imports, letters, memory, pages, persons, portal_calls, start
 from bench.report import Report
 
 MEASUREMENTS: dict[str, Callable[..., Report]] = {
@@ -13,6 +13,7 @@ MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "flood": flood.measure, "persons": persons.measure, "imports": imports.measure, "letters": letters.measure,
     "portal_calls": portal_calls.measure,
     "exports": exports.measure,
+    "fund": fund.measure,
 }  # fmt: skip
 
 

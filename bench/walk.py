@@ -32,6 +32,12 @@ SERVER_CORE, LOAD_CORE = 0, 1
 SECOND_PORTAL = "fon"
 
 
+def answering(main: int) -> int:
+    """The process that answers requests, of granian's first one."""
+    (web,) = (int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split())
+    return web
+
+
 @dataclass
 class Place:
     """The served installation with two portals."""
@@ -48,7 +54,7 @@ class Place:
         """Start the server; returns the process that answers requests."""
         self.server = granian(self.environ, self.folder / "web.log", None, "--log-level", "warning", *extra)
         self.main = self.server.pid
-        (web,) = (int(pid) for pid in Path(f"/proc/{self.main}/task/{self.main}/children").read_text().split())
+        web = answering(self.main)
         for pid in (self.main, web):
             pin(pid, SERVER_CORE)
         pin(os.getpid(), LOAD_CORE)

@@ -30,7 +30,9 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
     finally:
         for path in kept:
             path.unlink()
-    assert set(documents) == {"pages", "memory", "start", "flood", "persons", "imports", "letters", "exports"}
+    assert set(documents) == {
+        "pages", "memory", "start", "flood", "persons", "imports", "letters", "exports", "fund", "portal_calls",
+    }  # fmt: skip
     for name, document in documents.items():
         assert {"at", "rounds", "server", "database", "python", "cores", "load"} <= set(document), name
         for figure in document["figures"]:
