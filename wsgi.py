@@ -63,6 +63,8 @@ from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
 from idp.admin.saved_views import blueprint as admin_saved_views
 from idp.admin.setting_change import blueprint as admin_setting_change
+from idp.admin.recovery_letters import blueprint as admin_recovery_letters
+from idp.admin.recovery_piles import blueprint as admin_recovery_piles
 from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.api.routes import blueprint as api
@@ -160,6 +162,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_letter_returns,
         admin_letter_archive,
         admin_letters_at_once,
+        admin_recovery_letters,
+        admin_recovery_piles,
         admin_codes,
         admin_code_deeds,
         admin_codes_in_bulk,

@@ -11,7 +11,6 @@ from idp.cli.letter_batch import batch
 from idp.cli.letter_files import check_free, file_names, write
 from idp.clock import swiss
 from idp.models.base import db
-from idp.services.audit import AuditTag
 
 
 @click.group()
@@ -71,7 +70,7 @@ def cancel(slug: str, external_id: str) -> None:
         if not of_person:
             fail(f"no letter was asked for by {external_id!r} at {slug}")
         going = [one for one in of_person if one.state(now) in {"waiting", "printed"}]
-        done = [bundle.recovery_letters.cancel(one, AuditTag.RECOVERY_LETTER_STOPPED) for one in going]
+        done = [bundle.recovery_letters.stop(one) for one in going]
         db.session.commit()
         click.echo(f"{sum(done)} letter cancelled" if any(done) else "there was no open letter")
 

@@ -29,6 +29,9 @@ class RecoveryLetter(Base):
     printed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
     code_id: Mapped[UUID | None] = mapped_column(ForeignKey("registration_code.id"))
+    print_id: Mapped[UUID | None] = mapped_column(ForeignKey("recovery_print.id"), index=True)
+    print_number: Mapped[int | None]  # in its pile, from 1 on
+    code_hash: Mapped[str | None]  # while its pile is set and not printed
 
     person: Mapped[InsuredPerson] = relationship()
     code: Mapped[RegistrationCode | None] = relationship()
@@ -70,12 +73,14 @@ def is_open(now: datetime) -> ColumnElement[bool]:
     return and_(RecoveryLetter.cancelled_at.is_(None), or_(waits(now), is_good))
 
 
-def mark_printed(letter_id: UUID, code_id: UUID, now: datetime) -> bool:
-    """Give a letter that waits its code; False when it was cancelled or printed meanwhile (one conditional write)."""
+def mark_printed(letter_id: UUID, code_id: UUID | None, now: datetime, print_id: UUID | None = None) -> bool:
+    """Give a letter that waits in this pile, or in none, its code; False when it was cancelled or printed meanwhile
+    (one conditional write).
+    """
     done = write(
         update(RecoveryLetter)
-        .where(RecoveryLetter.id == letter_id, waits(now))
-        .values(printed_at=now, code_id=code_id)
+        .where(RecoveryLetter.id == letter_id, RecoveryLetter.print_id == print_id, waits(now))
+        .values(printed_at=now, code_id=code_id, code_hash=None)
         .execution_options(synchronize_session=False)
     )
     return done == 1

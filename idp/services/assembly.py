@@ -57,6 +57,7 @@ from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
+from idp.services.recovery_prints import RecoveryPrints
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.reminders import Reminders
 from idp.services.returned_letters import ReturnedLetters
@@ -125,6 +126,10 @@ def build_services(
     sign_out = SignOut(sessions, tokens, logout_notices, trusted_devices)
     locks, dossiers = Locks(clock, attempts), Dossiers(clock, challenges)
     portals = Portals(clock, random, portal_secrets, audit, reach)
+    letters = Letters(settings, clock, random, texts, codes, audit)
+    recovery_letters = RecoveryLetters(
+        settings, clock, random, texts, attempts, accounts, codes, outbox, notices, audit
+    )
     return Services(
         settings=settings,
         live=live,
@@ -182,7 +187,7 @@ def build_services(
         dossiers=dossiers,
         calls=Calls(clock, random, vault, accounts, challenges, dossiers, audit),
         desk=Desk(clock, random, texts, audit, notices, locks, sessions, sign_out, codes),
-        letters=Letters(settings, clock, random, texts, codes, audit),
+        letters=letters,
         letter_batches=LetterBatches(clock, random, vault, audit),
         returned_letters=ReturnedLetters(clock, codes, audit),
         code_changes=CodeChanges(clock, random, audit),
@@ -191,9 +196,8 @@ def build_services(
         operators=operators,
         factor_resets=FactorResets(settings, clock, random, texts, accounts, operators, outbox, notices, audit),
         operator_sessions=OperatorSessions(clock, random, operators),
-        recovery_letters=RecoveryLetters(
-            settings, clock, random, texts, attempts, accounts, codes, outbox, notices, audit
-        ),
+        recovery_letters=recovery_letters,
+        recovery_prints=RecoveryPrints(clock, random, vault, letters, recovery_letters, codes, audit),
     )
 
 

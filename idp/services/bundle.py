@@ -53,6 +53,7 @@ from idp.services.portal_secrets import PortalSecrets
 from idp.services.portals import Portals
 from idp.services.recovery_codes import RecoveryCodes
 from idp.services.recovery_letters import RecoveryLetters
+from idp.services.recovery_prints import RecoveryPrints
 from idp.services.registration_codes import RegistrationCodes
 from idp.services.reminders import Reminders
 from idp.services.returned_letters import ReturnedLetters
@@ -143,6 +144,7 @@ class Services:
     factor_resets: FactorResets
     operator_sessions: OperatorSessions
     recovery_letters: RecoveryLetters
+    recovery_prints: RecoveryPrints
 
 
 def services() -> Services:

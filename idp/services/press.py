@@ -78,6 +78,8 @@ def end_late(bundle: Services) -> None:
     for batch in db.session.scalars(select(LetterBatch).where(*late)).all():
         if bundle.letter_batches.cancel(batch, None, AuditTag.BATCH_LAPSED):
             log.warning("letters_lapsed")
+    if bundle.recovery_prints.drop_late():
+        log.warning("recovery_letters_dropped")
     db.session.commit()
 
 

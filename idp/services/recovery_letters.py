@@ -142,6 +142,16 @@ class RecoveryLetters:
         self._audit.record(tag, account=letter.account_id, person=letter.insured_person_id, portal=letter.portal_id)
         return True
 
+    def stop(self, letter: RecoveryLetter) -> bool:
+        """An operator stops a letter, and its owner is told; False when it was used or cancelled before."""
+        account, portal = db.session.get(Account, letter.account_id), db.session.get(Portal, letter.portal_id)
+        if not self.cancel(letter, AuditTag.RECOVERY_LETTER_STOPPED):
+            return False
+        if account is not None and portal is not None:
+            desk, at = self._texts.get(account.language, "device.desk"), portal.name(account.language)
+            self._notices.tell("letterCancelled", account, portal=portal, device=desk, place=at)
+        return True
+
     def void(self, account_id: UUID) -> int:
         """Whoever holds the new password or factor needs no letter that is still on its way; how many were voided."""
         now = self._clock.now()
@@ -175,12 +185,14 @@ class RecoveryLetters:
     def count_waiting(self, portal: Portal) -> int:
         return len(self._waiting(portal))
 
-    def compose(self, portal: Portal) -> list[Letter]:
-        """A fresh code for every letter that waits. Nothing is stored: print first, then `issue`."""
+    def compose(self, portal: Portal, by: UUID | None = None, most: int | None = None) -> list[Letter]:
+        """A fresh code for every letter that waits, oldest first, but of this operator's own. Nothing is stored: print
+        first, then `issue`.
+        """
         last_day = swiss(self._clock.now()).date() + timedelta(days=GOOD_FOR_DAYS)
         return [
             Letter(one.person, portal, generate(self._random), last_day, recovery_id=one.id)
-            for one in self._waiting(portal)
+            for one in [one for one in self._waiting(portal) if one.account_id != by][:most]
         ]
 
     def issue(self, letters: list[Letter]) -> None:
@@ -198,7 +210,8 @@ class RecoveryLetters:
             self._audit.record(AuditTag.RECOVERY_LETTER_PRINTED, person=letter.person.id, portal=letter.portal.id)
 
     def _waiting(self, portal: Portal) -> list[RecoveryLetter]:
-        found = select(RecoveryLetter).where(RecoveryLetter.portal_id == portal.id, waits(self._clock.now()))
+        free = (RecoveryLetter.print_id.is_(None), waits(self._clock.now()))
+        found = select(RecoveryLetter).where(RecoveryLetter.portal_id == portal.id, *free)
         return list(db.session.scalars(found.order_by(RecoveryLetter.requested_at, RecoveryLetter.id)))
 
     def _newest(self, account_id: UUID, *where: ColumnElement[bool]) -> RecoveryLetter | None:

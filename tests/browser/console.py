@@ -20,6 +20,7 @@ from tests.browser.world import World
 from tests.support import persons_file
 from tests.support.batches import APPROVER, letters_of, press
 from tests.support.builders import add_person
+from tests.support.letters import ask
 from tests.support.operators import add_operator
 from tests.support.walks import add_account
 
@@ -43,6 +44,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from persons(walk, world)
     yield from imports(walk, world)
     yield from letters(walk, world)
+    yield from recovery_letters(walk, world)
     yield from codes(walk, world)
     yield from exports(walk, world)
     yield from saved_views(walk, world)
@@ -444,6 +446,28 @@ def letters(walk: Walk, world: World) -> Iterator[str]:
     yield "returned, done"
     walk.open("/admin/letters?state=posted")
     yield "letters"
+
+
+def recovery_letters(walk: Walk, world: World) -> Iterator[str]:
+    portal = world.portals[0]
+    walk.open("/admin/letters/recovery")
+    yield "recovery letters, none"
+    ask(world.services, add_account(world.services, portal, "letter@example.ch", number="+41791112233"), portal)
+    walk.open("/admin/letters/recovery")
+    yield "recovery letters"
+    walk.press(walk.text("rlt.waiting", n=1, portal=portal.name(walk.language)))
+    yield "recovery letters, to be set"
+    walk.press()
+    yield "pile, set"
+    walk.press(walk.text("rlt.do.print"))
+    yield "pile, confirm"
+    walk.press()
+    yield "pile, printed"
+    walk.open("/admin/letters/recovery")
+    walk.press(walk.text("rlt.cancel"))
+    yield "recovery letter, cancel"
+    walk.press()
+    yield "recovery letters, cancelled"
 
 
 def codes(walk: Walk, world: World) -> Iterator[str]:
