@@ -67,6 +67,8 @@ from idp.admin.recovery_letters import blueprint as admin_recovery_letters
 from idp.admin.recovery_piles import blueprint as admin_recovery_piles
 from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
+from idp.admin.webhook_deeds import blueprint as admin_webhook_deeds
+from idp.admin.webhooks import blueprint as admin_webhooks
 from idp.api.routes import blueprint as api
 from idp.demo.pages import blueprint as demo
 from idp.endpoints.authorize import blueprint as authorize
@@ -173,6 +175,8 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
         admin_call,
         admin_operators,
         admin_api_clients,
+        admin_webhooks,
+        admin_webhook_deeds,
         admin_portals,
         admin_portal_edit,
         admin_portal_state,

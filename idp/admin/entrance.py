@@ -53,6 +53,7 @@ SECTIONS = (
     ("/admin/resets", "res.every", Permission.HELP_PERSON),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/api-clients", "api.title", Permission.CHANGE_API_CLIENTS),
+    ("/admin/webhooks", "hook.title", Permission.CHANGE_PORTAL),
     ("/admin/settings", "set.title", Permission.SEE_SETTINGS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

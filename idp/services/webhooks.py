@@ -29,6 +29,7 @@ from idp.services.webhook_events import WebhookEvent, WebhookEvents
 from keys import Vault
 
 PREFIX = "whsec_"
+TEST = "webhook.test"
 MOST = 10  # of one portal
 FAILING_FOR = timedelta(days=5)  # then it is disabled
 GONE = 410  # the receiver wants no more
@@ -67,8 +68,23 @@ class Webhooks:
         self._record(hook, "secret")
         return secret
 
+    def has_previous(self, hook: Webhook) -> bool:
+        """Whether messages bear a second signature, by the secret that was before."""
+        until = hook.previous_secret_until
+        return bool(hook.sealed_previous_secret and until and until > self._clock.now())
+
+    def end_previous(self, hook: Webhook) -> None:
+        """From here on the newest secret alone signs."""
+        hook.sealed_previous_secret = hook.previous_secret_until = None
+        self._record(hook, "end_secret")
+
+    def disable(self, hook: Webhook) -> None:
+        """Send nothing there until somebody enables it again."""
+        hook.disabled_at = self._clock.now()
+        self._record(hook, "disable", "operator")
+
     def enable(self, hook: Webhook) -> None:
-        """Send there again, after it was disabled because it failed for days."""
+        """Send there again, after it was disabled by hand or because it failed for days."""
         hook.disabled_at = hook.failing_since = None
         self._record(hook, "enable")
 
@@ -93,6 +109,19 @@ class Webhooks:
             found = found.where(WebhookDelivery.id > after)
         return [(row[0], row[1]) for row in db.session.execute(found.order_by(WebhookDelivery.id).limit(most))]
 
+    def recent(self, hook: Webhook, most: int) -> list[tuple[WebhookDelivery, OutboxMessage | None]]:
+        """The last messages that were sent there, newest first."""
+        found = select(WebhookDelivery, OutboxMessage).outerjoin(OutboxMessage, OutboxMessage.id == WebhookDelivery.id)
+        mine = found.where(WebhookDelivery.webhook_id == hook.id).order_by(WebhookDelivery.id.desc()).limit(most)
+        return [(row[0], row[1]) for row in db.session.execute(mine)]
+
+    def test(self, hook: Webhook, portal: Portal) -> UUID:
+        """Send a message that speaks of nobody, to see that the receiver takes it and verifies its signature."""
+        now = self._clock.now()
+        payload = {"type": TEST, "timestamp": now.isoformat(), "data": {"portal": portal.slug}}
+        self._record(hook, "test")
+        return self._events.queue(hook.id, hook.portal_id, new_id(self._random, now), TEST, payload)
+
     def redeliver(self, hook: Webhook, delivery_id: UUID) -> UUID | None:
         """Send a message again, under the id it had; None where this webhook has no such message."""
         known = db.session.scalar(
@@ -109,7 +138,7 @@ class Webhooks:
         ident, moment = f"msg_{delivery.event_id}", str(int(now.timestamp()))
         body = json.dumps(delivery.payload, separators=(",", ":"), sort_keys=True).encode()
         secrets = [hook.sealed_secret]
-        if hook.sealed_previous_secret and hook.previous_secret_until and hook.previous_secret_until > now:
+        if self.has_previous(hook) and hook.sealed_previous_secret:
             secrets.append(hook.sealed_previous_secret)
         marks = [_mark(self._vault.open(sealed, _context(hook.id)), ident, moment, body) for sealed in secrets]
         headers = {

@@ -48,6 +48,7 @@ def console_states(walk: Walk, world: World) -> Iterator[str]:
     yield from codes(walk, world)
     yield from exports(walk, world)
     yield from saved_views(walk, world)
+    yield from webhooks(walk, world)
     yield from settings(walk)
     yield from audit(walk)
     yield from door(walk, world)
@@ -468,6 +469,31 @@ def recovery_letters(walk: Walk, world: World) -> Iterator[str]:
     yield "recovery letter, cancel"
     walk.press()
     yield "recovery letters, cancelled"
+
+
+def webhooks(walk: Walk, world: World) -> Iterator[str]:
+    walk.open("/admin/webhooks")
+    yield "webhooks, none"
+    walk.press(walk.text("hook.new"))
+    yield "webhook, new"
+    walk.press()
+    yield "webhook, new, wrong"
+    walk.page.locator("[name=portal]").select_option(world.portals[0].slug)
+    walk.fill("url", "https://fund.example.ch/systems/insured-persons/hooks")
+    for box in walk.page.locator("[type=checkbox]").all():
+        box.check()
+    walk.press()
+    yield "webhook, its secret"
+    walk.press(walk.text("c.continue"))
+    yield "webhook, nothing sent"
+    walk.press(walk.text("hook.test"))
+    yield "webhook, a test sent"
+    walk.press(walk.text("hook.disable"))
+    yield "webhook, switch off"
+    walk.press()
+    yield "webhook, switched off"
+    walk.open("/admin/webhooks")
+    yield "webhooks"
 
 
 def codes(walk: Walk, world: World) -> Iterator[str]:
