@@ -93,6 +93,12 @@ def processor_ms(pid: int) -> float:
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e6
 
 
+def computed_s(pid: int) -> float:
+    """What a process has computed so far, and those that it began and has waited for, in seconds."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 def pin(pid: int, core: int) -> None:
     """Keep a process on one core where there are several, so that server and load do not push each other about."""
     if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
