@@ -40,20 +40,21 @@ class NotAllowed(Exception):
 
 NEEDS: dict[str, Need] = {}  # view → what it needs
 
-# The sections of the console in their order: address, message key, what one must be allowed to see.
+# The sections of the console: address, message key, what one must be allowed to see. First what is done every day, in
+# the order in which a fund is brought online, then what whoever runs the installation looks after.
 SECTIONS = (
     ("/admin", "adm.home", Permission.SEE_CONSOLE),
-    ("/admin/portals", "por.title", Permission.SEE_PORTALS),
-    ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
-    ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/persons", "per.title", Permission.SEE_PERSONS),
+    ("/admin/portals", "por.title", Permission.SEE_PORTALS),
     ("/admin/imports", "imp.title", Permission.IMPORT_PERSONS),
     ("/admin/letters", "bat.title", Permission.SEE_LETTERS),
     ("/admin/codes", "cod.title", Permission.SEE_LETTERS),
     ("/admin/resets", "res.every", Permission.HELP_PERSON),
+    ("/admin/messages", "msg.title", Permission.SEE_MESSAGES),
     ("/admin/operators", "adm.operators", Permission.SEE_OPERATORS),
     ("/admin/api-clients", "api.title", Permission.CHANGE_API_CLIENTS),
     ("/admin/webhooks", "hook.title", Permission.CHANGE_PORTAL),
+    ("/admin/keys", "key.title", Permission.SEE_KEYS),
     ("/admin/settings", "set.title", Permission.SEE_SETTINGS),
     ("/admin/audit", "adm.audit", Permission.SEE_AUDIT),
 )

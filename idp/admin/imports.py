@@ -10,12 +10,12 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from idp.admin import import_words
-from idp.admin.entrance import console, requires, worker
+from idp.admin.entrance import console, may_words, requires, worker
 from idp.admin.import_words import ErrorView, ProgressView
 from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.models.base import db
 from idp.models.person import InsuredPerson
-from idp.models.person_import import CHECKED, PAUSED, RUNNING, UPLOADED, WORKED_ON, PersonImport
+from idp.models.person_import import CHECKED, DONE, PAUSED, RUNNING, UPLOADED, WORKED_ON, PersonImport
 from idp.models.portal import Portal
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
@@ -55,7 +55,9 @@ class ImportsView:
 
 @dataclass(frozen=True, repr=False)
 class ImportView:
-    """`may` are the deeds that its state allows; `undo_until` is empty where there is nothing to undo."""
+    """`may` are the deeds that its state allows; `undo_until` is empty where there is nothing to undo; `next_step` is
+    where letters are made for whom it added, or who makes them in words.
+    """
 
     id: UUID
     facts: tuple[tuple[str, str], ...]
@@ -68,6 +70,7 @@ class ImportView:
     left: str
     kept: str
     undo_until: str
+    next_step: str
     may: frozenset[str]
 
 
@@ -117,6 +120,7 @@ def show(import_id: UUID) -> Response:
         left=import_words.number(row.left_out) if row.left_ids else "",
         kept=import_words.number(row.kept) if row.kept else "",
         undo_until=format_moment(until) if until else "",
+        next_step=_next_step(row),
         may=_may(row),
     )
     title = text("imp.one", file=row.file_name)
@@ -185,6 +189,14 @@ def _line(row: PersonImport, portal: Portal) -> ImportLine:
         row.id, format_moment(row.made_at), row.file_name, portal.name(language()), text(f"imp.from.{row.source}"),
         text(f"imp.state.{row.state}"), words,
     )  # fmt: skip
+
+
+def _next_step(row: PersonImport) -> str:
+    """Persons who were added wait for a letter."""
+    if row.state != DONE or not row.new:
+        return ""
+    may = worker().rights.may(Permission.PRINT_LETTERS, row.portal_id)
+    return "/admin/letters/new" if may else may_words(Permission.PRINT_LETTERS)
 
 
 def _may(row: PersonImport) -> frozenset[str]:

@@ -55,10 +55,13 @@ class ListView:
 
 @dataclass(frozen=True, repr=False)
 class OneView:
-    """`pages`: what can be looked at and changed, as the last part of an address and its name."""
+    """`pages`: what can be looked at and changed, as the last part of an address and its name;
+    `may_import`: nobody is in it yet, and this operator can bring them in.
+    """
 
     portal: PortalView
     pages: tuple[tuple[str, str], ...]
+    may_import: bool
 
 
 @blueprint.get(LIST)
@@ -83,9 +86,10 @@ def portals() -> Response:
 def portal(row: Portal) -> Response:
     """One portal, and the way to everything that can be done with it."""
     shown = _view(row, _counts([row.id]).get(row.id, 0))
+    may_import = not shown.persons and worker().rights.may(Permission.IMPORT_PERSONS, row.id)
     done = DONE.get(request.args.get("done", ""))
     return console(
-        "admin/portal.html", shown.name, OneView(shown, _pages(row)), needs=SEE, back=LIST,
+        "admin/portal.html", shown.name, OneView(shown, _pages(row), may_import), needs=SEE, back=LIST,
         status=text(done) if done else None,
     )  # fmt: skip
 

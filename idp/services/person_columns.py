@@ -14,6 +14,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "referenz", "referenznummer", "personennummer", "personennr", "personnummer", "externeid", "reference",
         "numerodereference", "noreference", "numerodepersonne", "nopersonne", "ndepersonne", "riferimento",
         "numerodiriferimento", "numeropersona", "personnumber", "personid", "membernumber", "id",
+        "personalnummer", "personalnr", "mitarbeiternummer", "mitarbeiternr", "mitgliednummer", "mitgliedernummer",
+        "mitgliednr", "matricule", "numerodematricule", "numerodemembre", "ndemembre", "nomembre",
+        "matricola", "numerodimatricola",
+        "numerodimembro", "employeenumber", "staffnumber", "personnelnumber",
     ),
     "insured_number": (
         "versichertennummer", "versichertennr", "ahvnummer", "ahvnr", "ahv", "sozialversicherungsnummer",

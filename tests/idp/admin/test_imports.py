@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import timedelta
 from io import BytesIO, StringIO
 from uuid import UUID
@@ -19,6 +20,7 @@ from idp.models.person_import import ImportToken, PersonImport
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.services.import_worker import ImportWorker
+from idp.services.person_columns import recognise
 from tests.support.builders import add_person, add_portal
 from tests.support.console import said
 from tests.support.operators import add_operator, sign_in
@@ -80,6 +82,7 @@ def test_a_file_is_sent_mapped_checked_and_imported(app: Flask, portal: Portal, 
     assert "<progress" in olga.text
     work(app, olga)
     assert "terminé" in said(olga)
+    assert re.search(r"attendent leur lettre\. .+ poster des lettres\W+lettres", said(olga))
     assert stored() == {"P-1", "P-2", "P-9"}
     olga.open("/admin/imports")
     assert "persons.csv" in said(olga)
@@ -269,3 +272,28 @@ def test_a_key_for_feeds_is_shown_once_and_ended(olga: Person) -> None:
     olga.open("/admin/portals/cpx/feed/" + olga.text.split('<a href="/admin/portals/cpx/feed/')[1].split('"')[0])
     olga.submit(1)
     assert "pas encore de clé" in said(olga)
+
+
+@pytest.mark.sqlite_only
+def test_a_new_portal_leads_to_its_persons_and_they_to_their_letters(
+    app: Flask, web: Flask, services: Services, portal: Portal, clock: FrozenClock
+) -> None:
+    add_operator(services, "peter@fund.example.ch", ["portal_admin@cpx", "letters@cpx"])
+    peter = sign_in(web, services, "peter@fund.example.ch")
+    peter.open("/admin/portals/cpx")
+    assert '<a class="button" href="/admin/new-import">' in peter.text
+    send(peter, file(row("P-1")))
+    choose(peter)
+    work(app, peter)
+    assert "attendent leur lettre" not in said(peter), "nothing is written yet"
+    peter.open(f"{peter.address}/start")
+    peter.submit(1)
+    work(app, peter)
+    assert '<a class="button" href="/admin/letters/new">' in peter.text
+    peter.open("/admin/portals/cpx")
+    assert "/admin/new-import" not in peter.text
+
+
+@pytest.mark.parametrize("heading", ["Personal-Nr.", "Mitgliednummer", "N° de membre", "Matricule", "Matricola"])
+def test_what_a_fund_calls_its_own_number_is_known(heading: str) -> None:
+    assert recognise([heading, "AHV-Nr.", "Name"]) == ["external_id", "insured_number", "family_name"]
