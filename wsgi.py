@@ -61,10 +61,10 @@ from idp.admin.portal_secrets import blueprint as admin_portal_secrets
 from idp.admin.portal_state import blueprint as admin_portal_state
 from idp.admin.portal_texts import blueprint as admin_portal_texts
 from idp.admin.portals import blueprint as admin_portals
-from idp.admin.saved_views import blueprint as admin_saved_views
-from idp.admin.setting_change import blueprint as admin_setting_change
 from idp.admin.recovery_letters import blueprint as admin_recovery_letters
 from idp.admin.recovery_piles import blueprint as admin_recovery_piles
+from idp.admin.saved_views import blueprint as admin_saved_views
+from idp.admin.setting_change import blueprint as admin_setting_change
 from idp.admin.settings import blueprint as admin_settings
 from idp.admin.sign_in import blueprint as admin_sign_in
 from idp.admin.webhook_deeds import blueprint as admin_webhook_deeds

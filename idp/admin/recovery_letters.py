@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from werkzeug.wrappers import Response
 from idp.admin.entrance import console, requires, worker
 from idp.admin.letters import LIST as LETTERS
 from idp.admin.letters import PRINT, SEE, check_may, named, portals_for
-from idp.admin.paging import filters, page_of
+from idp.admin.paging import Around, Choices, Listing, Sort, around, page_of
 from idp.admin.portal_access import at_portal
 from idp.admin.portal_state import ConfirmView
 from idp.models.base import db
@@ -26,7 +27,8 @@ from idp.web.forms import FormView
 from idp.web.i18n import language, text
 
 blueprint = Blueprint("admin_recovery_letters", __name__)
-LIST = f"{LETTERS}/recovery"
+LISTING = Listing("letters/recovery", ("portal", "state"), (Sort("asked"),))
+LIST = LISTING.address
 SET, CANCEL = f"{LIST}/at/<slug>/set", f"{LIST}/<uuid:letter_id>/cancel"
 DONE = {"cancelled", "print", "post", "drop", "nothing"}
 SHOWN = ("waiting", "open")
@@ -52,34 +54,35 @@ class LettersView:
     letters: tuple[LetterLine, ...]
     waiting: tuple[tuple[str, str], ...]
     piles: tuple[tuple[str, str], ...]
-    portals: tuple[tuple[str, str], ...]
-    states: tuple[tuple[str, str], ...]
-    older: str
-    is_filtered: bool
+    choices: Choices
+    around: Around
 
 
 @blueprint.get(LIST)
 @requires(SEE)
 def letters() -> Response:
-    given, portals, now = filters("portal", "state"), portals_for(SEE), services().clock.now()
-    asked = [one.id for one in portals if given["portal"] in {"", one.slug}]
-    found = select(RecoveryLetter).where(RecoveryLetter.portal_id.in_(asked))
-    if given["state"] in SHOWN:
-        found = found.where(_waits() if given["state"] == "waiting" else is_open(now))
-    shown, older = page_of(found, RecoveryLetter.id, given)
+    asked, portals, now = LISTING.asked(), portals_for(SEE), services().clock.now()
+    wish = asked.filters
+    everything = select(RecoveryLetter).where(RecoveryLetter.portal_id.in_([one.id for one in portals]))
+    found = everything.where(RecoveryLetter.portal_id.in_(_chosen(portals, wish["portal"])))
+    if wish["state"] in SHOWN:
+        found = found.where(_waits() if wish["state"] == "waiting" else is_open(now))
+    shown, piece, total = page_of(asked, RecoveryLetter.id, everything, [found])
+    choices: Choices = {
+        "portal": (text("adm.portal"), named(portals)),
+        "state": (text("adm.state"), [(one, text(f"rlt.show.{one}")) for one in SHOWN]),
+    }
     view = LettersView(
         letters=tuple(_line(row) for row in shown),
         waiting=tuple(_waiting(one) for one in portals_for(PRINT) if _count(one)),
         piles=_piles([one.id for one in portals]),
-        portals=named(portals),
-        states=tuple((one, text(f"rlt.show.{one}")) for one in SHOWN),
-        older=older,
-        is_filtered=any(given.values()),
+        choices=choices,
+        around=around(asked, piece, total, choices),
     )
     done = request.args.get("done", "")
     status = text(f"rlt.done.{done}") if done in DONE else None
     return console(
-        "admin/recovery_letters.html", text("rlt.title"), view, needs=SEE, form=FormView(given), back=LETTERS,
+        "admin/recovery_letters.html", text("rlt.title"), view, needs=SEE, form=FormView(wish), back=LETTERS,
         status=status,
     )  # fmt: skip
 
@@ -138,6 +141,10 @@ def _can_cancel(row: RecoveryLetter) -> bool:
 def _waits() -> ColumnElement[bool]:
     """To be set: neither cancelled nor too old, and in no pile."""
     return and_(waits(services().clock.now()), RecoveryLetter.print_id.is_(None))
+
+
+def _chosen(portals: Sequence[Portal], slug: str) -> list[UUID]:
+    return [one.id for one in portals if slug in {"", one.slug}]
 
 
 def _count(portal: Portal) -> int:

@@ -156,7 +156,7 @@ class RecoveryPrints:
             self._write(letter_id, code_hash=None)
             return
         revoke_codes([person_id], now, RECOVER)
-        code_id = self._codes.store_hash(digest, person_id, pile.last_day, RECOVER)
+        code_id = self._codes.store_hash(digest, person_id, pile.portal_id, pile.last_day, RECOVER)
         db.session.flush()
         self._write(letter_id, code_id=code_id)
         self._audit.record(AuditTag.RECOVERY_LETTER_PRINTED, person=person_id, portal=pile.portal_id)

@@ -6,7 +6,7 @@ from alembic import op
 from idp.models.base import UTCDateTime
 
 revision = "0021"
-down_revision = "0018"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
