@@ -77,8 +77,8 @@ def _add(people: list[tuple[int, dict[str, Any]]]) -> None:
         for at, row in people if row["account_id"]
     ]  # fmt: skip
     codes = [
-        {"id": row["id"], "insured_person_id": row["id"], "purpose": "register", "code_hash": str(at),
-         "issued_at": BORN, "expires_at": BORN}
+        {"id": row["id"], "insured_person_id": row["id"], "portal_id": row["portal_id"], "purpose": "register",
+         "code_hash": str(at), "issued_at": BORN, "expires_at": BORN}
         for at, row in people if not row["account_id"] and share(at, 17) < 0.8
     ]  # fmt: skip
     if accounts:
