@@ -125,7 +125,7 @@ def _execute(connection: Connection, cursor: Any, text: str, bound: Any, context
     listeners = connection.dispatch
     for listener in listeners.before_cursor_execute:
         listener(connection, cursor, text, bound, context, False)
-    cursor.execute(text, bound)
+    connection.dialect.do_execute(cursor, text, bound)
     for listener in listeners.after_cursor_execute:
         listener(connection, cursor, text, bound, context, False)
 
