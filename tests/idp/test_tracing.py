@@ -9,6 +9,7 @@ from flask import Flask
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from idp import setting_faults
 from idp.models.base import db
@@ -108,7 +109,7 @@ def test_a_request_goes_on_with_the_trace_of_the_proxy_and_is_logged_under_it(
     first = web.test_client().get("/livez", base_url=ISSUER, headers=headers)
     other = web.test_client().get("/livez", base_url=ISSUER, headers={"Traceparent": f"00-{trace}-x-01"})
     spans = exported.get_finished_spans()
-    traces = [f"{span.context.trace_id:032x}" for span in spans if span.context]
+    traces = [f"{span.context.trace_id:032x}" for span in spans if span.context and span.kind is SpanKind.SERVER]
     assert traces == [first.headers["X-Request-Id"], other.headers["X-Request-Id"]]
     assert traces[0] == trace != traces[1]
     assert spans[0].parent is not None
