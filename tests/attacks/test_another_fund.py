@@ -23,9 +23,11 @@ from idp.models.letter_batch import BatchState
 from idp.models.person_import import ImportToken
 from idp.models.portal import Portal
 from idp.models.recovery_letter import RecoveryLetter
+from idp.models.saved_view import views_of
 from idp.services.bundle import Services
 from idp.services.code_changes import CodeAction, CodeState
 from idp.services.letter_references import make_reference, show_reference
+from idp.services.lists import Listing
 from idp.services.permissions import Role
 from idp.services.webhook_events import WebhookEvent
 from tests.attacks.test_role_matrix import OPEN
@@ -85,7 +87,7 @@ def furnished(app: Flask, services: Services, portal: Portal, family: str) -> Th
 def nobodys() -> Things:
     """What an address could name as well, and nobody has."""
     ids = ("account_id", "person_id", "batch_id", "code_id", "change_id", "letter_id", "print_id", "import_id",
-           "token_id", "webhook_id", "delivery_id")  # fmt: skip
+           "token_id", "webhook_id", "delivery_id", "export_id", "view_id")  # fmt: skip
     return {
         "slug": "nirgends", "external_id": "X-nirgends", "client_id": "cc_api_nirgends",
         "reference": show_reference(make_reference("ZZZZ", 9999)),
@@ -105,14 +107,30 @@ def mine(app: Flask, services: Services, portal: Portal, quick: None) -> Things:
 
 @pytest.fixture
 def theirs(app: Flask, services: Services, mine: Things) -> Things:
-    return furnished(app, services, add_portal("geheim", names={"fr": "Fondation Secrète"}), "Heimlich")
+    things = furnished(app, services, add_portal("geheim", names={"fr": "Fondation Secrète"}), "Heimlich")
+    other = add_operator(services, "hans@fund.example.ch", [f"{role}@geheim" for role in Role])
+    return things | of_operator(services, other, "Heimlich gesehen")
 
 
 @pytest.fixture
 def olga(web: Flask, services: Services, mine: Things) -> Person:
     """She holds every role at her own fund."""
-    add_operator(services, OLGA, [f"{role}@cpx" for role in Role])
+    ident = add_operator(services, OLGA, [f"{role}@cpx" for role in Role])
+    mine |= of_operator(services, ident, "Eigens gesehen")
     return sign_in(web, services, OLGA)
+
+
+def of_operator(services: Services, ident: UUID, name: str) -> Things:
+    """What belongs to one operator and to nobody else."""
+    counts = services.list_exports.counts(Listing.PERSONS, {}, services.operators.rights(ident))
+    export = services.list_exports.begin(
+        Listing.PERSONS, {}, counts, by=ident, reason="compare", language="fr"
+    )
+    assert export is not None
+    assert services.saved_views.keep(ident, Listing.PERSONS, {"status": "invited"}, name) is None
+    db.session.commit()
+    (view,) = views_of(ident)
+    return {"export_id": str(export.id), "view_id": str(view.id)}
 
 
 def rules(web: Flask, below: str) -> Iterator[tuple[Rule, str]]:

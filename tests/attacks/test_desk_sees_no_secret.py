@@ -15,6 +15,7 @@ from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.bundle import Services
+from idp.services.message_samples import CODE as SAMPLE
 from idp.services.registration_codes import show
 from tests.actions import PASSWORD, letter, register
 from tests.support.operators import SEED, add_operator, sign_in
@@ -84,5 +85,5 @@ def test_no_answer_of_the_console_holds_a_secret(web: Flask, services: Services,
     for where, page in pages:
         assert not [one for one in known if one in page], where
         for shape in SHAPES:
-            found = re.search(shape, words(page))
+            found = re.search(shape, words(page).replace(SAMPLE, ""))  # what the previews of messages say for a code
             assert not found, (where, shape)
