@@ -1,5 +1,5 @@
 """`python -m idp.cli`, the same as the installed `connect`."""
 
-from idp.cli.main import main
+from idp.cli.main import run
 
-main()
+run()

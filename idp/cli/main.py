@@ -23,6 +23,7 @@ from idp.cli.portal import portal
 from idp.cli.settings import settings
 from idp.cli.webhook import webhook
 from idp.cli.worker import worker
+from idp.web import log
 
 
 def _version() -> str:
@@ -39,6 +40,12 @@ def main() -> None:
 
     Every command reads its configuration from the environment (CONNECT_…); `connect check` says what is wrong with it.
     """
+
+
+def run() -> None:
+    """What a shell starts: what goes wrong is told on stderr, never among what a command says."""
+    log.configure("error")
+    main()
 
 
 for command in (

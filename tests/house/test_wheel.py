@@ -78,7 +78,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert "License-Expression: Apache-2.0" in said
     licences = [name.rpartition("/")[2] for name in archive.namelist() if "/licenses/" in name]
     assert sorted(licences) == ["LICENSE", "LICENSES.txt", "OFL.txt"]
-    assert "connect = idp.cli.main:main" in archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+    assert "connect = idp.cli.main:run" in archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
 
 
 def test_an_installed_wheel_does_its_work(installed: Run, tmp_path: Path) -> None:
