@@ -29,8 +29,10 @@ class Wanted:
     not_after: datetime | None = None
 
 
-def issue(bundle: Services, portal: Portal, wanted: Wanted) -> dict[str, Any]:
-    """The members of a token answer that speak of the access token (RFC 6749 §5.1)."""
+def issue(bundle: Services, portal: Portal, wanted: Wanted, refresh: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The members of a token answer that speak of the access token (RFC 6749 §5.1). `refresh`: the row of the refresh
+    token that is issued beside it.
+    """
     now = bundle.clock.now()
     end = now + bundle.settings.access_token_for
     facts = TokenFacts(
@@ -47,7 +49,7 @@ def issue(bundle: Services, portal: Portal, wanted: Wanted) -> dict[str, Any]:
     else:
         secret = token(bundle.random, PREFIX)
     grant_id = wanted.grant.id if wanted.grant else None
-    bundle.access_tokens.record(secret, facts, portal_id=portal.id, grant_id=grant_id)
+    bundle.access_tokens.record(secret, facts, portal_id=portal.id, grant_id=grant_id, refresh=refresh)
     body = {
         "access_token": secret,
         "token_type": "DPoP" if "jkt" in wanted.confirmation else "Bearer",

@@ -23,11 +23,14 @@ def build(
     bundle: Services = request.bundle
     client: Client = request.client
     audience = audience_of_grant(client.portal, grant, bundle.settings.issuer, request.resources)
-    body = access_token.issue(bundle, client.portal, Wanted(grant, scope, audience, request.confirmation))
+    refresh_token, row = None, None
+    if with_refresh and OFFLINE in grant.scope.split() and client.check_grant_type("refresh_token"):
+        refresh_token, row = bundle.tokens.make_refresh(grant)
+    body = access_token.issue(bundle, client.portal, Wanted(grant, scope, audience, request.confirmation), row)
     if "openid" in scope.split():
         body["id_token"] = id_token.build(bundle, client.portal, grant, access_token=body["access_token"], nonce=nonce)
-    if with_refresh and OFFLINE in grant.scope.split() and client.check_grant_type("refresh_token"):
-        body["refresh_token"] = bundle.tokens.issue_refresh(grant)
+    if refresh_token is not None:
+        body["refresh_token"] = refresh_token
     return body
 
 

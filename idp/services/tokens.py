@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
@@ -55,7 +55,6 @@ FIND_REFRESH = Prepared(
 UNUSED = and_(REFRESH.c.id == bindparam("refresh"), REFRESH.c.used_at.is_(None))
 ROTATE = Prepared(update(REFRESH).where(UNUSED).values(used_at=NOW))
 PROLONG = Prepared(update(REFRESH).where(UNUSED).values(expires_at=bindparam("until", type_=UTCDateTime())))
-ISSUE_REFRESH = Prepared(insert(REFRESH), "id", "token_hash", "grant_id", "scope", "expires_at")
 REVOKE_FAMILY = (
     update(GRANT)
     .where(
@@ -167,14 +166,15 @@ class Tokens:
         used = USED_CODE.first(**known)
         return self.replayed(used.grant_id) if used else None
 
-    def issue_refresh(self, grant: LiveGrant) -> str:
-        """A refresh token that ends when unused, and with its grant in any case."""
+    def make_refresh(self, grant: LiveGrant) -> tuple[str, dict[str, Any]]:
+        """A refresh token that ends when unused, and with its grant in any case: in plain text, and the row to keep of
+        it (`AccessTokens.record`).
+        """
         now, secret = self._clock.now(), token(self._random, "cc_rt_")
-        ISSUE_REFRESH.count(
-            id=new_id(self._random, now), token_hash=hash_of(secret), grant_id=grant.id, scope=grant.scope,
-            expires_at=self._idle_end(now, grant.expires_at),
-        )  # fmt: skip
-        return secret
+        return secret, {
+            "id": new_id(self._random, now), "token_hash": hash_of(secret), "grant_id": grant.id, "scope": grant.scope,
+            "expires_at": self._idle_end(now, grant.expires_at),
+        }  # fmt: skip
 
     def redeem_refresh(
         self, portal: Portal, secret: str, allow: Callable[[LiveGrant], None], *, rotates: bool

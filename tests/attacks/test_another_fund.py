@@ -123,9 +123,7 @@ def olga(web: Flask, services: Services, mine: Things) -> Person:
 def of_operator(services: Services, ident: UUID, name: str) -> Things:
     """What belongs to one operator and to nobody else."""
     counts = services.list_exports.counts(Listing.PERSONS, {}, services.operators.rights(ident))
-    export = services.list_exports.begin(
-        Listing.PERSONS, {}, counts, by=ident, reason="compare", language="fr"
-    )
+    export = services.list_exports.begin(Listing.PERSONS, {}, counts, by=ident, reason="compare", language="fr")
     assert export is not None
     assert services.saved_views.keep(ident, Listing.PERSONS, {"status": "invited"}, name) is None
     db.session.commit()
