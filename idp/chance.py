@@ -6,6 +6,7 @@ import hashlib
 import secrets  # noqa: TID251 - this is the door
 import threading
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 from uuid import UUID
 
@@ -27,12 +28,19 @@ ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def pick(random: Random, alphabet: str, count: int) -> str:
-    """`count` characters, each equally likely (rejection sampling, so no alphabet length is biased)."""
-    limit = 256 - 256 % len(alphabet)
-    chosen: list[str] = []
+    """`count` ASCII characters, each equally likely (rejection sampling, so no alphabet length is biased)."""
+    letters, refused = _letters(alphabet)
+    chosen = b""
     while len(chosen) < count:
-        chosen.extend(alphabet[byte % len(alphabet)] for byte in random.bytes(count) if byte < limit)
-    return "".join(chosen[:count])
+        chosen += random.bytes(count).translate(letters, refused)
+    return chosen[:count].decode("ascii")
+
+
+@lru_cache(maxsize=16)
+def _letters(alphabet: str) -> tuple[bytes, bytes]:
+    """The letter for each byte, and the bytes that would favour the first letters."""
+    limit = 256 - 256 % len(alphabet)
+    return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256)), bytes(range(limit, 256))
 
 
 def digits(random: Random, count: int = 6) -> str:
