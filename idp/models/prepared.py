@@ -59,7 +59,7 @@ class Prepared:
         return made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Compiled:
     """The text for one engine, and how values go in and come out. `order`: of the values, where they have no names."""
 
@@ -107,9 +107,14 @@ class _Compiled:
 
 def _row(names: list[str]) -> Callable[[Any], Any]:
     """A constructor of rows whose cells have these names."""
-    kind: Any = namedtuple("Row", names)  # type: ignore[misc]
+    kind: Any = type("Row", (namedtuple("Row", names),), {"__slots__": (), "__repr__": _named})
     make: Callable[[Any], Any] = kind._make
     return make
+
+
+def _named(row: Any) -> str:
+    """Its cells may be of a person."""
+    return f"<Row {', '.join(row._fields)}>"
 
 
 def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert:

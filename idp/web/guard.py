@@ -55,7 +55,11 @@ def large_body(largest: Callable[[], int]) -> Callable[[F], F]:
 
 
 class InMemory(Request):
-    """A request whose files never lie open on a disk: what is sent here is personal data."""
+    """A request whose files never lie open on a disk, and which shows nothing of itself: what is sent is personal."""
+
+    def __repr__(self) -> str:
+        """Without its address, whose parameters may be codes and tokens."""
+        return f"<request {self.method} {self.url_rule}>"
 
     def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
         return BytesIO()
