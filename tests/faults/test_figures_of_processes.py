@@ -24,7 +24,7 @@ BY_SMS = Insured(
     "Quirinde", "Zyklamer", "quirinde.zyklamer@oberhorn.example.ch", "079 412 63 58", "756.9217.0769.85",
     "Quittengasse 417", "FUND-KEY-A7734", "geheime birnbäume im nebel",
 )  # fmt: skip
-DUTIES = {"mail", "sms", "logout", "webhook", "house", "audit", "imports", "letters", "codes", "verify"}
+DUTIES = {"mail", "sms", "logout", "webhook", "house", "audit", "imports", "letters", "codes", "verify", "exports"}
 ASKED = 12  # connections of their own, so that both web processes answer some
 
 
@@ -68,7 +68,7 @@ def test_all_that_was_done_is_counted_once_whoever_did_it(two_and_a_worker: Worl
         assert seen.of("connect_steps_total", outcome=outcome, **step) == 1
     assert seen.of("connect_token_answers_total", grant="code", portal=slug, outcome="issued") == 1
     assert seen.of("connect_messages_total", channel="sms", outcome="sent") == len(made.texts.asked)
-    assert seen.of("connect_sms_gateway_total", gateway="first", outcome="taken") == len(made.texts.asked)
+    assert seen.of("connect_sms_gateway_total", gateway="provider", outcome="taken") == len(made.texts.asked)
     assert seen.of("connect_messages_total", channel="mail", outcome="sent") == len(made.mails.received)
     duties = {labels: value for (name, labels), value in seen.samples.items() if "duty_done" in name}
     assert {dict(labels)["duty"] for labels in duties} == DUTIES
