@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -81,6 +81,7 @@ class SelfTests:
         now = self._clock.now()
         with self._lock:
             if self._watched.at is None or not timedelta(0) <= now - self._watched.at < FRESH_FOR:
+                self._watched = replace(self._watched, at=now)  # who waits for the lock must not wait for this again
                 rows = db.session.execute(
                     select(SelfTest.portal_id, SelfTest.watched_until, Portal.client_id)
                     .join(Portal, Portal.id == SelfTest.portal_id)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, g
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.http import remove_entity_headers
 
 from idp.models.base import db
 from idp.services.bundle import Services, services
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 FORM = "application/x-www-form-urlencoded"
+LONGEST_LENGTH = len(str(LARGEST_BODY))
+NOT_MODIFIED = 304
 REASONS = {200: "200 OK", 201: "201 CREATED", 400: "400 BAD REQUEST", 401: "401 UNAUTHORIZED"}
 Endpoint = Callable[[Request], Response]
 
@@ -43,7 +47,7 @@ class MachineDoor:
         if endpoint is None or not self._is_plain(environ):
             return self.dispatch(environ, start_response)
         with self._app.app_context():
-            if _is_watched():
+            if _is_watched():  # a self-test notes whole requests, behind the dispatch
                 return self.dispatch(environ, start_response)
             request = self._app.request_class(environ)
             known = request.path, request.method
@@ -68,7 +72,7 @@ class MachineDoor:
         length = environ.get("CONTENT_LENGTH", "")
         return (
             environ.get("CONTENT_TYPE", "") == FORM
-            and length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY
+            and len(length) <= LONGEST_LENGTH and length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY
             and "HTTP_TRANSFER_ENCODING" not in environ
         )  # fmt: skip
 
@@ -81,21 +85,25 @@ class MachineDoor:
             return errors.answer_machine(error, request.path)
 
     def _send(self, response: Response, start_response: StartResponse, *, is_cacheable: bool) -> list[bytes]:
-        body, status = response.get_data(), response.status_code
+        status = response.status_code
+        body = response.get_data() if status != NOT_MODIFIED else b""
+        if status == NOT_MODIFIED:  # the asker has what these tell of (RFC 9110 §15.4.5)
+            remove_entity_headers(response.headers)
         said = {name.lower() for name, _ in response.headers}
         sent = [(name, value) for name, value in response.headers if name.lower() != "content-length"]
         sent += [(name, value) for name, value in self._fixed if name.lower() not in said]
         if not is_cacheable:
             sent.append(("Cache-Control", "no-store"))
-        sent.append(("Content-Length", str(len(body))))
+        if status != NOT_MODIFIED:
+            sent.append(("Content-Length", str(len(body))))
         start_response(REASONS.get(status, response.status), sent)
         return [body]
 
 
 def _is_watched() -> bool:
-    """A self-test notes whole requests, behind the dispatch; so does an outage find its words there."""
+    """Whether any portal is; while the database is away none is, and what needs no database is answered."""
     try:
         return bool(services().self_tests.watched().until)
-    except errors.OUTAGE:
+    except SQLAlchemyError:
         db.session.rollback()
-        return True
+        return False

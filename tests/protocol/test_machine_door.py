@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.services.bundle import Services
 from tests.support.person import ISSUER
@@ -81,6 +82,9 @@ DETOURS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "JSON": ("POST", "/token", {"json": {"grant_type": "x"}}),
     "another character set": ("POST", "/token", {"data": "a=b", "content_type": f"{FORM}; charset=latin-1"}),
     "too much": ("POST", "/token", {"data": {"grant_type": "x" * 70_000}}),
+    "a length without an end": (
+        "POST", "/token", {"data": {"a": "b"}, "environ_overrides": {"CONTENT_LENGTH": "1" * 5000}},
+    ),
     "a length that is none": ("POST", "/token", {"data": {"a": "b"}, "environ_overrides": {"CONTENT_LENGTH": "-1"}}),
     "the wrong method": ("GET", "/token", {}),
     "only the head": ("HEAD", "/jwks", {}),
@@ -118,6 +122,34 @@ def test_what_is_not_plain_goes_behind_the_dispatch(both: tuple[Flask, list[str]
     status, _, _ = sent(app, method, path, given)
     assert seen == [path.partition("?")[0]]
     assert status < 500
+
+
+@pytest.mark.parametrize("path", ["/jwks", "/.well-known/openid-configuration"])
+def test_what_the_asker_has_already_is_not_sent_again(both: tuple[Flask, list[str]], path: str) -> None:
+    app, seen = both
+    door: Any = app.wsgi_app
+    known = {"headers": {"If-None-Match": sent(app, "GET", path, {})[1]["ETag"]}}
+    by_door = sent(app, "GET", path, known)
+    assert seen == []
+    door.table = {}
+    assert by_door == sent(app, "GET", path, known)
+    assert (by_door[0], by_door[2]) == (304, b"")
+
+
+def test_what_needs_no_database_is_answered_while_it_is_away(
+    both: tuple[Flask, list[str]], monkeypatch: pytest.MonkeyPatch, clock: FrozenClock
+) -> None:
+    app, seen = both
+    tries: list[object] = []
+
+    def away(*_: object) -> Any:
+        tries.append(0)
+        raise OperationalError("", {}, Exception("away"))
+
+    monkeypatch.setattr(db.session, "execute", away)
+    for _ in range(3):
+        assert sent(app, "GET", "/.well-known/openid-configuration", {})[0] == 200
+    assert (len(tries), seen) == (1, [])
 
 
 def test_a_self_test_sees_whole_requests(
