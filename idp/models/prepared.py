@@ -43,14 +43,16 @@ class Prepared:
         connection = db.session.connection()
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         bound = compiled.bind(values)
-        cursor = connection.connection.cursor()
+        context, cursor = SimpleNamespace(), None
         try:
-            _execute(connection, cursor, compiled.text, bound, context := SimpleNamespace())
+            cursor = connection.connection.cursor()
+            _execute(connection, cursor, compiled.text, bound, context)
             found = then(cursor)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_says(connection, cursor, compiled.text, context, error) from error
         finally:
-            cursor.close()
+            if cursor is not None:
+                cursor.close()
         return compiled.read(found) if isinstance(found, tuple) else found
 
     def _compile(self, dialect: Dialect) -> _Compiled:

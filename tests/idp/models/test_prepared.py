@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Table, bindparam, event, insert, select, update
 from sqlalchemy import text as sql
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from idp.models import base
 from idp.models.base import UTCDateTime, db
@@ -69,6 +69,16 @@ def test_what_the_driver_refuses_is_refused_as_by_sqlalchemy(app: Flask, portal:
         twice.count(**{name: getattr(person, name) for name in columns})
     db.session.rollback()
     assert person.family_name not in str(refused.value)
+
+
+def test_a_connection_that_is_closed_is_an_error_of_the_database(app: Flask, portal: Portal) -> None:
+    db.session.rollback()
+    cast(Any, db.session.connection().connection.dbapi_connection).close()
+    with pytest.raises(DBAPIError) as gone:
+        BY_ID.first(ident=uuid4())
+    assert gone.value.connection_invalidated
+    db.session.rollback()
+    assert BY_ID.first(ident=uuid4()) is None
 
 
 def test_whoever_listens_hears_of_it(app: Flask, portal: Portal) -> None:
