@@ -155,6 +155,17 @@ class RecoveryLetters:
     def void(self, account_id: UUID) -> int:
         """Whoever holds the new password or factor needs no letter that is still on its way; how many were voided."""
         now = self._clock.now()
+        # The letters first: a printing that is confirmed at this moment is waited for, and then its codes are there.
+        voided = write(
+            update(RecoveryLetter)
+            .where(
+                RecoveryLetter.account_id == account_id,
+                RecoveryLetter.cancelled_at.is_(None),
+                or_(RecoveryLetter.code_id.is_(None), RecoveryLetter.code_id.not_in(self._redeemed())),
+            )
+            .values(cancelled_at=now)
+            .execution_options(synchronize_session=False)
+        )
         mine = select(RecoveryLetter.code_id).where(RecoveryLetter.account_id == account_id)
         write(
             update(RegistrationCode)
@@ -166,16 +177,7 @@ class RecoveryLetters:
             .values(revoked_at=now)
             .execution_options(synchronize_session=False)
         )
-        return write(
-            update(RecoveryLetter)
-            .where(
-                RecoveryLetter.account_id == account_id,
-                RecoveryLetter.cancelled_at.is_(None),
-                or_(RecoveryLetter.code_id.is_(None), RecoveryLetter.code_id.not_in(self._redeemed())),
-            )
-            .values(cancelled_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        return voided
 
     def of_portal(self, portal: Portal) -> list[RecoveryLetter]:
         """Every letter that a portal's persons asked for, oldest first."""

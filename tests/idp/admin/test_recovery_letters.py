@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy import text as sql
 
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.audit import AuditEvent
 from idp.models.base import db
+from idp.models.person import RECOVER, RegistrationCode
 from idp.models.portal import Portal
 from idp.models.recovery_letter import RecoveryLetter
 from idp.models.recovery_print import PrintState, RecoveryPrint
@@ -221,3 +224,30 @@ def test_another_funds_letters_do_not_exist_and_who_only_sees_is_told_who_may(
     for address in (f"{LIST}/{letter}/cancel", f"{LIST}/at/geheim/set"):
         peter.open(address)
         assert peter.page.status_code == 403, address
+
+
+@pytest.mark.postgresql_only
+def test_who_came_back_in_while_a_printing_is_confirmed_leaves_no_code_good(
+    app: Flask, services: Services, portal: Portal, anna: Account
+) -> None:
+    anna_id, pile = anna.id, services.recovery_prints.set(portal, UUID(int=1))
+    assert pile is not None
+    assert services.recovery_prints.confirm_printed(pile, UUID(int=1))
+    db.session.flush()
+
+    def come_back() -> None:
+        with app.app_context():
+            services.recovery_letters.void(anna_id)
+            db.session.commit()
+
+    thread = threading.Thread(target=come_back)
+    thread.start()
+    with db.engine.connect() as watch:
+        for _ in range(300):
+            if watch.scalar(sql("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                break
+            thread.join(0.01)
+    db.session.commit()
+    thread.join(10)
+    code = db.session.scalars(select(RegistrationCode).where(RegistrationCode.purpose == RECOVER)).one()
+    assert code.revoked_at
