@@ -7,6 +7,7 @@ any session and are only read.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -26,26 +27,28 @@ _known: WeakKeyDictionary[Engine, _Known] = WeakKeyDictionary()
 
 def known_client(client_id: str) -> Portal | None:
     """The enabled portal of this client id, as it was a second ago or later."""
-    return _fresh(client_id) or _keep(client_id, find_client(client_id))
+    return _fresh(client_id) or _keep(client_id, lambda: find_client(client_id))
 
 
 def known_portal(portal_id: UUID) -> Portal | None:
     """The enabled portal of this id, as it was a second ago or later."""
-    return _fresh(portal_id) or _keep(portal_id, load_enabled(portal_id))
+    return _fresh(portal_id) or _keep(portal_id, lambda: load_enabled(portal_id))
 
 
 def _fresh(name: str | UUID) -> Portal | None:
-    portal, read_at = _of_engine().get(name, (None, 0.0))
-    return portal if portal is not None and time.monotonic() - read_at < FRESH_FOR_S else None
+    portal, asked_at = _of_engine().get(name, (None, 0.0))
+    return portal if portal is not None and time.monotonic() - asked_at < FRESH_FOR_S else None
 
 
-def _keep(name: str | UUID, portal: Portal | None) -> Portal | None:
+def _keep(name: str | UUID, find: Callable[[], Portal | None]) -> Portal | None:
     """Who is unknown is asked for again: strangers choose what they ask for, and memory is not theirs to fill."""
+    known, asked_at = _of_engine(), time.monotonic()  # a change that is committed meanwhile leaves another one behind
+    portal = find()
     if portal is not None:
         db.session.expunge(portal)  # a commit must not make it be asked for again
-        _of_engine()[portal.client_id] = _of_engine()[portal.id] = (portal, time.monotonic())
+        known[portal.client_id] = known[portal.id] = (portal, asked_at)
     else:
-        _of_engine().pop(name, None)
+        known.pop(name, None)
     return portal
 
 
@@ -61,8 +64,7 @@ def _note(_mapper: Mapper[Any], _connection: object, portal: Portal) -> None:
 
 def _forget(session: Session) -> None:
     if session.info.pop(CHANGED, False):
-        for known in list(_known.values()):  # two applications of one process may share a database
-            known.clear()
+        _known.clear()  # of every engine: two applications of one process may share a database
 
 
 for _change in ("after_insert", "after_update", "after_delete"):

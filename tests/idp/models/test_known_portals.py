@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from idp.models import known_portals
 from idp.models.base import db
 from idp.models.known_portals import known_client, known_portal
-from idp.models.portal import Portal
+from idp.models.portal import Portal, find_client
 from tests.support.builders import BORN, add_portal
 
 
@@ -43,6 +43,25 @@ def test_what_this_process_commits_counts_at_once(portal: Portal) -> None:
     assert known_client(client_id)
     db.session.get_one(Portal, ident).disabled_at = BORN
     db.session.commit()
+    assert known_client(client_id) is None
+    assert known_portal(ident) is None
+
+
+def test_what_was_read_before_a_commit_is_not_kept_after_it(
+    app: Flask, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client_id, ident, find = portal.client_id, portal.id, find_client
+
+    def overtaken(name: str) -> Portal | None:
+        found = find(name)
+        with app.app_context():
+            db.session.get_one(Portal, ident).disabled_at = BORN
+            db.session.commit()
+        return found
+
+    monkeypatch.setattr(known_portals, "find_client", overtaken)
+    assert known_client(client_id), "it was enabled when it was read"
+    monkeypatch.undo()
     assert known_client(client_id) is None
     assert known_portal(ident) is None
 
