@@ -69,7 +69,10 @@ class Choices(BaseModel):
     )
 
     session_idle_for: timedelta = Field(
-        timedelta(minutes=30), ge=MINUTE, le=DAY, description="a session ends when unused this long"
+        timedelta(minutes=30),
+        ge=MINUTE,
+        le=HOUR,
+        description="a session ends when unused this long (SP 800-63B-4 §2.2.3)",
     )
     session_absolute_for: timedelta = Field(
         timedelta(hours=12),

@@ -28,7 +28,7 @@ from idp.services.live_settings import FRESH_FOR, LiveSettings, settled
 from idp.services.setting_changes import ChangedMeanwhile, WrongChoices
 from idp.services.sms import in_order
 from idp.services.throttle import Volume
-from idp.settings import Settings
+from idp.settings import Settings, SettingsError
 from tests.support.authority import Authority
 from tests.support.instances import Instances
 from tests.support.office import Office
@@ -148,7 +148,7 @@ def test_a_database_that_does_not_answer_holds_up_one_thread_and_no_other(
 
 def test_every_fault_is_told_at_its_setting_and_nothing_is_done(app: Flask, services: Services) -> None:
     wrong = {
-        "sms_code_for": "601", "session_idle_for": "7200", "session_absolute_for": "3600", "sms_first": "fallback",
+        "sms_code_for": "601", "session_idle_for": "3600", "session_absolute_for": "1800", "sms_first": "fallback",
         "sms_countries": "CH,XX", "support_email": "nobody", "sms_per_day": "0", "sign_ins_per_hour": "many",
         "sms_sender": "", "visits_kept_for": "86400", "sms_price": "nan",
     }  # fmt: skip
@@ -164,6 +164,18 @@ def test_every_fault_is_told_at_its_setting_and_nothing_is_done(app: Flask, serv
         choose(services, issuer="https://elsewhere.example.ch")
     assert not db.session.scalars(select(ChosenSetting)).all()
     assert services.setting_changes.version() == 0
+
+
+def test_nobody_lets_an_unused_session_stay_open_for_more_than_an_hour(
+    app: Flask, services: Services, environment: dict[str, str]
+) -> None:
+    with pytest.raises(WrongChoices) as caught:
+        choose(services, session_idle_for="3601")
+    assert [(fault.name, fault.kind) for fault in caught.value.faults] == [("session_idle_for", "most")]
+    with pytest.raises(SettingsError):
+        Settings.from_environ({**environment, "CONNECT_SESSION_IDLE_FOR": "3601"})
+    choose(services, session_idle_for="3600")
+    assert services.settings.session_idle_for == timedelta(hours=1)
 
 
 def test_whoever_saw_an_older_version_changes_nothing(app: Flask, services: Services) -> None:
@@ -211,14 +223,14 @@ def test_before_and_after_stand_in_the_audit(app: Flask, services: Services) -> 
 def test_a_choice_that_the_environment_made_impossible_is_passed_over_and_the_others_count(
     environment: dict[str, str],
 ) -> None:
-    settings = Settings.from_environ({**environment, "CONNECT_SESSION_ABSOLUTE_FOR": "3600"})
-    chosen = {"session_idle_for": "7200", "sms_per_day": "7", "of_another_release": "1", "sms_code_for": "soon"}
+    settings = Settings.from_environ({**environment, "CONNECT_SESSION_ABSOLUTE_FOR": "1800"})
+    chosen = {"session_idle_for": "3600", "sms_per_day": "7", "of_another_release": "1", "sms_code_for": "soon"}
     made, unusable = settled(settings, chosen)
     assert unusable == ["of_another_release", "session_idle_for", "sms_code_for"]
     assert (made.sms_per_day, made.session_idle_for) == (7, timedelta(minutes=30))
     # What is at fault may be the environment's side of it: then nothing chosen counts, and that is usable always.
-    settings = Settings.from_environ({**environment, "CONNECT_SESSION_IDLE_FOR": "7200"})
-    made, unusable = settled(settings, {"session_absolute_for": "3600", "sms_per_day": "7"})
+    settings = Settings.from_environ({**environment, "CONNECT_SESSION_IDLE_FOR": "3600"})
+    made, unusable = settled(settings, {"session_absolute_for": "1800", "sms_per_day": "7"})
     assert (made, unusable) == (settings, ["session_absolute_for", "sms_per_day"])
 
 
