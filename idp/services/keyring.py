@@ -104,10 +104,18 @@ class Keyring:
         return due
 
     def calendar(self) -> dict[str, datetime]:
-        """When the next key of each algorithm takes over: as planned, else when the active one signed long enough."""
+        """When the next key of each algorithm takes over: as planned, else when the active one signed long enough; and
+        never before it was published for a day.
+        """
         loaded = self._read()
-        keys = (key for key in loaded.ring.keys if key.state == ACTIVE)
-        return {key.alg: loaded.planned.get(key.kid, key.since + self._settings.key_active_for) for key in keys}
+        keys = loaded.ring.keys
+        ripe = {key.alg: key.since + PUBLISHED_BEFORE_USE for key in keys if key.state == NEXT}
+        wanted = {
+            key.alg: loaded.planned.get(key.kid, key.since + self._settings.key_active_for)
+            for key in keys
+            if key.state == ACTIVE
+        }
+        return {alg: max(at, ripe.get(alg, at)) for alg, at in wanted.items()}
 
     def plan(self, alg: str | None, at: datetime | None) -> list[str]:
         """Let the next key of one algorithm, or of all, take over then; or by age again, where `at` is empty. The

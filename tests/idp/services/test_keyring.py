@@ -134,6 +134,21 @@ def test_a_plan_is_moved_and_taken_back_and_days_that_cannot_be_are_refused(
     assert services.keyring.calendar()["ES256"] == by_age["ES256"]
 
 
+def test_no_plan_lets_a_key_sign_that_was_not_published_for_a_day(
+    app: Flask, services: Services, signing_keys: None, clock: FrozenClock
+) -> None:
+    rotated_at = clock.at = max(row.state_since for row in services.keyring.rows()) + 2 * DAY
+    services.keyring.rotate("ES256")
+    services.key_calendar.plan("ES256", swiss(clock.now()).date() + DAY)
+    (before,) = [row.kid for row in services.keyring.rows() if (row.alg, row.state) == ("ES256", "active")]
+    for wait, is_moved in ((DAY - timedelta(seconds=1), False), (DAY, True)):
+        clock.at = rotated_at + wait
+        rotate_keys(services)
+        active = services.keyring.ring().active("ES256")
+        assert active is not None
+        assert (active.kid != before) == is_moved
+
+
 def test_what_is_due_of_one_key_is_not_due_of_the_next(
     app: Flask, services: Services, signing_keys: None, clock: FrozenClock
 ) -> None:
