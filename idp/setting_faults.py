@@ -34,7 +34,7 @@ LARGEST_BLOCKLIST = 32 * 2**20  # bytes
 SHORTEST_TOKEN = 32
 TRACING_NEEDS = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 PLACE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
-MAILBOX = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+MAILBOX = re.compile(r"[A-Za-z0-9._+'-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")  # nothing that a link or a header would read
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,23 @@ def test_every_fault_is_told_at_its_setting_and_nothing_is_done(app: Flask, serv
     assert services.setting_changes.version() == 0
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "help@fund.ch?bcc=me%40evil.ch", "help@fund.ch&cc=x", "a,b@fund.ch", "<me@evil.ch>", "help@evil.ch#",
+        "=?x?=@a.ch", "help@fund", "a@b@c.ch", "help@fund.ch\n",
+    ],
+)  # fmt: skip
+def test_the_address_of_the_support_says_nothing_beside_where_it_is(
+    app: Flask, services: Services, address: str
+) -> None:
+    """It stands in a link of every page and in `Reply-To`."""
+    with pytest.raises(WrongChoices) as caught:
+        choose(services, support_email=address)
+    assert [(fault.name, fault.kind) for fault in caught.value.faults] == [("support_email", "email")]
+    choose(services, support_email="Anne-Marie.O'Brien+help@support.fund-x.ch")
+
+
 def test_nobody_lets_an_unused_session_stay_open_for_more_than_an_hour(
     app: Flask, services: Services, environment: dict[str, str]
 ) -> None:
