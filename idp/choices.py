@@ -13,6 +13,11 @@ from pydantic_settings import NoDecode
 
 Words = Annotated[tuple[str, ...], NoDecode]
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# Beyond these a limit protects nobody. The environment may say more: a measurement and a demonstration need it.
+HIGHEST_CHOSEN = {
+    "sign_ins_per_hour": 10_000, "letter_codes_per_hour": 3_000, "sends_per_hour": 10_000,
+    "api_calls_per_hour": 1_000_000, "imports_per_hour": 1_000, "sms_per_day": 1_000_000,
+}  # fmt: skip
 
 
 class Choices(BaseModel):

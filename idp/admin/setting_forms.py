@@ -11,7 +11,7 @@ from typing import Any, Literal, get_origin
 
 from annotated_types import Ge, Le
 
-from idp.choices import Choices
+from idp.choices import HIGHEST_CHOSEN, Choices
 from idp.services.bundle import services
 from idp.services.setting_changes import WrongChoices
 from idp.services.setting_words import as_written
@@ -160,7 +160,7 @@ def _bounds(name: str) -> str:
     """Between what it may be, in words; empty where anything goes."""
     metadata = Choices.model_fields[name].metadata
     least = next((one.ge for one in metadata if isinstance(one, Ge)), None)
-    most = next((one.le for one in metadata if isinstance(one, Le)), None)
+    most = next((one.le for one in metadata if isinstance(one, Le)), HIGHEST_CHOSEN.get(name))
     if least is None or most is None:
         return text(f"set.hint.{name}") if name in HINTED else ""
     return text("set.bounds", least=said(name, least), most=said(name, most))

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from idp.choices import Choices
+from idp.choices import HIGHEST_CHOSEN, Choices
 from idp.clock import Clock
 from idp.errors import BadInput
 from idp.models import chosen_setting as table
@@ -158,9 +158,18 @@ def _judged(
         faults += [_fault(detail) for detail in error.errors()]
         wrong = {fault.name for fault in faults}
         made = kept.with_given({name: value for name, value in given.items() if name not in wrong})
-    if faults := [*faults, *choice_faults(made)]:
+    if faults := [*faults, *_height_faults(environment, made, given), *choice_faults(made)]:
         raise WrongChoices(faults)
     return made
+
+
+def _height_faults(environment: Settings, made: Settings, given: Mapping[str, str]) -> list[Fault]:
+    """Limits that were chosen so high that they limit nothing, and higher than the environment has them."""
+    return [
+        Fault(name, "most", f"at most {most} may be chosen", {"limit": str(most)})
+        for name, most in HIGHEST_CHOSEN.items()
+        if name in given and getattr(made, name) > max(most, getattr(environment, name))
+    ]
 
 
 def _fault(detail: ErrorDetails) -> Fault:

@@ -25,7 +25,7 @@ from idp.services.bundle import Services
 from idp.services.delivery import Worker
 from idp.services.housekeeping import Housekeeper
 from idp.services.live_settings import FRESH_FOR, LiveSettings, settled
-from idp.services.setting_changes import ChangedMeanwhile, WrongChoices
+from idp.services.setting_changes import ChangedMeanwhile, SettingChanges, WrongChoices
 from idp.services.sms import in_order
 from idp.services.throttle import Volume
 from idp.settings import Settings, SettingsError
@@ -164,6 +164,29 @@ def test_every_fault_is_told_at_its_setting_and_nothing_is_done(app: Flask, serv
         choose(services, issuer="https://elsewhere.example.ch")
     assert not db.session.scalars(select(ChosenSetting)).all()
     assert services.setting_changes.version() == 0
+
+
+LIMITS = [name for name in Choices.model_fields if name.endswith(("_per_hour", "_per_day"))]
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_not_chosen_so_high_that_it_is_none(app: Flask, services: Services, name: str) -> None:
+    """security.md T-07, F-22: what one network may guess, and what a portal may text, hang on them."""
+    with pytest.raises(WrongChoices) as caught:
+        choose(services, **{name: "1000000000"})
+    assert [(fault.name, fault.kind) for fault in caught.value.faults] == [(name, "most")]
+    limit = caught.value.faults[0].named["limit"]
+    choose(services, **{name: limit})
+    assert getattr(services.settings, name) == int(limit)
+
+
+def test_what_the_environment_says_may_be_left_as_high_as_it_is(
+    app: Flask, services: Services, environment: dict[str, str], clock: FrozenClock
+) -> None:
+    high = Settings.from_environ({**environment, "CONNECT_SENDS_PER_HOUR": "1000000000"})
+    changes = SettingChanges(LiveSettings(high, clock), clock, services.audit)
+    found = changes.differences({"sends_per_hour": "1000000000", "imports_per_hour": "61"})
+    assert [(change.name, change.becomes) for change in found] == [("imports_per_hour", 61)]
 
 
 @pytest.mark.parametrize(
