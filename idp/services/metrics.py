@@ -81,32 +81,45 @@ class Metrics:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._files = MetricFiles(self._folder)
-            self.put(CONNECTIONS, 0)
         except OSError as error:
-            self._files = None
-            log.error("metrics_off", error=type(error).__name__)
+            self._stop(error)
+        self.put(CONNECTIONS, 0)
 
     def count(self, metric: Metric, *labels: str, by: float = 1) -> None:
         """One more, or so many: of a counter, or of a gauge that rises and falls."""
-        if self._files is not None:
-            with self._files.lock:
-                cell = self._cell(self._files, metric, labels)
-                cell.write(cell.value + by)
+        if (files := self._files) is not None:
+            try:
+                with files.lock:
+                    cell = self._cell(files, metric, labels)
+                    cell.write(cell.value + by)
+            except OSError as error:
+                self._stop(error)
 
     def put(self, metric: Metric, value: float, *labels: str) -> None:
         """What a gauge shows from now on."""
-        if self._files is not None:
-            with self._files.lock:
-                self._cell(self._files, metric, labels).write(value)
+        if (files := self._files) is not None:
+            try:
+                with files.lock:
+                    self._cell(files, metric, labels).write(value)
+            except OSError as error:
+                self._stop(error)
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
         """One more in its class of a histogram."""
-        if self._files is not None:
-            with self._files.lock:
-                total = self._cell(self._files, metric, labels)
-                total.write(total.value + seconds)
-                within = self._cell(self._files, metric, labels, bisect_left(metric.bounds, seconds))
-                within.write(within.value + 1)
+        if (files := self._files) is not None:
+            try:
+                with files.lock:
+                    total = self._cell(files, metric, labels)
+                    total.write(total.value + seconds)
+                    within = self._cell(files, metric, labels, bisect_left(metric.bounds, seconds))
+                    within.write(within.value + 1)
+            except OSError as error:
+                self._stop(error)
+
+    def _stop(self, error: OSError) -> None:
+        """No request fails because it cannot be counted."""
+        self._files = None
+        log.error("metrics_off", error=type(error).__name__)
 
     def _cell(self, files: MetricFiles, metric: Metric, labels: tuple[str, ...], at: int = WHOLE) -> Cell:
         """The number itself, the sum of a histogram, or its class at this place."""

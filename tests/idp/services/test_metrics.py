@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -134,3 +135,13 @@ def test_every_figure_is_listed_and_has_a_name_of_its_own() -> None:
     assert declared == set(COUNTED)
     names = [metric.name for metric in COUNTED] + list(SAID)
     assert len(names) == len(set(names))
+
+
+def test_a_folder_that_goes_away_disturbs_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    metrics = started(folder)
+    metrics.count(VOLUME_REFUSED, "sends")
+    shutil.rmtree(folder)
+    metrics.observe(HASH_WAIT, 0.3)
+    metrics.put(REDIS_UP, 1)
+    metrics.count(VOLUME_REFUSED, "sign_ins")
