@@ -93,7 +93,9 @@ class ListExports:
         """The file, piece after piece. Raises when it is wiped meanwhile, so that nobody takes a part for the whole."""
         for at in range(number):
             found = select(ExportPiece.sealed_data).where(ExportPiece.export_id == export_id, ExportPiece.number == at)
-            yield self._vault.open(db.session.scalars(found).one(), place(export_id, at))
+            sealed = db.session.scalars(found).one()
+            db.session.rollback()  # nothing is held while somebody's line is slow
+            yield self._vault.open(sealed, place(export_id, at))
 
     def end(self, export: ListExport) -> bool:
         """Stop it, or wipe its file; False where it has ended already."""

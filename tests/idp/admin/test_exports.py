@@ -336,6 +336,20 @@ def test_a_download_that_is_overtaken_by_the_wiping_breaks_off(
         next(reading)
 
 
+def test_whoever_reads_slowly_holds_no_connection(
+    web: Flask, services: Services, portal: Portal, olga: Person
+) -> None:
+    add_person(portal, "P-1")
+    export = ask(olga)
+    Exporter(web).run_once()
+    ident = export.id
+    db.session.rollback()
+    reading = services.list_exports.pieces(ident, 1)
+    assert next(reading)
+    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    reading.close()
+
+
 def test_whatever_a_list_counts_is_in_its_file_with_a_cell_for_every_heading(
     app: Flask, services: Services, portal: Portal, clock: FrozenClock
 ) -> None:
