@@ -6,7 +6,7 @@ apostrophe (security.md F-32). That it was taken is an event itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from flask import Blueprint, stream_with_context
@@ -43,7 +43,7 @@ def audit_file() -> Response:
     return answer
 
 
-def _lines(found: Select[AuditEvent], slugs: dict[UUID, str]) -> Iterator[str]:
+def _lines(found: Select[AuditEvent], slugs: Mapping[UUID, str]) -> Iterator[str]:
     heads = [text(f"adm.{name}") for name in ("when", "what", "portal", "actor", "subject", "person", "detail")]
     yield BOM + lines([heads], ",")
     before: UUID | None = None
@@ -51,15 +51,19 @@ def _lines(found: Select[AuditEvent], slugs: dict[UUID, str]) -> Iterator[str]:
         batch = found if before is None else found.where(AuditEvent.id < before)
         rows = db.session.scalars(batch.order_by(AuditEvent.id.desc()).limit(BATCH)).all()
         names = actor_names({row.actor_id for row in rows}.union(*(operators_in(row) for row in rows)))
-        for row in rows:
-            at = slugs.get(row.portal_id, "") if row.portal_id else ""
-            cells = (
-                row.at.isoformat(), f"{tag_words(row.tag)} ({row.tag})", at,
-                names.get(row.actor_id, "") if row.actor_id else "", str(row.account_id or ""),
-                str(row.insured_person_id or ""), "; ".join(in_words(row, names)),
-            )  # fmt: skip
-            yield lines([cells], ",")
-        if len(rows) < BATCH:
-            return
-        before = rows[-1].id
+        written = [_cells(row, names, slugs) for row in rows]
+        before = rows[-1].id if len(rows) == BATCH else None
         db.session.expunge_all()
+        db.session.rollback()  # nothing is held while somebody's line is slow
+        if written:
+            yield lines(written, ",")
+        if before is None:
+            return
+
+
+def _cells(row: AuditEvent, names: Mapping[UUID, str], slugs: Mapping[UUID, str]) -> tuple[str, ...]:
+    return (
+        row.at.isoformat(), f"{tag_words(row.tag)} ({row.tag})", slugs.get(row.portal_id, "") if row.portal_id else "",
+        names.get(row.actor_id, "") if row.actor_id else "", str(row.account_id or ""),
+        str(row.insured_person_id or ""), "; ".join(in_words(row, names)),
+    )  # fmt: skip

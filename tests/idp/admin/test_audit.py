@@ -96,6 +96,17 @@ def test_the_file_holds_every_event_and_no_formula_and_is_recorded(
     assert taken.actor_id == services.operators.load(EMAIL).id
 
 
+def test_whoever_reads_the_file_slowly_holds_no_connection(olga: Person) -> None:
+    olga.open("/admin/audit")
+    answer = olga.client.get("/admin/audit.csv", base_url=ISSUER, buffered=False)
+    db.session.rollback()
+    parts = answer.iter_encoded()
+    next(parts), next(parts)
+    held = db.engine.pool.checkedout()  # type: ignore[attr-defined]
+    answer.close()
+    assert held == 0
+
+
 def test_the_reader_of_one_fund_gets_nothing_of_another_in_page_or_file(
     web: Flask, services: Services, portal: Portal, olga: Person
 ) -> None:

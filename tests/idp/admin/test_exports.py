@@ -336,9 +336,7 @@ def test_a_download_that_is_overtaken_by_the_wiping_breaks_off(
         next(reading)
 
 
-def test_whoever_reads_slowly_holds_no_connection(
-    web: Flask, services: Services, portal: Portal, olga: Person
-) -> None:
+def test_whoever_reads_slowly_holds_no_connection(web: Flask, services: Services, portal: Portal, olga: Person) -> None:
     add_person(portal, "P-1")
     export = ask(olga)
     Exporter(web).run_once()
