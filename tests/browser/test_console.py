@@ -20,16 +20,21 @@ from tests.support.builders import add_person
 from tests.support.operators import add_operator, app_code
 
 LONGEST, OTHERS = "de", ("fr", "it", "en")  # German words are the widest
-SCHEMES = {"de": ("light", "dark"), "fr": (), "it": (), "en": ()}  # where axe looks too: it reads no language
+BY_TURNS, BOTH, NONE = "by turns", "both", "none"  # the schemes in which axe looks at a screen; it reads no language
 
 
-@pytest.mark.parametrize("language", [LONGEST, *(pytest.param(one, marks=pytest.mark.long) for one in OTHERS)])
-def test_every_screen_of_the_console(world: World, open_page: Opener, language: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "schemes"),
+    [(LONGEST, BY_TURNS), *(pytest.param(one, NONE, marks=pytest.mark.long) for one in OTHERS),
+     pytest.param(LONGEST, BOTH, marks=pytest.mark.long)],
+)  # fmt: skip
+def test_every_screen_of_the_console(world: World, open_page: Opener, language: str, schemes: str) -> None:
     walk = Walk(open_page(language), world.home, world, language)
     seen, faults = list[str](), list[str]()
     for name in console_states(walk, world):
         seen.append(name)
-        faults += inspect(walk.page, name, language, SCHEMES[language])
+        turn = ("light", "dark")[len(seen) % 2]
+        faults += inspect(walk.page, name, language, {BY_TURNS: (turn,), BOTH: ("light", "dark"), NONE: ()}[schemes])
     assert faults == []
     assert len(seen) == len(set(seen)) > 15
 
