@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 
 from tests.interop.conftest import EMAIL, Connect, Registered
 from tests.interop.document import set_up
-from tests.interop.node_party import FOLDER, MODULES, install
+from tests.interop.node_party import FOLDER, install
 from tests.support.ports import five_free_ports
 from tests.support.served import RemotePerson
 
@@ -26,9 +26,9 @@ Served = AbstractContextManager[None]
 
 @contextmanager
 def openid_client(connect: Connect, known: Registered, port: int, folder: Path) -> Iterator[None]:
-    install()
+    install(FOLDER)
     assert connect.authority is not None
-    (folder / "node_modules").symlink_to(MODULES)
+    (folder / "node_modules").symlink_to(FOLDER / "node_modules")
     file = folder / "portal.mjs"
     file.write_text(set_up("openid-client (Node", "js", connect.issuer, f"http://localhost:{port}"))
     own = {"CLIENT_ID": known.portal.client_id, "CLIENT_SECRET": known.secret or ""}
