@@ -24,7 +24,7 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (22, 3)
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # noqa: S108 - a folder of its own is made in it
 SERVICES = {
-    "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server",
+    "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server", "wrk": "wrk",
     # For relying parties that are not ours, tests/interop. The package apache2 would start a server, these two do not.
     "nodejs": "node", "npm": "npm", "apache2-bin": "/usr/sbin/apache2",
     "libapache2-mod-auth-openidc": "/usr/lib/apache2/modules/mod_auth_openidc.so",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench import exports, flood, fund, imports, letters, memory, pages, persons, portal_calls, start
 from bench.report import Report
+from idp.web import log
 
 MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "pages": pages.measure, "memory": memory.measure, "start": start.measure,
@@ -24,6 +25,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(MEASUREMENTS):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    log.configure("error")  # a table of figures is no place for lines about slow statements
     for name in options.names or MEASUREMENTS:
         report = MEASUREMENTS[name](quick=options.quick)
         report.show()
