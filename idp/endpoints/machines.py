@@ -23,3 +23,6 @@ TABLE: Mapping[tuple[str, str], Callable[[Request], Response]] = {
     ("GET", "/.well-known/openid-configuration"): answer_discovery,
     ("GET", "/.well-known/oauth-authorization-server"): answer_discovery,
 }
+READING = frozenset(
+    {answer_introspection, answer_userinfo}
+)  # but for proofs and assertions, which commit by themselves

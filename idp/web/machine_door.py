@@ -6,7 +6,7 @@ dispatch; whatever is not plain, and every other address, goes there. So this fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import TYPE_CHECKING
 
 from flask import Flask, Request, Response, g
@@ -18,7 +18,7 @@ from idp.services.bundle import Services, services
 from idp.web import errors, headers, log, trace
 from idp.web.guard import LARGEST_BODY
 from idp.web.headers import CACHEABLE
-from idp.web.unit import begin, settle
+from idp.web.unit import begin, begin_reading, settle
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,12 +31,17 @@ Endpoint = Callable[[Request], Response]
 
 
 class MachineDoor:
-    """`table`: (method, path) → what answers it there. `dispatch` is the way of everything else."""
+    """`table`: (method, path) → what answers it there; those in `reading` write nothing. `dispatch` is the way of
+    everything else.
+    """
 
-    def __init__(self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint]) -> None:
+    def __init__(
+        self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint], reading: Set[Endpoint]
+    ) -> None:
         self._app = app
         self.dispatch: WSGIApplication = app.wsgi_app
         self.table = table
+        self._reading = reading
         self._is_traced = bundle.spans.tracer is not None
         settings = bundle.settings
         self._hosts = {settings.host, settings.mtls_host} - {None}
@@ -78,6 +83,8 @@ class MachineDoor:
 
     def _answer(self, request: Request, endpoint: Endpoint) -> Response:
         try:
+            if endpoint in self._reading:
+                begin_reading()
             if any("\0" in name or "\0" in value for name, value in request.form.items(multi=True)):
                 return errors.machine_error("invalid_request", 400)
             return settle(endpoint(request))
