@@ -160,7 +160,7 @@ def sides(folder: Path) -> Iterator[tuple[Side, Side]]:
         peer = peers.oidc_provider(servers.shared_redis(run), "ES256", folder / "peer.log", core=SERVER_CORE)
         with place(CONNECT_DATABASE_URL=url) as at, peer as other:
             us = connect(at)
-            at.start()
+            at.start("--blocking-threads", "2")  # more wait for each other on one core
             them = Side(other.origin, THEIRS, _basic(peers.CLIENT_ID), peers.REDIRECT_URI, other.made)
             yield us, them
     finally:
