@@ -68,14 +68,7 @@ CODE = {"grant_type": "authorization_code", "code": VALUE, "code_verifier": VERI
 REFRESH = {"grant_type": "refresh_token", "refresh_token": VALUE}
 TASKS = (
     Task("exchange", "token", 1.3, CODE, needs="code", shows="id_token"),
-    Task(
-        "refresh",
-        "token",
-        1.2,
-        {"grant_type": "refresh_token", "refresh_token": VALUE},
-        needs="refresh",
-        shows="refresh_token",
-    ),
+    Task("refresh", "token", 1.2, REFRESH, needs="refresh", shows="refresh_token"),
     Task("credentials", "token", 1.2, {"grant_type": "client_credentials"}, shows="access_token"),
     Task("userinfo", "userinfo", 1.2, needs="access", is_shared=True, bearer=True, shows="family_name"),
     Task("introspect", "introspect", 1.2, {"token": VALUE}, needs="access", is_shared=True, shows="client_id"),

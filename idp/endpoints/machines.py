@@ -23,6 +23,5 @@ TABLE: Mapping[tuple[str, str], Callable[[Request], Response]] = {
     ("GET", "/.well-known/openid-configuration"): answer_discovery,
     ("GET", "/.well-known/oauth-authorization-server"): answer_discovery,
 }
-READING = frozenset(
-    {answer_introspection, answer_userinfo}
-)  # but for proofs and assertions, which commit by themselves
+# They write proofs and assertions alone, each by one statement that is committed by itself.
+READING = frozenset({answer_introspection, answer_userinfo})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from idp.clock import FrozenClock
@@ -150,6 +151,32 @@ def test_what_needs_no_database_is_answered_while_it_is_away(
     for _ in range(3):
         assert sent(app, "GET", "/.well-known/openid-configuration", {})[0] == 200
     assert (len(tries), seen) == (1, [])
+
+
+@pytest.mark.postgresql_only
+def test_what_only_reads_begins_no_transaction(both: tuple[Flask, list[str]], portal: PortalClient) -> None:
+    app, _ = both
+    access = portal.tokens()["access_token"]
+    portal.post("/introspect", {"token": access})  # what is read once a second is known
+    begun: list[bool] = []
+    with app.app_context():
+        engine = db.engine
+
+    def look(connection: Any, *_: Any) -> None:
+        begun.append(not connection.connection.dbapi_connection.autocommit)
+
+    event.listen(engine, "before_cursor_execute", look)
+    try:
+        for ask, expected in (
+            (lambda: portal.userinfo(access), False),
+            (lambda: portal.post("/introspect", {"token": access}), False),
+            (lambda: portal.post("/token", {"grant_type": "client_credentials"}), True),
+        ):
+            begun.clear()
+            assert ask().status_code == 200
+            assert set(begun) == {expected}
+    finally:
+        event.remove(engine, "before_cursor_execute", look)
 
 
 def test_a_self_test_sees_whole_requests(
