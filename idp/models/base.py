@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -83,9 +84,24 @@ def prepare_sqlite(engine: Engine) -> None:
     def _on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = "IMMEDIATE"
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
+        _keep_write_ahead_log(cursor)
         cursor.close()
+
+
+def _keep_write_ahead_log(cursor: Any) -> None:
+    """Its PRAGMA has no patience of its own with another process that opens or closes the same file just now."""
+    patient_until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > patient_until:
+                raise
+            time.sleep(0.01)
 
 
 def prepare_postgresql(engine: Engine) -> None:

@@ -91,11 +91,9 @@ class Keyring:
         needs; the algorithms that were rotated.
         """
         now = self._clock.now()
-        due = [
-            alg
-            for alg, at in self.calendar().items()
-            if at <= now and (active := self._read().ring.active(alg)) and self._rotate(alg, active.kid)
-        ]
+        # Of one reading: what is due of a key is not due of the one that another thread put in its place meanwhile.
+        ripe = [key for key, at in self._calendar() if at <= now]
+        due = [key.alg for key in ripe if self._rotate(key.alg, key.kid)]
         for key in self._read().ring.retire(now, LONGEST_TOKEN_LIFE).keys:
             if key.state == RETIRED:
                 self._move(key, now, before=RETIRING)
@@ -107,15 +105,19 @@ class Keyring:
         """When the next key of each algorithm takes over: as planned, else when the active one signed long enough; and
         never before it was published for a day.
         """
+        return {key.alg: at for key, at in self._calendar()}
+
+    def _calendar(self) -> list[tuple[RingKey, datetime]]:
+        """The keys that sign, and when each is followed by the next."""
         loaded = self._read()
         keys = loaded.ring.keys
         ripe = {key.alg: key.since + PUBLISHED_BEFORE_USE for key in keys if key.state == NEXT}
-        wanted = {
-            key.alg: loaded.planned.get(key.kid, key.since + self._settings.key_active_for)
+        wanted = [
+            (key, loaded.planned.get(key.kid, key.since + self._settings.key_active_for))
             for key in keys
             if key.state == ACTIVE
-        }
-        return {alg: max(at, ripe.get(alg, at)) for alg, at in wanted.items()}
+        ]
+        return [(key, max(at, ripe.get(key.alg, at))) for key, at in wanted]
 
     def plan(self, alg: str | None, at: datetime | None) -> list[str]:
         """Let the next key of one algorithm, or of all, take over then; or by age again, where `at` is empty. The

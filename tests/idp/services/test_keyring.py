@@ -71,6 +71,24 @@ def test_workers_that_look_at_once_rotate_once(
     assert found["ES256", "active"] == found["ES256", "next"] == found["ES256", "retiring"] == 1
 
 
+def test_what_is_due_of_a_key_is_not_due_of_the_one_that_took_its_place_meanwhile(
+    app: Flask, services: Services, signing_keys: None, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads of one process share the ring: while this one rotates the first, another one rotates the second."""
+    clock.at = max(row.state_since for row in services.keyring.rows()) + services.settings.key_active_for
+    first, *_, second = services.keyring.calendar()
+    rotated = services.keyring._rotate
+
+    def beside_another(alg: str, seen: str | None = None) -> bool:
+        if alg == first:
+            rotated(second)
+        return rotated(alg, seen)
+
+    monkeypatch.setattr(services.keyring, "_rotate", beside_another)
+    services.keyring.rotate_if_due()
+    assert states(services)[first, "retiring"] == states(services)[second, "retiring"] == 1
+
+
 def look_at_the_calendar(app: Flask, _: object, __: int) -> None:
     services: Services = app.extensions["connect"]
     with app.app_context():

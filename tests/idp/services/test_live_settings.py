@@ -231,7 +231,8 @@ def race(app: Flask, value: object, number: int) -> bool:
     services: Services = app.extensions["connect"]
     with app.app_context():
         try:
-            services.setting_changes.apply({"sms_per_day": str(100 + number)}, int(str(value)))
+            wanted = 100 + 10 * int(str(value)) + number  # never what is chosen already
+            services.setting_changes.apply({"sms_per_day": str(wanted)}, int(str(value)))
         except ChangedMeanwhile:
             return False
         finally:
