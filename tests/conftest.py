@@ -37,7 +37,7 @@ from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_databa
 from tests.support.every_answer import watch
 from tests.support.instances import Instances
 from tests.support.person import Person
-from tests.support.quick_apps import close_machine_door, share_builders, share_templates
+from tests.support.quick_apps import close_machine_door, share_rules, share_templates
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from wsgi import create_app
 
@@ -56,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawing every local takes seconds
-    share_builders()
+    share_rules()
     gc.freeze()  # what was loaded stays; looking through it again and again took a fifth of the time of all tests
     gc.set_threshold(*RARELY)
     given = getattr(config, "workerinput", {}).get("run_folder")

@@ -1,10 +1,9 @@
 """Tests make applications by the thousand. What each would compile anew, and always alike, is compiled once a process:
-the builders of its addresses and its templates.
+its addresses and its templates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -14,26 +13,29 @@ from werkzeug.routing import Rule
 
 from idp.web.machine_door import MachineDoor
 
-_builders: dict[tuple[object, ...], Callable[..., Any]] = {}
-_compile = Rule._compile_builder
+MADE_OF_ITS_TEXT = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+
+_rules: dict[tuple[object, ...], dict[str, Any]] = {}
+_compile = Rule.compile
 
 
-def share_builders() -> None:
-    """From now on rules that are alike share one builder; werkzeug binds it to each rule by itself."""
+def share_rules() -> None:
+    """From now on rules of addresses that are alike are compiled once. Our converters know nothing of their map."""
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:
-        key = (
-            rule.rule,
-            rule.subdomain,
-            rule.host,
-            append_unknown,
-            repr(sorted((rule.defaults or {}).items(), key=str)),
-        )
-        if key not in _builders:
-            _builders[key] = _compile(rule, append_unknown)
-        return _builders[key]
+    def compile_once(rule: Rule) -> None:
+        map_ = rule.map
+        assert map_ is not None and not map_.host_matching
+        defaults = repr(sorted((rule.defaults or {}).items(), key=str))
+        key = (rule.rule, rule.subdomain, rule.merge_slashes, rule.build_only, defaults)
+        made = _rules.get(key)
+        if made is None:
+            _compile(rule)
+            made = _rules[key] = {name: getattr(rule, name) for name in MADE_OF_ITS_TEXT}
+            for builder in ("_build", "_build_unknown"):
+                made[builder] = made[builder].__func__
+        vars(rule).update(made, _build=made["_build"].__get__(rule), _build_unknown=made["_build_unknown"].__get__(rule))
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule.compile = compile_once  # type: ignore[method-assign]
 
 
 class _Templates(BytecodeCache):
