@@ -1,9 +1,10 @@
 """What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
 
 A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL with Redis, unless it is marked
-`no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers take turns: each runs on one of
-the two, and on both with `--every-engine`, as in the long run. What is `generated` from the journeys runs on SQLite,
-and on both likewise: what a walk promises there does not hang on the engine, whose own tests are elsewhere.
+`no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers and of conformance take turns:
+each runs on one of the two, and on both with `--every-engine`, as in the long run. What is `generated` from the
+journeys runs on SQLite, and on both likewise: what a walk promises there does not hang on the engine, whose own tests
+are elsewhere.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from wsgi import create_app
 MASTER_KEY = new_master_key()
 SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
 RUN_FOLDER = pytest.StashKey[Path]()
-TAKING_TURNS = "protocol"
+TAKING_TURNS = ("protocol", "conformance")
 RARELY = (100_000, 20, 100)
 OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installations, on SQLite
 
@@ -89,7 +90,7 @@ def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
         return (SQLITE,)
     if "generated" in marks and not metafunc.config.option.every_engine:
         return (SQLITE,)
-    if folder == TAKING_TURNS and not metafunc.config.option.every_engine:
+    if folder in TAKING_TURNS and not metafunc.config.option.every_engine:
         return (ENGINES[crc32(metafunc.definition.name.encode()) % len(ENGINES)],)
     return ENGINES
 

@@ -13,7 +13,8 @@ from werkzeug.routing import Rule
 
 from idp.web.machine_door import MachineDoor
 
-MADE_OF_ITS_TEXT = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
+BUILDERS = ("_build", "_build_unknown")
+MADE_OF_ITS_TEXT = ("_parts", "_trace", "_converters", "arguments", *BUILDERS)
 
 _rules: dict[tuple[object, ...], dict[str, Any]] = {}
 _compile = Rule.compile
@@ -24,16 +25,18 @@ def share_rules() -> None:
 
     def compile_once(rule: Rule) -> None:
         map_ = rule.map
-        assert map_ is not None and not map_.host_matching
+        assert map_ is not None
+        assert not map_.host_matching
         defaults = repr(sorted((rule.defaults or {}).items(), key=str))
         key = (rule.rule, rule.subdomain, rule.merge_slashes, rule.build_only, defaults)
         made = _rules.get(key)
         if made is None:
             _compile(rule)
             made = _rules[key] = {name: getattr(rule, name) for name in MADE_OF_ITS_TEXT}
-            for builder in ("_build", "_build_unknown"):
+            for builder in BUILDERS:
                 made[builder] = made[builder].__func__
-        vars(rule).update(made, _build=made["_build"].__get__(rule), _build_unknown=made["_build_unknown"].__get__(rule))
+        bound = {builder: made[builder].__get__(rule) for builder in BUILDERS}
+        vars(rule).update(made, **bound)
 
     Rule.compile = compile_once  # type: ignore[method-assign]
 
