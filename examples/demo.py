@@ -30,6 +30,7 @@ from idp.services.bundle import Services
 from idp.services.operator_mail import mail_invitation
 from idp.services.permissions import Role
 from idp.settings import Settings
+from idp.web import log
 from keys.master import new_master_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -204,6 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py demo", description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="port of Connect; the four above it are used too")
     ports = Ports(parser.parse_args().port)
+    log.configure("error")  # here; the processes write to demo.log
     check_ports(ports)
     folder = ROOT / "demo-data" / str(ports.connect)
     folder.mkdir(parents=True, exist_ok=True)

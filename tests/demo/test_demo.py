@@ -184,3 +184,13 @@ def test_the_invitation_in_the_inbox_opens_the_console(demo: Demo) -> None:
     operator.submit(given_name="Olga", family_name="Meier", password=PASSWORD, otp=pyotp.TOTP(seed[1]).now())
     assert operator.page.url == f"{demo.home}/admin"
     assert '<p class="banner">' in operator.page.text  # here too: no real data
+
+
+def test_a_slow_machine_says_what_to_open_and_nothing_else() -> None:
+    """Its statements are slow, and the first lines are those for the newcomer all the same."""
+    slow = (
+        "from examples import demo; made = demo.environment; "
+        "demo.environment = lambda *given: made(*given) | {'CONNECT_SLOW_QUERY_MS': '1'}; demo.main()"
+    )
+    with running("-c", slow) as started:
+        assert requests.get(f"http://localhost:{started.port}/livez", timeout=10).ok

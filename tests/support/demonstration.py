@@ -58,10 +58,10 @@ class Demo:
 
 
 @contextmanager
-def running() -> Iterator[Demo]:
-    """A fresh demonstration on free ports; nothing of it stays."""
+def running(*program: str) -> Iterator[Demo]:
+    """A fresh demonstration on free ports, by `dev.py demo` unless told otherwise; nothing of it stays."""
     port = five_free_ports()
-    process = start(port)
+    process = start(port, *program)
     try:
         yield Demo(port, process)
     finally:
@@ -70,10 +70,9 @@ def running() -> Iterator[Demo]:
         shutil.rmtree(ROOT / "demo-data" / str(port), ignore_errors=True)
 
 
-def start(port: int) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "dev.py", "demo", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+def start(port: int, *program: str) -> subprocess.Popen[str]:
+    command = [sys.executable, *(program or ("dev.py", "demo")), "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]
     if [line[:2] for line in lines] != ["1.", "2.", "3.", "4.", "5."]:
