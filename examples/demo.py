@@ -205,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="dev.py demo", description=__doc__)
     parser.add_argument("--port", type=int, default=8000, help="port of Connect; the four above it are used too")
     ports = Ports(parser.parse_args().port)
-    log.configure("error")  # here; the processes write to demo.log
+    log.configure("error")  # what to open is all that stands on standard output
     check_ports(ports)
     folder = ROOT / "demo-data" / str(ports.connect)
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ NAMING = {
 }
 
 BUSY_TIMEOUT_MS = 10_000
+PRIMARY_CODE = 0xFF  # of an extended one (sqlite.org/rescode.html)
 TRUSTED_FOR_S = 1.0  # so long after its last use a connection is taken to be alive
 USED_AT = "used_at"
 
@@ -91,14 +92,16 @@ def prepare_sqlite(engine: Engine) -> None:
 
 
 def _keep_write_ahead_log(cursor: Any) -> None:
-    """Its PRAGMA has no patience of its own with another process that opens or closes the same file just now."""
+    """Its PRAGMA fails at once, whatever `busy_timeout` says, where another process writes to a file that has no such
+    log yet: a new one, which several open at the same time.
+    """
     patient_until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            is_busy = error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() > patient_until:
                 raise
             time.sleep(0.01)

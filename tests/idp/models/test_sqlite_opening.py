@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from idp.models.base import prepare_sqlite
 
@@ -30,10 +32,15 @@ def test_whoever_opens_a_file_that_another_is_writing_waits_for_its_turn(tmp_pat
     engine.dispose()
 
 
-def test_what_is_no_database_is_said_at_once(tmp_path: Path) -> None:
+def test_where_waiting_is_of_no_use_nobody_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "connect.db"
-    file.write_bytes(b"not a database, and longer than the header of one " * 100)
-    engine = create_engine(f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE thing (name)")
+    waited: list[float] = []
+    monkeypatch.setattr("idp.models.base.BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr("idp.models.base.time.sleep", waited.append)
+    engine = create_engine(f"sqlite:///file:{file}?mode=ro&uri=true")
     prepare_sqlite(engine)
-    with pytest.raises(Exception, match="not a database"):
+    with pytest.raises(OperationalError, match="readonly"):
         engine.connect()
+    assert waited == []
