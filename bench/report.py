@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,6 +102,23 @@ def computed_s(pid: int) -> float:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process on one core where there are several, so that server and load do not push each other about."""
-    if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(pid, {core})
+    """Keep a process, with every thread it has, on one core where there are several, so that server and load do not
+    push each other about. A thread that is begun later stays where the one is that began it.
+    """
+    if not _has_cores():
+        return
+    pinned: set[str] = set()
+    while rest := {task.name for task in Path(f"/proc/{pid}/task").iterdir()} - pinned:
+        for thread in rest:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), {core})
+        pinned |= rest
+
+
+def on_core(core: int) -> list[str]:
+    """What stands before a command so that all of it runs on one core."""
+    return ["taskset", "-c", str(core)] if _has_cores() and shutil.which("taskset") else []
+
+
+def _has_cores() -> bool:
+    return sys.platform == "linux" and (os.cpu_count() or 1) > 1

@@ -1,12 +1,13 @@
-// The peer of bench/exchange.py: oidc-provider with Redis as its store, one process, one portal, the same work as ours.
-// `node oidc_provider.mjs PORT SIDE_PORT REDIS_PORT ALG`; the side door makes codes and tokens without a browser.
-import { createHash, generateKeyPairSync } from "node:crypto";
+// A peer of bench/portal_calls.py: oidc-provider with Redis as its store, one process, two portals, the same work as ours.
+// `node oidc_provider.mjs PORT SIDE_PORT REDIS_PORT`; the side door makes codes, tokens and sessions without a browser.
+import { createHash, createHmac, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { Redis } from "ioredis";
 import { Provider } from "oidc-provider";
 
-const [port, sidePort, redisPort, alg] = process.argv.slice(2);
-const REDIRECT_URI = "https://cpx.example.ch/callback", SCOPE = "openid profile email offline_access";
+const [port, sidePort, redisPort] = process.argv.slice(2);
+const PORTALS = { cpx: "ES256", fon: "RS256" }; // each with its algorithm of ID tokens
+const SCOPE = "openid profile email offline_access", COOKIE_KEY = "a key of the bench";
 const VERIFIER = "v".repeat(43);
 const LONG_S = 3600;
 const redis = new Redis({ host: "127.0.0.1", port: Number(redisPort), keyPrefix: "oidc:" });
@@ -47,6 +48,8 @@ class Store {
   }
 }
 
+function callback(id) { return `https://${id}.example.ch/callback`; }
+
 function key(alg) {
   const { privateKey } = alg === "ES256"
     ? generateKeyPairSync("ec", { namedCurve: "P-256" })
@@ -57,12 +60,12 @@ function key(alg) {
 const provider = new Provider(`http://localhost:${port}`, {
   adapter: Store,
   jwks: { keys: [key("RS256"), key("ES256")] },
-  clients: [{
-    client_id: "cpx", client_secret: "portal-secret-of-the-tests", redirect_uris: [REDIRECT_URI],
+  clients: Object.entries(PORTALS).map(([id, alg]) => ({
+    client_id: id, client_secret: "portal-secret-of-the-tests", redirect_uris: [callback(id)],
     grant_types: ["authorization_code", "refresh_token", "client_credentials"], response_types: ["code"],
     id_token_signed_response_alg: alg, scope: SCOPE,
-  }],
-  cookies: { keys: ["a key of the bench"] },
+  })),
+  cookies: { keys: [COOKIE_KEY] },
   claims: { openid: ["sub"], profile: ["name", "given_name", "family_name", "birthdate", "locale"], email: ["email", "email_verified"] },
   features: {
     devInteractions: { enabled: false }, introspection: { enabled: true }, clientCredentials: { enabled: true },
@@ -87,40 +90,49 @@ const provider = new Provider(`http://localhost:${port}`, {
 
 const challenge = createHash("sha256").update(VERIFIER).digest("base64url");
 
-async function grant() {
-  const made = new provider.Grant({ accountId: "helene", clientId: "cpx" });
+async function grant(clientId) {
+  const made = new provider.Grant({ accountId: "helene", clientId });
   made.addOIDCScope(SCOPE);
   return made.save();
 }
 
 const MAKE = {
-  async code() {
-    const client = await provider.Client.find("cpx");
+  async code(id) {
+    const client = await provider.Client.find(id);
     return new provider.AuthorizationCode({
-      accountId: "helene", client, grantId: await grant(), gty: "authorization_code", redirectUri: REDIRECT_URI,
+      accountId: "helene", client, grantId: await grant(id), gty: "authorization_code", redirectUri: callback(id),
       scope: SCOPE, codeChallenge: challenge, codeChallengeMethod: "S256", authTime: Math.floor(Date.now() / 1000), nonce: "n",
     }).save();
   },
-  async refresh() {
-    const client = await provider.Client.find("cpx"), now = Math.floor(Date.now() / 1000);
+  async refresh(id) {
+    const client = await provider.Client.find(id), now = Math.floor(Date.now() / 1000);
     return new provider.RefreshToken({
-      accountId: "helene", client, grantId: await grant(), gty: "authorization_code", scope: SCOPE, authTime: now, nonce: "n",
+      accountId: "helene", client, grantId: await grant(id), gty: "authorization_code", scope: SCOPE, authTime: now, nonce: "n",
       iiat: now, rotations: 0,
     }).save();
   },
-  async access() {
-    const client = await provider.Client.find("cpx");
+  async access(id) {
+    const client = await provider.Client.find(id);
     return new provider.AccessToken({
-      accountId: "helene", client, grantId: await grant(), gty: "authorization_code", scope: SCOPE,
+      accountId: "helene", client, grantId: await grant(id), gty: "authorization_code", scope: SCOPE,
     }).save();
+  },
+  // The cookies of a browser that is signed in and has agreed to what this portal asks for.
+  async session(id) {
+    const session = new provider.Session();
+    session.loginAccount({ accountId: "helene" });
+    session.ensureClientContainer(id);
+    session.grantIdFor(id, await grant(id));
+    const cookie = `_session=${await session.save(LONG_S)}`;
+    return `${cookie};_session.sig=${createHmac("sha1", COOKIE_KEY).update(cookie).digest("base64url")}`;
   },
 };
 
-// GET /code/1000 → a thousand codes, one a line.
+// GET /code/cpx/1000 → a thousand codes, one a line.
 createServer(async (request, response) => {
-  const [, kind, count] = request.url.split("/"), made = [];
+  const [, kind, id, count] = request.url.split("/"), made = [];
   while (made.length < Number(count)) {
-    made.push(...await Promise.all(Array.from({ length: Math.min(200, count - made.length) }, MAKE[kind])));
+    made.push(...await Promise.all(Array.from({ length: Math.min(200, count - made.length) }, () => MAKE[kind](id))));
   }
   response.end(made.join("\n"));
 }).listen(Number(sidePort), "127.0.0.1");
