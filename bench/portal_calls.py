@@ -20,7 +20,7 @@ from bench import peers
 from bench.load import CONNECTIONS, Answered, drive
 from bench.report import RATIO, Figure, Report, circumstances, pin
 from bench.sides import ES256, RS256, Side, connect
-from bench.tasks import CALLS, HALF, OIDC_PROVIDER, Task, call, look
+from bench.tasks import CALLS, DJANGO, HALF, OIDC_PROVIDER, Task, call, look
 from bench.walk import LOAD_CORE, SERVER_CORE, place
 from tests.support import servers
 from tests.support.engines import empty_postgresql_database
@@ -31,7 +31,7 @@ WARM_SECONDS = 1
 FASTEST = 5_000  # a second: so many codes are made ahead for one run
 OURSELVES = "Connect"
 SQLITE, REDIS = "Connect on SQLite", "Connect with Redis"
-AGAINST = {"oidc-provider": OIDC_PROVIDER, "sqlite": SQLITE, "redis": REDIS}
+AGAINST = {"oidc-provider": OIDC_PROVIDER, "django-oauth-toolkit": DJANGO, "sqlite": SQLITE, "redis": REDIS}
 THREADS = ("--blocking-threads", "2")  # more wait for each other on one core
 
 
@@ -67,11 +67,11 @@ def _rounds(
 ) -> dict[str, list[Answered]]:
     """What each side answered in each round; before them all, each runs for a moment that nobody times."""
     found = defaultdict(list)
-    for side in present:
-        _run(side, task, algorithm, WARM_SECONDS, values, is_first=True)
-    for _ in range(rounds):
+    for side in present if rounds > QUICK_ROUNDS else ():
+        _run(side, task, algorithm, WARM_SECONDS, values)
+    for number in range(rounds):
         for side in present:
-            found[side.name].append(_run(side, task, algorithm, seconds, values))
+            found[side.name].append(_run(side, task, algorithm, seconds, values, is_first=number == 0))
     return found
 
 
@@ -114,7 +114,7 @@ def sides(folder: Path, wanted: Iterable[str]) -> Iterator[list[Side]]:
     try:
         pin(os.getpid(), LOAD_CORE)  # and with it whatever it starts, until that is put elsewhere
         with ExitStack() as stack:
-            servers.postgresql(run, is_durable=True)
+            socket = servers.postgresql(run, is_durable=True)
             present = [_connect(stack, OURSELVES, empty_postgresql_database(run, "bench"))]
             if SQLITE in wanted:
                 present.append(_connect(stack, SQLITE, ""))
@@ -124,6 +124,9 @@ def sides(folder: Path, wanted: Iterable[str]) -> Iterator[list[Side]]:
             if OIDC_PROVIDER in wanted:
                 redis = servers.shared_redis(run)
                 present.append(stack.enter_context(peers.oidc_provider(redis, folder / "peer.log", core=SERVER_CORE)))
+            if DJANGO in wanted:
+                empty_postgresql_database(run, "django")
+                present.append(stack.enter_context(peers.django(socket, "django", folder, core=SERVER_CORE)))
             yield present
     finally:
         servers.stop_all(run)

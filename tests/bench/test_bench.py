@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,30 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
         "/{portal}/login", "/{portal}/login/code", "/authorize", "/authorize/resume/…", "/token", "/userinfo", "/jwks",
         "/account", "/logout", "/logout/confirm",
     } <= seen  # fmt: skip
+
+
+@pytest.mark.long
+def test_a_call_is_measured_against_django_oauth_toolkit_and_on_every_database() -> None:
+    done = bench(
+        "exchange", "--quick", "--against", "django-oauth-toolkit", "--against", "sqlite", "--against", "redis"
+    )
+    assert done.returncode == 0, done.stderr
+    (kept,) = [ROOT / line.split()[-1] for line in done.stdout.splitlines() if "kept in" in line]
+    seen = {figure["what"] for figure in json.loads(kept.read_text(encoding="utf-8"))["figures"]}
+    kept.unlink()
+    assert {
+        "RS256, against django-oauth-toolkit", "ES256, Connect on SQLite, against PostgreSQL",
+        "ES256, Connect with Redis, against PostgreSQL",
+    } <= seen  # fmt: skip
+
+
+@pytest.mark.no_database
+def test_what_is_installed_to_measure_against_is_checked_and_names_no_address() -> None:
+    lock = (ROOT / "bench" / "peers" / "django.lock").read_text(encoding="utf-8")
+    assert "django-oauth-toolkit==" in lock
+    assert "://" not in lock
+    assert not re.search(r"\\\n(?!    --hash=sha256:)", lock), "an entry without a hash"
+    assert not re.search(r"^[a-z].*[^\\]$", lock, flags=re.MULTILINE), "an entry without a hash"
 
 
 def test_an_unknown_measurement_is_refused_with_the_known_ones() -> None:

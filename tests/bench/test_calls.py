@@ -60,7 +60,7 @@ def answering(status: int, body: Any, location: str = "") -> Iterator[Side]:
             """Nothing: what is asked stands in the test."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         paths = dict.fromkeys(("token", "userinfo", "introspect", "par", "authorize", "discovery", "jwks"), "/x")
         client = Client("cpx", "https://cpx.example.ch/callback")
         try:
