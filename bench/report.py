@@ -17,6 +17,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 RATIO = "×"
+WHOLE_ROUNDS = 5  # fewer show that a measurement works, and measure nothing
 
 
 @dataclass(frozen=True)
