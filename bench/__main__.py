@@ -6,7 +6,21 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import exports, flood, fund, imports, letters, memory, pages, persons, portal_calls, register, signin, start
+from bench import (
+    exports,
+    flood,
+    fund,
+    imports,
+    letters,
+    memory,
+    pages,
+    persons,
+    portal_calls,
+    register,
+    scale,
+    signin,
+    start,
+)
 from bench.report import Report
 from bench.tasks import CALLS
 from idp.web import log
@@ -16,7 +30,7 @@ MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "flood": flood.measure, "persons": persons.measure, "imports": imports.measure, "letters": letters.measure,
     "exports": exports.measure,
     "fund": fund.measure,
-    "signin": signin.measure, "register": register.measure,
+    "signin": signin.measure, "register": register.measure, "scale": scale.measure,
 }  # fmt: skip
 SHORT = {"portal_calls": tuple(CALLS), "import": ("imports",), "lists": ("persons",)}  # one word for others
 NAMES = (*MEASUREMENTS, *CALLS, *SHORT)

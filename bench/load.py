@@ -37,10 +37,10 @@ class Answered:
     p99_ms: float
 
 
-def drive(origin: str, call: Call, *, seconds: int, core: int) -> Answered:
+def drive(origin: str, call: Call, *, seconds: int, core: int, connections: int = CONNECTIONS) -> Answered:
     """Raises `RuntimeError` where anything was refused or lost: a wrong answer is no measurement."""
     done = subprocess.run(
-        [*on_core(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), origin, "--",
+        [*on_core(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), origin, "--",
          call.method, call.path, call.authorization, call.body, call.cookie, str(call.values or "-"),
          "yes" if call.in_turn else "", call.shows],
         capture_output=True, text=True, timeout=seconds + SPARE_S,

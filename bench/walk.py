@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,13 @@ SECOND_PORTAL = "fon"
 
 def answering(main: int) -> int:
     """The process that answers requests, of granian's first one."""
-    (web,) = (int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split())
+    (web,) = all_answering(main)
     return web
+
+
+def all_answering(main: int) -> list[int]:
+    """The processes that answer requests, where there are several."""
+    return [int(pid) for pid in Path(f"/proc/{main}/task/{main}/children").read_text().split()]
 
 
 @dataclass
@@ -48,17 +53,18 @@ class Place:
     services: Services
     portals: list[Portal] = field(default_factory=list)
     server: Process | None = None
-    main: int = 0  # granian's first process, which began the one that answers
+    main: int = 0  # granian's first process, which began those that answer
+    workers: list[int] = field(default_factory=list)
 
-    def start(self, *extra: str) -> int:
-        """Start the server; returns the process that answers requests."""
+    def start(self, *extra: str, cores: Sequence[int] = (SERVER_CORE,)) -> int:
+        """Start the server; returns the process that answers requests, the first one where there are several."""
         self.server = granian(self.environ, self.folder / "web.log", None, "--log-level", "warning", *extra)
         self.main = self.server.pid
-        web = answering(self.main)
-        for pid in (self.main, web):
-            pin(pid, SERVER_CORE)
+        self.workers = all_answering(self.main)
+        for number, pid in enumerate((self.main, *self.workers)):
+            pin(pid, cores[max(0, number - 1) % len(cores)])
         pin(os.getpid(), LOAD_CORE)
-        return web
+        return self.workers[0]
 
     def stop(self) -> None:
         if self.server is not None:

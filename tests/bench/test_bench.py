@@ -34,6 +34,7 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
     assert set(documents) == {
         "pages", "memory", "start", "flood", "persons", "imports", "letters", "exports", "fund", "exchange", "refresh",
         "credentials", "userinfo", "introspect", "par", "authorize", "static", "signin", "register",
+        "scale",
     }  # fmt: skip
     for name, document in documents.items():
         assert {"at", "rounds", "server", "database", "python", "cores", "load"} <= set(document), name
