@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -48,6 +49,7 @@ def main() -> None:
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"there is no measurement {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     wanted = [one for name in options.names or [*MEASUREMENTS, *CALLS] for one in SHORT.get(name, (name,))]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was done"))  # and the servers with it
     log.configure("error")  # a table of figures is no place for lines about slow statements
     try:
         for report in _reports(wanted, quick=options.quick, against=options.against):

@@ -110,8 +110,7 @@ def _grant(bundle: Services, portal: Portal, account: Account, now: datetime) ->
     db.session.commit()
     return {
         "portal_id": portal.id, "account_id": account.id, "session_id": session.id, "sid": sid, "scope": SCOPE,
-        "nonce": "n", "auth_time": now, "acr": session.acr, "amr": session.amr, "created_at": now,
-        "expires_at": now + LIFE,
+        "nonce": "n", "auth_time": now, "acr": session.acr, "amr": session.amr,
     }  # fmt: skip
 
 
@@ -123,13 +122,14 @@ TABLES = {
 
 def _insert(bundle: Services, kind: str, grant: dict[str, Any], callback: str, count: int) -> list[str]:
     table, column, prefix = TABLES[kind]
-    now, portal_id = grant["created_at"], grant["portal_id"]
+    now, portal_id = bundle.clock.now(), grant["portal_id"]
     shared = {
         "code": {"portal_id": portal_id, "redirect_uri": callback, "code_challenge": challenge()},
         "refresh": {"scope": SCOPE},
         "access": {"scope": SCOPE, "portal_id": portal_id, "created_at": now},
     }[kind]
-    grants: list[dict[str, Any]] = [{"id": new_id(bundle.random, now), **grant} for _ in range(count)]
+    fresh = {**grant, "created_at": now, "expires_at": now + LIFE}
+    grants: list[dict[str, Any]] = [{"id": new_id(bundle.random, now), **fresh} for _ in range(count)]
     secrets = [token(bundle.random, prefix) for _ in range(count)]
     db.session.execute(insert(Grant), grants)
     db.session.execute(insert(table), [
