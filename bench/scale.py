@@ -32,7 +32,7 @@ STARTS_WITHIN_S, IDLE_S = 30, 0.3
 
 
 def measure(*, quick: bool) -> Report:
-    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    rounds, seconds, warm = (QUICK_ROUNDS, QUICK_SECONDS, 0) if quick else (ROUNDS, SECONDS, WARM_SECONDS)
     is_roomy = (os.cpu_count() or 1) >= CORES
     before, run = os.sched_getaffinity(0), servers.new_run_folder()
     speeds: dict[int, list[float]] = {count: [] for count in COUNTS}
@@ -48,7 +48,7 @@ def measure(*, quick: bool) -> Report:
             side = connect(at, OURSELVES)
             for _ in range(rounds):
                 for count in COUNTS:
-                    speed, cost = _with(count, at, side, seconds, Path(folder) / "values")
+                    speed, cost = _with(count, at, side, (warm, seconds), Path(folder) / "values")
                     speeds[count].append(speed)
                     costs[count].append(cost)
     finally:
@@ -63,19 +63,24 @@ def measure(*, quick: bool) -> Report:
     return report
 
 
-def _with(count: int, at: Place, side: Side, seconds: int, values: Path) -> tuple[float, float]:
-    """Exchanges a second with so many processes, and what they computed for one, in milliseconds."""
+def _with(count: int, at: Place, side: Side, times: tuple[int, int], values: Path) -> tuple[float, float]:
+    """Exchanges a second with so many processes, and what they computed for one, in milliseconds.
+
+    `times`: the seconds that nobody times, and those that count.
+    """
+    warm, seconds = times
     at.start(*THREADS, "--workers", str(count), cores=(0, 1))
     try:
         _settle(at.workers)
         client = side.client(ES256)
         load_core, most = (os.cpu_count() or 1) - 1, FASTEST * count
-        first, *made = side.made(EXCHANGE.needs, client.client_id, 1 + most * (WARM_SECONDS + seconds))
+        first, *made = side.made(EXCHANGE.needs, client.client_id, 1 + most * (warm + seconds))
         look(EXCHANGE, side, ES256, first)
         asked = replace(call(EXCHANGE, side, ES256), values=values)
-        values.write_text("\n".join(made[: most * WARM_SECONDS]) + "\n", encoding="ascii")
-        drive(side.origin, asked, seconds=WARM_SECONDS, core=load_core, connections=CONNECTIONS)
-        values.write_text("\n".join(made[most * WARM_SECONDS :]) + "\n", encoding="ascii")
+        if warm:
+            values.write_text("\n".join(made[: most * warm]) + "\n", encoding="ascii")
+            drive(side.origin, asked, seconds=warm, core=load_core, connections=CONNECTIONS)
+        values.write_text("\n".join(made[most * warm :]) + "\n", encoding="ascii")
         before = sum(map(processor_ms, at.workers))
         answered = drive(side.origin, asked, seconds=seconds, core=load_core, connections=CONNECTIONS)
         computed = sum(map(processor_ms, at.workers)) - before

@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.__main__ import MEASUREMENTS
 from bench.report import Figure, percentile
+from bench.tasks import CALLS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUNS_WITHIN_S = 300
@@ -22,8 +25,9 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
-    done = bench("--quick", "--against", "oidc-provider")
+def measured(*names: str) -> dict[str, dict[str, Any]]:
+    """What each of these kept; all of them and no other."""
+    done = bench(*names, "--quick", "--against", "oidc-provider")
     assert done.returncode == 0, done.stderr
     kept = [ROOT / line.split()[-1] for line in done.stdout.splitlines() if "kept in" in line]
     try:
@@ -31,16 +35,20 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
     finally:
         for path in kept:
             path.unlink()
-    assert set(documents) == {
-        "pages", "memory", "start", "flood", "persons", "imports", "letters", "exports", "fund", "exchange", "refresh",
-        "credentials", "userinfo", "introspect", "par", "authorize", "static", "signin", "register",
-        "scale",
-    }  # fmt: skip
+    assert set(documents) == set(names)
     for name, document in documents.items():
         assert {"at", "rounds", "server", "database", "python", "cores", "load"} <= set(document), name
         for figure in document["figures"]:
             assert min(figure["rounds"]) <= figure["median"] <= max(figure["rounds"])
             assert figure["what"] in done.stdout
+    return documents
+
+
+OF_JOURNEYS = ("signin", "register", "scale")
+
+
+def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
+    documents = measured(*(name for name in MEASUREMENTS if name not in OF_JOURNEYS))
     seen = {figure["what"].split()[1] for figure in documents["pages"]["figures"]}
     assert {
         "/", "/{portal}/register/code", "/{portal}/register/email", "/{portal}/register/email-code",
@@ -48,6 +56,16 @@ def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
         "/{portal}/login", "/{portal}/login/code", "/authorize", "/authorize/resume/…", "/token", "/userinfo", "/jwks",
         "/account", "/logout", "/logout/confirm",
     } <= seen  # fmt: skip
+
+
+def test_every_call_of_a_portal_shows_a_table_and_keeps_its_figures() -> None:
+    documents = measured(*CALLS)
+    for name, document in documents.items():
+        assert any("against oidc-provider" in figure["what"] for figure in document["figures"]), name
+
+
+def test_whole_journeys_show_a_table_and_keep_their_figures() -> None:
+    assert measured(*OF_JOURNEYS)
 
 
 @pytest.mark.long
