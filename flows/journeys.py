@@ -57,6 +57,10 @@ class Journey:
     def first_path(self) -> str:
         return next(iter(self.paths.values()))
 
+    def keeps(self, path: str) -> set[str]:
+        """The entries that may be kept of whatever is asked at this address."""
+        return {name for step in self.itinerary.steps if self.paths[step.name] == path for name in step.keeps}
+
     @property
     def after_sign_in(self) -> str:
         """Where the walk goes on for a person who had to sign in on the way."""

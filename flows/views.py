@@ -31,6 +31,7 @@ from idp.web.forms import FormView
 from idp.web.network import client_network
 from idp.web.render import Frame, page
 from idp.web.session import clear_session
+from idp.web.unavailable import keep_in_outage
 
 blueprint = Blueprint("journeys", __name__)
 
@@ -102,6 +103,7 @@ def _errors(walk: Walk, step: Step) -> dict[str, str]:
 
 
 def _submit(journey: Journey, slug: str, path: str, action: str | None = None) -> Response:
+    keep_in_outage(journey.keeps(path) if action is None else ())
     hashing = hashing_step(journey, path, action)
     if hashing is None:
         return _take(journey, slug, path, action)

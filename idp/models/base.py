@@ -7,15 +7,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -29,10 +26,6 @@ NAMING = {
 
 BUSY_TIMEOUT_MS = 10_000
 PRIMARY_CODE = 0xFF  # of an extended one (sqlite.org/rescode.html)
-TRUSTED_FOR_S = 1.0  # so long after its last use a connection is taken to be alive
-USED_AT = "used_at"
-
-_doubted_at: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 PENDING = "once_committed"
 
 
@@ -105,31 +98,6 @@ def _keep_write_ahead_log(cursor: Any) -> None:
             if not is_busy or time.monotonic() > patient_until:
                 raise
             time.sleep(0.01)
-
-
-def prepare_postgresql(engine: Engine) -> None:
-    """Ask of a pooled connection whether it is alive only where there is doubt: after a pause, and where another one
-    was found dead since its last use. Asking each time would cost every request a journey to the server and back.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def _on_checkin(_connection: Any, record: Any) -> None:
-        record.info[USED_AT] = time.monotonic()
-
-    @event.listens_for(engine, "handle_error")
-    def _on_error(context: ExceptionContext) -> None:
-        if context.is_disconnect:
-            _doubted_at[engine] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _on_checkout(connection: Any, record: Any, _proxy: object) -> None:
-        used_at = record.info.get(USED_AT)
-        if used_at is None or used_at > max(time.monotonic() - TRUSTED_FOR_S, _doubted_at.get(engine, 0.0)):
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise InvalidatePoolError from error  # the pool makes a new one, of all that are older
 
 
 def once_committed(act: Callable[[], None]) -> None:

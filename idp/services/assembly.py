@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
-from idp.models.base import db, prepare_postgresql, prepare_sqlite
+from idp.models.base import db, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
@@ -201,23 +201,21 @@ def build_services(
     )
 
 
-PREPARE = {"sqlite": prepare_sqlite, "postgresql": prepare_postgresql}
-
-
 def attach(app: Flask, services: Services) -> None:
     """Give the application its database and its services."""
     url = _located(make_url(services.settings.database_url))
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # An error of the database repeats no value, and nobody waits long for a connection.
     options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5, "pool_size": POOL, "max_overflow": POOL}
+    prepare = prepare_sqlite
     if url.get_backend_name() == "postgresql":
-        options |= {
-            "connect_args": {"options": "-c statement_timeout=5000 -c lock_timeout=4000 -c timezone=UTC"},
-        }
+        from idp.models import postgresql  # its driver is not everywhere
+
+        prepare, options["connect_args"] = postgresql.prepare_postgresql, postgresql.arguments(url)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     db.init_app(app)
     with app.app_context():
-        PREPARE[db.engine.dialect.name](db.engine)
+        prepare(db.engine)
         watch_statements(db.engine, services.settings.slow_query_ms, services.spans)
         if services.settings.metrics_folder is not None:
             watch_connections(db.engine, services.metrics, 2 * POOL)

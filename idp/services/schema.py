@@ -48,6 +48,10 @@ def upgrade(to: str = "head") -> str:
     """
     with db.engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
+        if not is_sqlite:
+            from idp.models.postgresql import take_your_time  # its driver is not everywhere
+
+            take_your_time(connection)
         for statement in ON_SQLITE if is_sqlite else ON_POSTGRESQL:
             connection.execute(text(statement))
         command.upgrade(_config(connection), to)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 import structlog
 from flask import Flask, Response, has_request_context, jsonify, request
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from idp.chance import pick
+from idp.models import outage
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal
-from idp.places import PACKAGE
 from idp.services.bundle import services
 from idp.services.hash_queue import COME_BACK_IN_S, TooBusy
 from idp.texts import format_time
@@ -25,9 +23,8 @@ from idp.web.i18n import keep_asked, text
 from idp.web.problems import Kind, Problem
 from idp.web.render import Frame, page
 from idp.web.session import BLIND
+from idp.web.unavailable import unavailable_page
 
-RETRY_AFTER_S = 10
-OUTAGE = (OperationalError, PoolTimeout)  # no database, or no connection to it in time
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEYS = {
     400: "x.client", 403: "x.denied", 404: "x.404", 405: "x.405", 413: "x.client", 414: "x.414", 421: "x.404",
@@ -80,20 +77,9 @@ def portal_of_request() -> Portal | None:
     """The portal whose pages this address belongs to: its people know best whom to call."""
     try:
         return find_portal(request.path.split("/")[1])
-    except OUTAGE:  # an error page must come, also without a database
+    except SQLAlchemyError:  # an error page must come, also without a database
         db.session.rollback()
         return None
-
-
-@lru_cache(maxsize=1)
-def _unavailable() -> bytes:
-    return (PACKAGE / "static" / "503.html").read_bytes()
-
-
-def unavailable_page() -> Response:
-    """The page of an outage: a static file in four languages, for which no database is asked."""
-    headers = {"Content-Type": "text/html; charset=utf-8", "Retry-After": str(RETRY_AFTER_S)}
-    return Response(_unavailable(), 503, headers)
 
 
 def _is_machine(app: Flask) -> bool:
@@ -181,7 +167,8 @@ def _log_fault(exc_info: Any) -> None:
 def _answer_fault(app: Flask, error: BaseException) -> Response:
     if _is_machine(app):
         return _of_fault(error)
-    return unavailable_page() if isinstance(error, OUTAGE) else error_page("x.500", 500)
+    seconds = outage.retry_after(error)
+    return error_page("x.500", 500) if seconds is None else unavailable_page(seconds)
 
 
 def _of_status(status: int) -> Response:
@@ -195,8 +182,9 @@ def _of_crowd(error: TooBusy) -> Response:
 
 
 def _of_fault(error: BaseException) -> Response:
-    if not isinstance(error, OUTAGE):
+    seconds = outage.retry_after(error)
+    if seconds is None:
         return machine_error("server_error", 500)
     response = machine_error("temporarily_unavailable", 503)
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    response.headers["Retry-After"] = str(seconds)
     return response

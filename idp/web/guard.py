@@ -10,17 +10,16 @@ import hmac
 from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any, TypeVar
-from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Request, abort, current_app, request
+from flask import Blueprint, Flask, Request, abort, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
 
 from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page, portal_of_request
 from idp.web.i18n import text
 from idp.web.session import BLIND
+from idp.web.unavailable import own_page
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 LARGEST_BODY = 64 * 1024
@@ -120,13 +119,8 @@ def _has_nul() -> bool:
 
 def _again() -> tuple[str, str] | None:
     """The way out of a refused form: its own page, where everything typed before still stands."""
-    path = request.path.split("/do/")[0]
-    try:
-        current_app.url_map.bind("localhost").match(path, method="GET")
-    except HTTPException:
-        return None
-    handle = request.args.get("f")
-    return text("x.retry"), path + (f"?{urlencode({'f': handle})}" if handle else "")
+    address = own_page()
+    return (text("x.retry"), address) if address is not None else None
 
 
 def _is_same_origin() -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from flask import Flask, abort
+from flask import Flask, abort, current_app
 from playwright.sync_api import Browser, Page
-from sqlalchemy import text as sql
 from werkzeug.exceptions import TooManyRequests
 
 from idp.models.base import db
@@ -153,24 +153,60 @@ def test_the_reference_can_be_copied(walk: Walk) -> None:
     assert walk.page.locator("#status").inner_text() == walk.text("c.copied")
 
 
-def test_without_a_database_a_page_in_four_languages_comes(walk: Walk, world: World) -> None:
+@contextmanager
+def outage(web: Flask, folder: Path) -> Iterator[None]:
+    """The database cannot be opened."""
+    file, away = folder / "connect.db", folder / "away.db"
+    db.session.rollback()
+    for app in (web, current_app):
+        with app.app_context():
+            db.engine.dispose()
+    file.rename(away)
+    file.mkdir()
+    yield
+    file.rmdir()
+    away.rename(file)
+
+
+def test_without_a_database_a_page_in_the_persons_language_comes(walk: Walk, web: Flask, tmp_path: Path) -> None:
     walk.open("/cpx/login")
-    db.session.execute(sql("ALTER TABLE portal RENAME TO away"))
-    db.session.commit()
-    with walk.page.expect_response(lambda answer: answer.request.is_navigation_request()) as answer:
-        walk.page.reload()
-    assert (answer.value.status, answer.value.headers["retry-after"]) == (503, "10")
-    for language in ("fr", "de", "it", "en"):
-        part = walk.page.locator(f"section[lang={language}]").inner_text().replace("’", "'")
-        for key in ("x.503.text", "x.500.text", "c.contact.letter"):
-            assert TEXTS.get(language, key).replace("’", "'") in " ".join(part.split()), (language, key)
-    assert [fault for fault in inspect(walk.page, "x.503", "fr", ("light", "dark")) if "landmarks" not in fault] == []
-    walk.open("/nix")  # other error pages come all the same
-    assert walk.heading == walk.text("x.404.title")
-    walk.page.go_back()
-    db.session.execute(sql("ALTER TABLE away RENAME TO portal"))
-    db.session.commit()
+    with outage(web, tmp_path):
+        with walk.page.expect_response(lambda answer: answer.request.is_navigation_request()) as answer:
+            walk.page.reload()
+        assert (answer.value.status, answer.value.headers["retry-after"]) == (503, "10")
+        assert walk.heading == walk.text("x.outage.title")
+        assert inspect(walk.page, "x.outage", walk.language, ("light", "dark")) == []
+        walk.open("/nix")  # other error pages come all the same
+        assert walk.heading == walk.text("x.404.title")
+        walk.page.go_back()
+        assert walk.page.locator("main .button").inner_text() == walk.text("x.outage.again")
     leave(walk, walk.text("l.title", portal="Caisse CPX"))
+
+
+def test_what_was_entered_when_the_database_went_away_is_still_there(walk: Walk, web: Flask, tmp_path: Path) -> None:
+    walk.open("/cpx/login")
+    walk.page.get_by_label(walk.text("l.email")).fill(EMAIL)
+    walk.page.get_by_label(walk.text("l.pw")).first.fill("something long")
+    with outage(web, tmp_path):
+        walk.page.get_by_role("button", name=walk.text("c.continue")).click()
+        assert walk.says("x.outage.kept")
+        assert inspect(walk.page, "x.outage.kept", walk.language, ("light", "dark")) == []
+    walk.page.get_by_role("button", name=walk.text("x.outage.again")).click()
+    assert walk.page.get_by_label(walk.text("l.email")).input_value() == EMAIL
+
+
+def test_where_no_page_can_be_made_one_in_four_languages_comes(
+    walk: Walk, web: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(web.jinja_env.globals, "contact")
+    with outage(web, tmp_path):
+        walk.open("/cpx/login")
+        for language in ("fr", "de", "it", "en"):
+            part = walk.page.locator(f"section[lang={language}]").inner_text().replace("’", "'")
+            for key in ("x.503.text", "x.500.text", "c.contact.letter"):
+                assert TEXTS.get(language, key).replace("’", "'") in " ".join(part.split()), (language, key)
+        found = inspect(walk.page, "x.503", "fr", ("light", "dark"))
+        assert [fault for fault in found if "landmarks" not in fault] == []
 
 
 @pytest.fixture(scope="module")

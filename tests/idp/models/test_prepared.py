@@ -14,7 +14,7 @@ from sqlalchemy import Table, bindparam, event, insert, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from idp.models import base
+from idp.models import postgresql
 from idp.models.base import UTCDateTime, db
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
@@ -118,7 +118,7 @@ def test_after_a_pause_a_broken_connection_is_noticed_by_nobody(
     db.session.rollback()
     pooled(3)
     break_connections()
-    monkeypatch.setattr(base, "TRUSTED_FOR_S", 0.0)
+    monkeypatch.setattr(postgresql, "TRUSTED_FOR_S", 0.0)
     pooled(3)
     assert BY_ID.first(ident=uuid4()) is None
 
