@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 import redis
 import structlog
@@ -25,7 +26,9 @@ from keys import Vault
 
 SPAN_US = 3_600_000_000  # an hour, in microseconds
 ANSWERS_WITHIN_S = 0.25
+LATE_S = 2 * ANSWERS_WITHIN_S  # where a connection had to be made first
 ASKED_AGAIN_AFTER_S = 1.0
+ALIVE = "connect:alive"
 MOST_SUBJECTS = 50_000  # in memory; the emptiest buckets are forgotten first
 # What the two stores keep is when the bucket will be empty. The script answers how long to wait, 0 when it counted.
 SCRIPT = """
@@ -36,6 +39,7 @@ redis.call('SET', KEYS[1], string.format('%.0f', empty), 'PX', math.ceil((empty 
 return 0
 """
 
+Answer = TypeVar("Answer")
 log = structlog.get_logger(__name__)
 
 
@@ -108,7 +112,9 @@ class _Memory:
 
 
 class _Shared:
-    """The buckets in Redis. While it does not answer, one request a second finds out whether it does again."""
+    """The buckets in Redis. While it does not answer, one request a second finds out whether it does again, and none
+    as long as another one still does: the name of a server may take long to look up.
+    """
 
     def __init__(self, url: str, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -121,34 +127,38 @@ class _Shared:
         self._script: Callable[..., int] = client.register_script(SCRIPT)
         self._lock = threading.Lock()
         self._is_lost: bool | None = None  # until it was asked first
+        self._is_looked_for = False
         self._ask_at = 0.0
 
     def spend(self, key: str, now: int, step: int) -> int:
         """How long to wait; 0 when it was counted, or when Redis does not say."""
-        if not self._is_asked():
-            return 0
-        try:
-            wait = int(self._script(keys=[key], args=[now, step, SPAN_US]))
-        except redis.RedisError as error:
-            self._lose(error)
-            return 0
-        self._find()
-        return wait
+        return self._ask(lambda: int(self._script(keys=[key], args=[now, step, SPAN_US]))) or 0
 
     def state(self) -> str:
-        """Asked like everything else: while it is lost, once a second at most."""
-        if self._is_asked():
-            try:
-                self._client.ping()
-            except redis.RedisError as error:
-                self._lose(error)
-            else:
-                self._find()
+        """Asked like everything else: while it is lost, once a second at most. It must take something, for one whose
+        memory is full still answers.
+        """
+        self._ask(lambda: self._client.set(ALIVE, 1, px=1000))
         return "lost" if self._is_lost else "ok"
+
+    def _ask(self, ask: Callable[[], Answer]) -> Answer | None:
+        if not self._is_asked():
+            return None
+        began = time.monotonic()
+        try:
+            answer = ask()
+        except (redis.RedisError, OSError, ValueError) as error:  # a name with no address, an answer that is none
+            self._lose(error)
+            return None
+        if time.monotonic() - began > LATE_S:  # in time piece by piece, and too long for whoever waits for it
+            self._lose(TimeoutError())
+        else:
+            self._find()
+        return answer
 
     def _find(self) -> None:
         with self._lock:
-            was_lost, self._is_lost = self._is_lost, False
+            was_lost, self._is_lost, self._is_looked_for = self._is_lost, False, False
             if was_lost is not False:
                 self._metrics.put(REDIS_UP, 1)
         if was_lost:
@@ -156,14 +166,14 @@ class _Shared:
 
     def _is_asked(self) -> bool:
         with self._lock:
-            if self._is_lost and time.monotonic() < self._ask_at:
+            if self._is_lost and (self._is_looked_for or time.monotonic() < self._ask_at):
                 return False
-            self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
+            self._is_looked_for = bool(self._is_lost)
             return True
 
-    def _lose(self, error: redis.RedisError) -> None:
+    def _lose(self, error: Exception) -> None:
         with self._lock:
-            is_first, self._is_lost = not self._is_lost, True
+            is_first, self._is_lost, self._is_looked_for = not self._is_lost, True, False
             self._ask_at = time.monotonic() + ASKED_AGAIN_AFTER_S
         if is_first:
             self._metrics.put(REDIS_UP, 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 
 from tests.support import servers
 
@@ -143,3 +144,44 @@ def _children(pid: int) -> list[int]:
             if parent == pid:
                 found.append(int(entry.name))
     return found
+
+
+class OwnRedis:
+    """A Redis of one test alone, which it may mistreat."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process, self.port = servers.start_redis(folder)
+
+    def url(self, port: int | None = None) -> str:
+        """Of another port, where somebody stands between."""
+        return f"redis://127.0.0.1:{port or self.port}/0"
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait(10)
+
+    def start(self) -> None:
+        """As empty as ever: it keeps nothing on disk."""
+        self._process, _ = servers.start_redis(self._folder, self.port)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
+        yield
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self._process.send_signal(signal.SIGSTOP)
+        yield
+        self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def out_of_memory(self) -> Iterator[None]:
+        """It answers, and takes nothing more (noeviction)."""
+        with redis.Redis(port=self.port) as client:
+            client.config_set("maxmemory", "1")
+            yield
+            client.config_set("maxmemory", "0")

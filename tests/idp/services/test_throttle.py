@@ -181,6 +181,8 @@ def test_a_redis_that_refuses_counts_as_lost(make: Make, own_redis: OwnRedis) ->
         client.config_set("maxmemory", "1")
     throttle = make(redis_url=own_redis.url)
     assert allowed(throttle, 30) == LIMIT
+    time.sleep(ASKED_AGAIN_AFTER_S)
+    assert throttle.redis_state() == "lost"  # though it answers
 
 
 def test_memory_stays_bounded_under_a_flood_of_addresses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
