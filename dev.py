@@ -23,6 +23,7 @@ STAMP = VENV / "lock.sha256"
 OLDEST_PYTHON = (3, 11)
 OLDEST_PIP = (22, 3)
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # noqa: S108 - a folder of its own is made in it
+DEPLOYMENTS = ("sqlite", "postgresql", "postgresql+redis")
 SERVICES = {
     "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server", "wrk": "wrk",
     # For relying parties that are not ours, tests/interop. The package apache2 would start a server, these two do not.
@@ -96,13 +97,14 @@ def check() -> int:
     )
 
 
-def test(arguments: list[str], *, long: bool) -> int:
-    """Check, then every test; `--long` adds the full-size fault, load and fuzz runs."""
+def test(arguments: list[str], *, long: bool, on: str | None) -> int:
+    """Check, then every test; `--long` adds the full-size fault, load and fuzz runs, `--on` names one deployment."""
     prepare_services()
     failed = check()
     if failed:
         return failed
     marks = ["--every-engine"] if long else ["-m", "not long"]
+    marks += ["--on", on] if on else []
     shared = ["-n", str(os.cpu_count() or 2), "--dist", "worksteal"]  # a long test at the end leaves nobody idle
     with scratch() as folder:
         environ = {**os.environ, "TMPDIR": folder}
@@ -133,6 +135,7 @@ def main() -> int:
     commands.add_parser("bench", add_help=False, help="measurements with their targets; names, --quick")
     tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
     tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
+    tests.add_argument("--on", choices=DEPLOYMENTS, help="all tests on this deployment, and none on another")
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(f"Connect needs Python 3.11 or later; this is Python {sys.version.split()[0]}")
     options, rest = parser.parse_known_args()
@@ -143,7 +146,7 @@ def main() -> int:
         return demo(rest)
     if options.command == "bench":
         return run(PYTHON, "-m", "bench", *rest)
-    return check() if options.command == "check" else test(rest, long=options.long)
+    return check() if options.command == "check" else test(rest, long=options.long, on=options.on)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
 
-A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL with Redis, unless it is marked
-`no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers and of conformance take turns:
-each runs on one of the two, and on both with `--every-engine`, as in the long run. What is `generated` from the
-journeys runs on SQLite, and on both likewise: what a walk promises there does not hang on the engine, whose own tests
-are elsewhere.
+A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL, there with Redis or without it in
+turns, unless it is marked `no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers and of
+conformance take turns: each runs on one of the two, and on both with `--every-engine`, as in the long run. What is
+`generated` from the journeys runs on SQLite, and on both likewise: what a walk promises there does not hang on the
+engine, whose own tests are elsewhere. With `--on` every test runs on one deployment, and those of another engine alone
+are left out.
 """
 
 from __future__ import annotations
@@ -34,7 +35,17 @@ from keys.master import new_master_key
 from tests.actions import register
 from tests.support import servers
 from tests.support.builders import add_portal
-from tests.support.engines import ENGINES, POSTGRESQL, SQLITE, postgresql_database, redis_database, sqlite_database
+from tests.support.engines import (
+    DEPLOYMENTS,
+    ENGINES,
+    POSTGRESQL,
+    SQLITE,
+    WITH_REDIS,
+    engine_of,
+    postgresql_database,
+    redis_database,
+    sqlite_database,
+)
 from tests.support.every_answer import watch
 from tests.support.instances import Instances
 from tests.support.person import Person
@@ -52,6 +63,7 @@ OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installat
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-engine", action="store_true", help="run the tests of the protocol on both engines")
+    parser.addoption("--on", choices=DEPLOYMENTS, help="run all tests on this deployment, and none on another")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,20 +91,37 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", _engines(metafunc), indirect=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--on`: what runs on another engine alone does not run."""
+    if config.option.on is not None:
+        away = [item for item in items if _engine_of(item) not in {None, engine_of(config.option.on)}]
+        config.hook.pytest_deselected(items=away)
+        items[:] = [item for item in items if item not in away]
+
+
+def _engine_of(item: pytest.Item) -> str | None:
+    given = item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+    return next((engine_of(value) for value in given if isinstance(value, str) and value in DEPLOYMENTS), None)
+
+
 def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
-    folder = metafunc.definition.path.parent.name
+    option, folder = metafunc.config.option, metafunc.definition.path.parent.name
     marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    turn = crc32(metafunc.definition.name.encode())
+    on_postgresql = option.on if option.on not in {None, SQLITE} else (POSTGRESQL, WITH_REDIS)[turn // len(ENGINES) % 2]
     if "no_database" in marks:
         return ("none",)
     if "postgresql_only" in marks:
-        return (POSTGRESQL,)
+        return (on_postgresql,)
     if "sqlite_only" in marks or folder in OWN_PROCESSES:
         return (SQLITE,)
-    if "generated" in marks and not metafunc.config.option.every_engine:
+    if option.on is not None:
+        return (option.on,)
+    if "generated" in marks and not option.every_engine:
         return (SQLITE,)
-    if folder in TAKING_TURNS and not metafunc.config.option.every_engine:
-        return (ENGINES[crc32(metafunc.definition.name.encode()) % len(ENGINES)],)
-    return ENGINES
+    if folder in TAKING_TURNS and not option.every_engine:
+        return ((SQLITE, on_postgresql)[turn % len(ENGINES)],)
+    return SQLITE, on_postgresql
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +153,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def database(request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path) -> str:
     """The URL of a migrated, empty database; for `no_database` one that cannot be opened."""
-    if request.param == POSTGRESQL:
+    if engine_of(request.param) == POSTGRESQL:
         return postgresql_database(run_folder)
     return sqlite_database(run_folder, tmp_path) if request.param == SQLITE else "sqlite:////nowhere/at/all.db"
 
@@ -136,11 +165,12 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 def environment(request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path) -> dict[str, str]:
-    """A complete configuration with cheap password hashing; PostgreSQL comes with Redis, SQLite without."""
-    url = f"sqlite:///{tmp_path}/connect.db"
+    """A complete configuration with cheap password hashing."""
+    url, with_redis = f"sqlite:///{tmp_path}/connect.db", {}
     if "database" in request.fixturenames:
         url = request.getfixturevalue("database")
-    with_redis = {"CONNECT_REDIS_URL": redis_database(run_folder)} if url.startswith(POSTGRESQL) else {}
+        if request.node.callspec.params["database"] == WITH_REDIS:
+            with_redis = {"CONNECT_REDIS_URL": redis_database(run_folder)}
     return {
         "CONNECT_ISSUER": "http://localhost:8000",
         "CONNECT_DATABASE_URL": url,

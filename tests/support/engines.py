@@ -21,7 +21,14 @@ from tests.support import servers
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ENGINES = (SQLITE, POSTGRESQL)
+WITH_REDIS = "postgresql+redis"
+DEPLOYMENTS = (*ENGINES, WITH_REDIS)
 TEMPLATE = "connect_template"
+
+
+def engine_of(deployment: str) -> str:
+    """Its database, whether it has a Redis or not."""
+    return deployment.partition("+")[0]
 
 
 def worker_number() -> int:
