@@ -15,7 +15,6 @@ from uuid import UUID
 import structlog
 from flask import Flask
 from sqlalchemy import insert, select
-from sqlalchemy.exc import OperationalError
 
 from idp.models.base import db
 from idp.models.list_export import (
@@ -28,6 +27,7 @@ from idp.models.list_export import (
     keep_export,
     take_export,
 )
+from idp.models.outage import retry_after
 from idp.models.portal import Portal
 from idp.services.bundle import Services, services
 from idp.services.duty import keep_at
@@ -76,7 +76,7 @@ def _write(bundle: Services, ident: UUID, tries: int, stop: threading.Event) -> 
                 return
     except Exception as error:  # one list that cannot be written must not stop the others
         db.session.rollback()
-        if isinstance(error, OperationalError) and tries < MOST_TRIES:
+        if retry_after(error) is not None and tries < MOST_TRIES:
             raise
         log.error("export_fault", message=str(ident), exc_info=True)
         if keep_export(ident, tries, held_until=None):

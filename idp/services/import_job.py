@@ -15,10 +15,11 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from idp.clock import swiss
 from idp.models.base import db
+from idp.models.outage import retry_after
 from idp.models.person import InsuredPerson
 from idp.models.person_import import (
     CHECKED,
@@ -78,7 +79,7 @@ class Job:
             self._fail(error.kind, error.named)
         except Exception as error:  # one file that cannot be handled must not stop the others
             db.session.rollback()
-            if isinstance(error, OperationalError) and self._tries < MOST_TRIES:
+            if retry_after(error) is not None and self._tries < MOST_TRIES:
                 raise
             log.error("import_fault", message=str(self._id), exc_info=True)
             self._fail("fault", {})

@@ -33,6 +33,7 @@ NETWORK = "192.0.2.1"
 EMAIL = "helene@example.ch"
 LONGEST_S = 2.0
 GUESSES = 11
+FULL_SIZE_S = 30
 
 
 @dataclass
@@ -71,9 +72,9 @@ def state(web: Flask) -> tuple[int, str, float]:
     return ready.status_code, ready.get_json()["redis"], asked(web).of("connect_redis_up")
 
 
-def sign_in_again(web: Flask, clock: FrozenClock) -> float:
-    """How long the slowest answer took in which somebody signed in."""
-    clock.advance(timedelta(minutes=2))  # another SMS may be sent
+def sign_in_again(web: Flask, clock: FrozenClock, after: timedelta = timedelta(minutes=2)) -> float:
+    """How long it took, on a later moment when another SMS may be sent."""
+    clock.advance(after)
     person, began = Person(web), time.monotonic()
     person.open("/cpx/login")
     sign_in(person)
@@ -119,3 +120,22 @@ def is_locked_after_guesses(web: Flask) -> bool:
     for guess in range(GUESSES):
         guesser.submit(email="somebody@example.ch", password=f"wrong {guess}")
     return "réinitialisez votre mot de passe" in guesser.text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_sign_in_fails_or_waits_while_it_lasts(
+    web: Flask, services: Services, portal: Portal, clock: FrozenClock, place: Place, fault: str,
+    record_property: Callable[[str, object], None],
+) -> None:  # fmt: skip
+    register(web, services, portal)
+    ends_at = time.monotonic() + FULL_SIZE_S
+    with FAULTS[fault](place):
+        took = []
+        while time.monotonic() < ends_at:
+            took.append(sign_in_again(web, clock, timedelta(hours=3)))
+    record_property("sign_ins", len(took))
+    record_property("slowest_s", round(max(took), 2))
+    assert len(took) > FULL_SIZE_S
+    assert max(took) < LONGEST_S
+    wait_until(lambda: state(web) == (200, "ok", 1), 5 * ASKED_AGAIN_AFTER_S)

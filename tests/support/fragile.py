@@ -54,20 +54,34 @@ class Server:
         other.start()
         return other
 
-    def url(self, *others: Server) -> str:
-        """By the network, as another machine would: of this one, and of those that may take over."""
-        hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (self, *others))
+    def follow_synchronously(self) -> None:
+        """What is committed from now on is with the replica too."""
+        with self.admin() as admin:
+            admin.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            admin.execute("SELECT pg_reload_conf()")
+
+    def url(self, *others: Server, through: int | None = None) -> str:
+        """By the network, as another machine would: of this one, through another port where somebody stands between,
+        and of those that may take over.
+        """
+        ports = (through or self.port, *(server.port for server in others))
+        hosts = "&".join(f"host=127.0.0.1:{port}" for port in ports)
         return f"postgresql+psycopg://{USER}@/connect?{hosts}"
 
     def admin(self) -> psycopg.Connection[Any]:
         """As the superuser, for whom there is always room."""
-        return psycopg.connect(
-            host=str(self.folder), port=self.port, user="connect", dbname="postgres", autocommit=True
-        )
+        return self._connect("connect", "postgres")
 
     def start(self) -> None:
         options = [part for option in (*OPTIONS, *RUNS_IN_MEMORY, f"port={self.port}") for part in ("-c", option)]
-        command = [servers._postgresql_programs() / "postgres", "-D", self.folder / "data", "-k", self.folder, *options]
+        command: list[str | Path] = [
+            servers._postgresql_programs() / "postgres",
+            "-D",
+            self.folder / "data",
+            "-k",
+            self.folder,
+            *options,
+        ]
         log = self.folder.parent / f"{self.folder.name}.log"
         self._process = servers._spawn(command, log, servers._as_postgresql())
         servers._wait_until(lambda: self.admin().close(), psycopg.OperationalError, self._process, log)
@@ -129,7 +143,8 @@ class Server:
         return psycopg.connect(host=str(self.folder), port=self.port, user=user, dbname=database, autocommit=True)
 
     def _run(self, program: str, *options: str) -> None:
-        command = [*servers._as_postgresql(), servers._postgresql_programs() / program, *options, self.folder / "data"]
+        program = str(servers._postgresql_programs() / program)
+        command = [*servers._as_postgresql(), program, *options, str(self.folder / "data")]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder)
 
 

@@ -66,8 +66,10 @@ def test_an_answer_is_not_waited_for_for_ever(app: Flask, monkeypatch: pytest.Mo
         postgresql.take_your_time(connection)
         connection.execute(text("SELECT pg_sleep(0.4)"))
     with db.engine.connect() as connection:
-        assert connection.connection.driver_connection is driver
-        assert driver.patience == postgresql.PATIENCE_S  # its next user has not been given more time
+        again = connection.connection.driver_connection
+        assert isinstance(again, postgresql.PatientConnection)
+        assert again is driver
+        assert again.patience == postgresql.PATIENCE_S  # its next user has not been given more time
 
 
 @pytest.mark.no_database

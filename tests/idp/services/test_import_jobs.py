@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from idp.clock import FrozenClock
 from idp.errors import BadInput
@@ -19,6 +20,7 @@ from idp.models.person_import import ImportBatch, ImportChunk, PersonImport
 from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
 from idp.services.bundle import Services
+from idp.services.import_job import LEASE
 from idp.services.import_worker import ImportWorker
 from idp.services.person_records import BATCH
 from idp.services.person_rows import BadTable
@@ -333,6 +335,28 @@ def test_a_fault_of_ours_ends_one_import_and_no_other(office: Office) -> None:
     db.session.commit()
     assert office.worked(broken.id).fault == "fault"
     assert office.row(good.id).state == "done"
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("state", ["25006", "57P01", "40P01"])
+def test_a_database_that_fails_over_ends_no_import(office: Office, clock: FrozenClock, state: str) -> None:
+    found = office.check(file(row("P-1")))
+    assert office.jobs.confirm(found, OLGA, good_only=False)
+    db.session.commit()
+    refuse = f"BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END"
+    db.session.execute(text(f"CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS $${refuse}$$"))
+    db.session.execute(text("CREATE TRIGGER now BEFORE INSERT ON insured_person EXECUTE FUNCTION not_now()"))
+    db.session.commit()
+    try:
+        with pytest.raises(DBAPIError):
+            office.worker.run_once()
+        assert office.row(found.id).state == "running"
+    finally:
+        db.session.rollback()
+        db.session.execute(text("DROP FUNCTION not_now CASCADE"))
+        db.session.commit()
+    clock.advance(LEASE)
+    assert office.worked(found.id).state == "done"
 
 
 def test_a_token_sends_files_for_one_portal_until_it_is_ended(office: Office) -> None:
