@@ -1,4 +1,4 @@
-"""The set-up commands of the README, with the standard library alone: `python3 dev.py demo`, `test`, `check`, `bench`.
+"""The set-up commands of the README, with the standard library alone: `python3 dev.py demo`, `cluster`, `test`, …
 
 A Debian without python3-venv has no ensurepip, and its pip refuses to install outside an environment; so the
 environment is made without pip and filled by the system's pip from the hash-checked lock file.
@@ -26,6 +26,7 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3  # noqa: S108 - a folder of its own
 DEPLOYMENTS = ("sqlite", "postgresql", "postgresql+redis")
 SERVICES = {
     "chromium": "chromium", "postgresql": "pg_ctlcluster", "redis-server": "redis-server", "wrk": "wrk",
+    "nginx-light": "/usr/sbin/nginx", "openssl": "openssl",
     # For relying parties that are not ours, tests/interop. The package apache2 would start a server, these two do not.
     "nodejs": "node", "npm": "npm", "apache2-bin": "/usr/sbin/apache2",
     "libapache2-mod-auth-openidc": "/usr/lib/apache2/modules/mod_auth_openidc.so",
@@ -121,10 +122,10 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-def demo(arguments: list[str]) -> int:
-    """Hand over to the demonstration, which ends with Ctrl-C."""
+def hand_over(module: str, arguments: list[str]) -> int:
+    """To the demonstration or the cluster, which ends with Ctrl-C."""
     os.chdir(ROOT)
-    os.execv(PYTHON, [str(PYTHON), "-m", "examples.demo", *arguments])
+    os.execv(PYTHON, [str(PYTHON), "-m", module, *arguments])
 
 
 def main() -> int:
@@ -132,6 +133,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="lint, types, floors")
     commands.add_parser("demo", help="the whole product with sample portals, letters and an inbox; takes --port")
+    commands.add_parser("cluster", help="two instances behind nginx, PostgreSQL, Redis, worker; takes --port")
     commands.add_parser("bench", add_help=False, help="measurements with their targets; names, --quick")
     tests = commands.add_parser("test", help="check, then all tests; further arguments go to pytest")
     tests.add_argument("--long", action="store_true", help="also the full-size fault, load and fuzz runs")
@@ -143,7 +145,10 @@ def main() -> int:
         parser.error(f"check takes no arguments: {' '.join(rest)}")
     prepare_environment()
     if options.command == "demo":
-        return demo(rest)
+        return hand_over("examples.demo", rest)
+    if options.command == "cluster":
+        prepare_services()
+        return hand_over("examples.cluster", rest)
     if options.command == "bench":
         return run(PYTHON, "-m", "bench", *rest)
     return check() if options.command == "check" else test(rest, long=options.long, on=options.on)

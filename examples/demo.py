@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,30 +149,30 @@ def print_letters(folder: Path, bundle: Services, portal: Portal, persons: Path)
     return [in_clear(letter) for letter in letters]
 
 
-def check_ports(ports: Ports) -> None:
-    for port in (ports.connect, *ports.portals, ports.smtp, ports.sms):
+def check_ports(ports: Sequence[int], command: str) -> None:
+    """Of the command that would use them, which begins with the first."""
+    for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 raise SystemExit(
-                    f"port {port} is in use; try: python3 dev.py demo --port {ports.connect + 100}"
+                    f"port {port} is in use; try: python3 dev.py {command} --port {ports[0] + 100}"
                 ) from None
 
 
-def start(folder: Path, ports: Ports, environ: dict[str, str]) -> list[subprocess.Popen[bytes]]:
+def surroundings(folder: Path, ports: Ports) -> list[list[str]]:
+    """What starts the inbox and the portals."""
     python = [sys.executable, "-m"]
     inbox = [
         *python, "examples.inbox.app", "--file", str(folder / "inbox.jsonl"),
         "--smtp-port", str(ports.smtp), "--sms-port", str(ports.sms),
     ]  # fmt: skip
-    web = [
-        *python, "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(ports.connect),
-        "--workers", "1", "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "wsgi:app",
-    ]  # fmt: skip
-    commands = [inbox, web]
-    commands += [[*python, "examples.portal.app", str(folder / f"portal-{one['slug']}.json")] for one in SAMPLES]
+    return [inbox, *([*python, "examples.portal.app", str(folder / f"portal-{one['slug']}.json")] for one in SAMPLES)]
+
+
+def start(folder: Path, commands: list[list[str]], environ: dict[str, str]) -> list[subprocess.Popen[bytes]]:
     quiet = {"env": {**os.environ, **environ, "INBOX_SMS_SECRET": environ["CONNECT_SMS_SECRET"]}, "cwd": ROOT}
     log = (folder / "demo.log").open("ab")
     return [subprocess.Popen(command, stdout=log, stderr=log, **quiet) for command in commands]  # type: ignore[call-overload]
@@ -206,14 +207,18 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000, help="port of Connect; the four above it are used too")
     ports = Ports(parser.parse_args().port)
     log.configure("error")  # what to open is all that stands on standard output
-    check_ports(ports)
+    check_ports((ports.connect, *ports.portals, ports.smtp, ports.sms), "demo")
     folder = ROOT / "demo-data" / str(ports.connect)
     folder.mkdir(parents=True, exist_ok=True)
     environ = environment(folder, ports)
     with bare_app(bundle := build_services(Settings.from_environ(environ))).app_context():
         fill(folder, ports, bundle)
         db.engine.dispose()
-    processes = start(folder, ports, environ)
+    web = [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(ports.connect),
+        "--workers", "1", "--blocking-threads", "8", "--no-ws", "--log-level", "warning", "wsgi:app",
+    ]  # fmt: skip
+    processes = start(folder, [web, *surroundings(folder, ports)], environ)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         wait_until_all_answer(ports, processes)

@@ -78,9 +78,10 @@ def test_a_second_start_installs_nothing_and_hands_over_at_once(clone: Path) -> 
     lock = hashlib.sha256((clone / "requirements.lock").read_bytes()).hexdigest()
     (clone / ".venv" / "lock.sha256").write_text(lock)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    code, said = run(clone, "dev.py", "demo", "--port", "8100")
+    for command in ("demo", "cluster"):
+        code, said = run(clone, "dev.py", command, "--port", "8100")
+        assert (code, said) == (0, f"started -m examples.{command} --port 8100\n")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (code, said) == (0, "started -m examples.demo --port 8100\n")
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MOST_CPU_S
 
 

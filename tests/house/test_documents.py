@@ -25,7 +25,7 @@ FILE = re.compile(
 # What an operator makes, or what stands in a document as an example.
 NOT_OURS = {"persons.csv", "letters-01.pdf", "NNNN_verb_object.py", "idp/migrations/versions/NNNN_verb_object.py"}
 ROUTE = re.compile(r"`(/[a-z.-]+(?:/[a-z.-]+)*)`")
-DEV_COMMANDS = {"demo", "test", "check", "bench"}
+DEV_COMMANDS = {"demo", "cluster", "test", "check", "bench"}
 
 
 def typed(content: str) -> Iterator[str]:
