@@ -18,9 +18,13 @@ def is_free(port: int) -> bool:
 
 
 def five_free_ports() -> int:
-    """The first of five neighbouring free ports; each process looks in another place, so that two seldom race."""
+    return free_ports(5)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many neighbouring free ports; each process looks in another place, so that two seldom race."""
     for turn in range(0, HIGHEST - LOWEST, 10):
         first = LOWEST + (os.getpid() * 70 + turn) % (HIGHEST - LOWEST)
-        if all(is_free(first + offset) for offset in range(5)):
+        if all(is_free(first + offset) for offset in range(count)):
             return first
-    raise OSError("no five neighbouring ports are free")
+    raise OSError("no neighbouring ports are free")

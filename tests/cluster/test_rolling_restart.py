@@ -1,0 +1,89 @@
+"""R-09, R-18: the instances are restarted one after the other while people sign in, and nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.crowd import SignIns
+from tests.cluster.site import Site
+
+MOST_RESTARTS = 30
+
+
+def sockets(pid: int) -> set[str]:
+    """Of this process, by inode."""
+    return {
+        str(target)
+        for file in Path(f"/proc/{pid}/fd").iterdir()
+        if str(target := file.readlink()).startswith("socket:")
+    }
+
+
+def to_database(site: Site) -> set[str]:
+    """The inodes of all connections to PostgreSQL, at the end that is not PostgreSQL's."""
+    ports = {f"{port:04X}" for port in site.cluster.postgresql.ports}
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return {f"socket:[{one[9]}]" for one in lines if one[2].partition(":")[2] in ports}
+
+
+def processes(site: Site) -> Iterator[int]:
+    """Of the instances and of the worker, those that began others among them."""
+    worker = site.cluster.worker
+    for program in (worker, *(instance.program for instance in site.instances)):
+        assert program is not None
+        yield program.pid
+        yield from program.children()
+
+
+def check_connections(site: Site) -> None:
+    """Each process has its own; whoever began others has none that they could have taken over."""
+    connections = to_database(site)
+    held = {pid: sockets(pid) & connections for pid in processes(site)}
+    assert sum(map(bool, held.values())) >= len(site.instances)
+    assert not any(one & other for one, other in combinations(held.values(), 2))
+    assert not any(held[instance.program.pid] for instance in site.instances if instance.program)
+
+
+def restart_under(site: Site, sign_ins: SignIns, restarts: int) -> int:
+    """How many times all instances were restarted while people signed in: so many, and more while some are left."""
+    done = 0
+    while done < restarts or (sign_ins.left and done < MOST_RESTARTS):
+        site.cluster.rolling_restart()
+        check_connections(site)
+        done += 1
+    return done
+
+
+@pytest.mark.parametrize(
+    ("restarts", "persons", "at_once"),
+    [(1, 24, 2), pytest.param(10, 5_000, 6, marks=pytest.mark.long, id="five-thousand")],
+)
+def test_nobody_who_signs_in_notices_that_the_instances_are_restarted(
+    site: Site, restarts: int, persons: int, at_once: int
+) -> None:
+    old = set(processes(site))
+    sign_ins = SignIns(site, site.new_emails(persons), at_once)
+    with sign_ins.going_on() as seen:
+        done = restart_under(site, sign_ins, restarts)
+    assert (seen.finished, seen.failures, seen.errors) == (persons, [], 0)
+    assert done >= restarts
+    assert len(set(processes(site)) - old) >= len(site.instances)
+    assert len(set(seen.ids)) == len(seen.ids)
+
+
+def test_an_instance_that_is_emptied_gets_nothing_and_says_so(site: Site) -> None:
+    first, errors = site.instances[0], site.cluster.folder / "nginx.error.log"
+    before = errors.read_text()
+    first.drain.touch()
+    try:
+        assert first.readiness()["status"] == "draining"
+        first.end()
+        for _ in range(6):
+            assert site.post("/introspect", token="x").status_code == 200
+    finally:
+        first.start()
+    assert errors.read_text() == before, "nginx looked for it"
