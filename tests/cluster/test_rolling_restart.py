@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy import text as sql
 
+from idp.models.base import db
+from idp.models.portal import Portal
 from tests.cluster.crowd import SignIns
 from tests.cluster.site import Site
+from tests.support.portal_client import issue_code
+from tests.support.waiting import wait_until
 
 MOST_RESTARTS = 30
 
@@ -28,6 +36,11 @@ def to_database(site: Site) -> set[str]:
     ports = {f"{port:04X}" for port in site.cluster.postgresql.ports}
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return {f"socket:[{one[9]}]" for one in lines if one[2].partition(":")[2] in ports}
+
+
+def waiting(holder: Connection) -> int:
+    """How many statements wait for a lock."""
+    return holder.scalar(sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")) or 0
 
 
 def processes(site: Site) -> Iterator[int]:
@@ -75,13 +88,23 @@ def test_nobody_who_signs_in_notices_that_the_instances_are_restarted(
     assert len(set(seen.ids)) == len(seen.ids)
 
 
-def test_an_instance_that_is_emptied_gets_nothing_and_says_so(site: Site) -> None:
+def test_an_instance_that_is_emptied_gets_nothing_more_and_ends_when_it_has_answered(site: Site) -> None:
+    token = site.redeem(issue_code(site.services, db.session.get_one(Portal, site.portal.id))).json()["refresh_token"]
     first, errors = site.instances[0], site.cluster.folder / "nginx.error.log"
     before = errors.read_text()
     first.drain.touch()
     try:
         assert first.readiness()["status"] == "draining"
-        first.end()
+        with db.engine.connect() as holder, ThreadPoolExecutor(1) as pool:
+            holder.execute(sql("LOCK TABLE refresh_token IN ACCESS EXCLUSIVE MODE"))
+            held = pool.submit(site.refresh, token, first)
+            wait_until(lambda: waiting(holder) == 1)
+            ending = Thread(target=first.end)
+            ending.start()
+            wait_until(lambda: not first.is_alive())
+            holder.rollback()
+            assert held.result().status_code == 200
+        ending.join()
         for _ in range(6):
             assert site.post("/introspect", token="x").status_code == 200
     finally:
