@@ -47,6 +47,7 @@ from tests.support.engines import (
     sqlite_database,
 )
 from tests.support.every_answer import watch
+from tests.support.every_plan import faults, statements_of_requests
 from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.quick_apps import close_machine_door, share_rules, share_templates
@@ -230,8 +231,11 @@ def signing_keys(app: Flask, services: Services) -> None:
 
 
 @pytest.fixture
-def web(request: pytest.FixtureRequest, app: Flask, services: Services, signing_keys: None) -> Iterator[Flask]:
-    """The whole web application on the database of `app`; every answer must hold the conditions of the wire.
+def web(
+    request: pytest.FixtureRequest, app: Flask, services: Services, signing_keys: None, run_folder: Path
+) -> Iterator[Flask]:
+    """The whole web application on the database of `app`; every answer must hold the conditions of the wire, and every
+    statement of a request must find its rows without reading a big table.
 
     Every second test calls the endpoints for machines behind Flask's dispatch, the others by their own door.
     """
@@ -240,8 +244,10 @@ def web(request: pytest.FixtureRequest, app: Flask, services: Services, signing_
         close_machine_door(web)
     share_templates(web)
     found = watch(web)
-    yield web
+    with statements_of_requests(web) as noted:
+        yield web
     assert found == []
+    assert faults(noted, run_folder) == []
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class FactorReset(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
-    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
+    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"), index=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"), index=True)
     reason: Mapped[str]
     asked_by: Mapped[UUID]

@@ -14,6 +14,7 @@ from idp.models.base import Base, write
 IS_UNTALLIED = text("tallied_at IS NULL AND consumed_at IS NULL")
 IS_ENDED = text("tallied_at IS NULL AND consumed_at IS NOT NULL")
 NO_STREAK = text("streak = 0")
+IS_STREAK = text("streak > 0")
 
 
 class FlowRun(Base):
@@ -79,11 +80,12 @@ class AttemptCounter(Base):
     __tablename__ = "attempt_counter"
     __table_args__ = (
         Index("ix_attempt_counter_last_at", "last_at", sqlite_where=NO_STREAK, postgresql_where=NO_STREAK),
+        Index("ix_attempt_counter_streak", "last_at", sqlite_where=IS_STREAK, postgresql_where=IS_STREAK),
     )
 
     subject: Mapped[str] = mapped_column(primary_key=True)  # kind and keyed hash, see services/attempts.py
     spent: Mapped[int]
-    streak: Mapped[int]  # consecutive failures, never reset by time
+    streak: Mapped[int]  # consecutive failures; time alone ends it after longer than a year
     last_at: Mapped[datetime]
     blocked_until: Mapped[datetime | None]
 

@@ -19,7 +19,7 @@ class KeptForm(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     browser_hash: Mapped[str]
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     path: Mapped[str]
     sealed_fields: Mapped[str]
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -46,7 +46,7 @@ class LetterBatch(Base):
     """
 
     __tablename__ = "letter_batch"
-    __table_args__ = (UniqueConstraint("portal_id", "number"),)
+    __table_args__ = (UniqueConstraint("portal_id", "number"), Index("ix_letter_batch_state", "state", "id"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"))

@@ -27,7 +27,7 @@ class LetterOrder(Base):
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
+    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"), index=True)
     ordered_by: Mapped[UUID]
     ordered_at: Mapped[datetime]
     printed_at: Mapped[datetime | None]

@@ -23,6 +23,7 @@ class OutboxMessage(Base):
     __table_args__ = (
         Index("ix_outbox_message_due", "state", "due_at"),
         Index("ix_outbox_message_listed", "channel", "id"),
+        Index("ix_outbox_message_made", "created_at", "channel", "state"),
         Index("ix_outbox_message_sent", "portal_id", "channel", "created_at"),
         Index("ix_outbox_message_settled_at", "settled_at", sqlite_where=IS_SETTLED, postgresql_where=IS_SETTLED),
     )

@@ -23,12 +23,12 @@ class RecoveryLetter(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     portal_id: Mapped[UUID] = mapped_column(ForeignKey("portal.id"), index=True)
-    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"))
+    insured_person_id: Mapped[UUID] = mapped_column(ForeignKey("insured_person.id"), index=True)
     cancel_hash: Mapped[str] = mapped_column(unique=True)  # of what stands in the link of the mail
     requested_at: Mapped[datetime] = mapped_column(index=True)
     printed_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
-    code_id: Mapped[UUID | None] = mapped_column(ForeignKey("registration_code.id"))
+    code_id: Mapped[UUID | None] = mapped_column(ForeignKey("registration_code.id"), index=True)
     print_id: Mapped[UUID | None] = mapped_column(ForeignKey("recovery_print.id"), index=True)
     print_number: Mapped[int | None]  # in its pile, from 1 on
     code_hash: Mapped[str | None]  # while its pile is set and not printed

@@ -18,6 +18,7 @@ from idp.models.flow import AttemptCounter
 from keys import Vault
 
 FORGOTTEN_AFTER = timedelta(hours=24)
+STREAK_FORGOTTEN_AFTER = timedelta(days=400)
 FOREVER = timedelta(days=36_500)
 LOCK = timedelta(minutes=15)  # a wait this long ends the journeys that are going on; a shorter one is a pause
 
@@ -160,12 +161,14 @@ class Attempts:
         return f"{budget.kind}:{self._vault.mac('attempt', subject)}"
 
 
-def says_nothing(now: datetime) -> ColumnElement[bool]:
-    """Counters that may go; a streak of failures is kept until a right guess ends it."""
-    return and_(
-        AttemptCounter.last_at < now - FORGOTTEN_AFTER,
-        AttemptCounter.streak == 0,
-        or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
+def say_nothing(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Counters that may go. A streak of failures is kept until a right guess ends it, or until nobody has guessed for
+    400 days: most are of addresses that have no account. Whoever reached the hard limit stays locked for good.
+    """
+    is_open = or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now)
+    return (
+        and_(AttemptCounter.last_at < now - FORGOTTEN_AFTER, AttemptCounter.streak == 0, is_open),
+        and_(AttemptCounter.last_at < now - STREAK_FORGOTTEN_AFTER, AttemptCounter.streak > 0, is_open),
     )
 
 

@@ -44,7 +44,7 @@ from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
 from idp.models.trusted_device import TrustedDevice
 from idp.models.webhook import WebhookDelivery
-from idp.services.attempts import says_nothing
+from idp.services.attempts import say_nothing
 from idp.services.audit import AuditTag
 from idp.services.audit_redaction import redact_old
 from idp.services.bounces import collect
@@ -172,7 +172,8 @@ def heaps(now: datetime, kept: Kept | None = None) -> Iterator[Heap]:
     yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - kept.messages_for)
     yield Heap(WebhookDelivery.id, WebhookDelivery.created_at < now - kept.messages_for)
     yield Heap(CallNote.id, CallNote.written_at < now - kept.notes_for)
-    yield Heap(AttemptCounter.subject, says_nothing(now))
+    for says_nothing in say_nothing(now):
+        yield Heap(AttemptCounter.subject, says_nothing)
 
 
 def _take_off(heap: Heap) -> Cleaned:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock, swiss
@@ -161,7 +161,7 @@ class RecoveryLetters:
             .where(
                 RecoveryLetter.account_id == account_id,
                 RecoveryLetter.cancelled_at.is_(None),
-                or_(RecoveryLetter.code_id.is_(None), RecoveryLetter.code_id.not_in(self._redeemed())),
+                ~self._is_redeemed(),
             )
             .values(cancelled_at=now)
             .execution_options(synchronize_session=False)
@@ -234,5 +234,6 @@ class RecoveryLetters:
             self._outbox.sms("letter", to=number, language=account.language, portal=portal, values={})
 
     @staticmethod
-    def _redeemed() -> Select[UUID]:
-        return select(RegistrationCode.id).where(RegistrationCode.redeemed_at.is_not(None))
+    def _is_redeemed() -> ColumnElement[bool]:
+        of_letter = RegistrationCode.id == RecoveryLetter.code_id
+        return exists().where(of_letter, RegistrationCode.redeemed_at.is_not(None))

@@ -33,7 +33,7 @@ from idp.models.self_test import ObservedRequest, SelfTest
 from idp.models.session import PortalSession, Session
 from idp.models.trusted_device import TrustedDevice
 from idp.services import housekeeping
-from idp.services.attempts import PASSWORD
+from idp.services.attempts import FOREVER, PASSWORD
 from idp.services.bundle import Services
 from idp.services.housekeeping import Cleaned, clean, heaps
 from idp.services.kept_forms import KEPT_FOR
@@ -221,12 +221,24 @@ def test_a_settled_message_goes_after_thirty_days_and_one_that_waits_never(
     assert db.session.scalars(select(OutboxMessage.state)).all() == ["waiting"]
 
 
-def test_a_count_of_guesses_goes_and_a_streak_stays(app: Flask, services: Services, clock: FrozenClock) -> None:
+def test_a_count_of_guesses_goes_and_a_streak_stays_for_400_days(
+    app: Flask, services: Services, clock: FrozenClock
+) -> None:
     services.attempts.spend(PASSWORD, "a@example.ch")
     services.attempts.queue("b@example.ch")
     db.session.commit()
     clean(clock.now() + DAY + SECOND)
     assert [row.streak for row in db.session.scalars(select(AttemptCounter))] == [1]
+    goes_after(AttemptCounter, clock.now(), 400 * DAY)
+
+
+def test_whoever_reached_the_hard_limit_stays_locked(app: Flask, services: Services, clock: FrozenClock) -> None:
+    services.attempts.spend(PASSWORD, "a@example.ch")
+    row = db.session.scalars(select(AttemptCounter)).one()
+    row.streak, row.blocked_until = 100, clock.now() + FOREVER
+    db.session.commit()
+    clean(clock.now() + 5000 * DAY)
+    assert count(AttemptCounter) == 1
 
 
 def test_a_pass_is_bounded_and_the_next_goes_on(
