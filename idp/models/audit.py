@@ -23,10 +23,11 @@ class AuditEvent(Base):
         Index("ix_audit_event_tagged", "tag", "id"),
         Index("ix_audit_event_portal", "portal_id", "id"),  # a small fund follows its own events among many
         Index("ix_audit_event_kept", "tag", "at", sqlite_where=IS_KEPT, postgresql_where=IS_KEPT),
+        {"postgresql_partition_by": "RANGE (at)"},  # by month: idp/models/audit_months.py
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    at: Mapped[datetime] = mapped_column(index=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True, index=True)  # part of the key, since it tells the partition
     tag: Mapped[str]
     account_id: Mapped[UUID | None] = mapped_column(index=True)
     insured_person_id: Mapped[UUID | None] = mapped_column(index=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import structlog
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.exc import IntegrityError
 
 from idp.clock import swiss
@@ -212,18 +212,36 @@ def read_anchors(path: Path) -> list[Anchor]:
 
 def _chain() -> Iterator[tuple[AuditLink, AuditEvent | None]]:
     """Every link with its event, in order; a batch at a time, so that memory stays bounded and nothing is held open."""
-    found = select(AuditLink, AuditEvent).outerjoin(AuditEvent, AuditEvent.id == AuditLink.event_id)
-    number = 0
-    found = found.order_by(AuditLink.number).limit(BATCH)
-    while rows := db.session.execute(found.where(AuditLink.number > number)).all():
-        for row in rows:
-            yield row[0], row[1]
-        number = rows[-1][0].number
+    number, found = 0, select(AuditLink).order_by(AuditLink.number).limit(BATCH)
+    while links := db.session.scalars(found.where(AuditLink.number > number)).all():
+        events = _events_of(links)
+        for link in links:
+            yield link, events.get(link.event_id)
+        number = links[-1].number
+
+
+def _events_of(links: Sequence[AuditLink]) -> dict[UUID, AuditEvent]:
+    """By their ids. First among those of the time of their links, which is in one partition or two; whoever is not
+    there was moved to another time or removed, and is looked for everywhere.
+    """
+    begin, end = min(link.at for link in links) - LATE, max(link.at for link in links)
+    ids = {link.event_id for link in links}
+    found = {one.id: one for one in _events(ids, AuditEvent.at.between(begin, end))}
+    if missing := ids - found.keys():
+        found.update((one.id, one) for one in _events(missing))
+    return found
+
+
+def _events(ids: Collection[UUID], *where: ColumnElement[bool]) -> Sequence[AuditEvent]:
+    return db.session.scalars(select(AuditEvent).where(AuditEvent.id.in_(ids), *where)).all()
 
 
 def _unlinked(vault: Vault) -> Broken | None:
     """Events without a link: new ones are genuine all the same, and old ones are none that the worker ever saw."""
     first, last = db.session.get(AuditLink, 1), newest_link()
+    twice = select(AuditEvent.id).group_by(AuditEvent.id).having(func.count() > 1).limit(1)
+    if (doubled := db.session.scalar(twice)) is not None:  # its key holds the moment too, and allows another one
+        return Broken(None, str(doubled), "the event was added a second time")
     for event in _without_link():
         if event.mac is None and first is not None and event.at <= first.at:
             continue  # from before there was a chain

@@ -16,10 +16,12 @@ from typing import Any
 import structlog
 from flask import Flask
 from sqlalchemy import ColumnElement, and_, delete, exists, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.models.api_client import ApiToken
 from idp.models.api_reply import ApiReply
+from idp.models.audit_months import make_months
 from idp.models.authorization import (
     AccessToken,
     AssertionID,
@@ -135,6 +137,7 @@ class Housekeeper:
             bundle.live.refresh()
             rotate_keys(bundle)
             if bundle.clock.now() - self._redacted_at >= HOUR:
+                begin_months(bundle.clock.now())
                 redact_old(bundle)
                 self._redacted_at = bundle.clock.now()
             tally_walks(bundle.clock.now())
@@ -149,6 +152,21 @@ def rotate_keys(bundle: Services) -> None:
         bundle.audit.record(AuditTag.KEY_ROTATED, alg=alg)
         log.info("key_rotated", alg=alg)
     db.session.commit()
+
+
+def begin_months(now: datetime) -> None:
+    """Make the next months of the record of events. Where the database refuses, events have a place all the same."""
+    if db.engine.dialect.name != "postgresql":
+        return
+    try:
+        made = make_months(db.session.connection(), now)
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        log.error("audit_months_refused", error=type(error.orig).__name__)
+    else:
+        for name in made:
+            log.info("audit_month_made", name=name)
 
 
 def clean(now: datetime, kept: Kept | None = None) -> Cleaned:

@@ -48,7 +48,7 @@ def broken(services: Services, anchors: tuple[Anchor, ...] = ()) -> tuple[int | 
 
 def event_of(number: int) -> AuditEvent:
     link = db.session.get_one(AuditLink, number)
-    return db.session.get_one(AuditEvent, link.event_id)
+    return db.session.scalars(select(AuditEvent).where(AuditEvent.id == link.event_id)).one()
 
 
 def test_a_chain_that_nobody_touched_is_good_also_across_batches(
@@ -73,6 +73,14 @@ def test_what_was_removed_is_missed(services: Services, chain: None) -> None:
     assert broken(services) == (5, "the event was removed")
     db.session.execute(delete(AuditLink).where(AuditLink.number == 5))
     assert broken(services) == (5, "link 5 is missing")
+
+
+def test_an_event_that_was_added_a_second_time_is_found(services: Services, clock: FrozenClock, chain: None) -> None:
+    """Its id alone is no key of the table: at another moment there may be another one, which a list would show."""
+    event = event_of(5)
+    row = {column.key: getattr(event, column.key) for column in inspect(AuditEvent).column_attrs}
+    db.session.execute(insert(AuditEvent).values({**row, "at": clock.now() + timedelta(days=1), "tag": "person:x:y"}))
+    assert broken(services) == (None, "the event was added a second time")
 
 
 def test_two_that_changed_places_are_found(services: Services, chain: None) -> None:

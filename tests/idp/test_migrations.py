@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -87,7 +88,7 @@ def test_alembic_finds_no_difference_between_the_migrated_schema_and_the_models(
         schema.upgrade()
         with db.engine.connect() as connection:
             context = MigrationContext.configure(
-                connection, opts={"compare_type": True, "compare_server_default": True}
+                connection, opts={"compare_type": True, "compare_server_default": True, "include_name": is_whole}
             )
             assert compare_metadata(context, Base.metadata) == []
 
@@ -213,7 +214,13 @@ def described(engine: Engine) -> dict[str, Any]:
             "indexes": sorted(map(in_words, found.get_indexes(table)), key=str),
         }
         for table in found.get_table_names()
+        if is_whole(table, "table")
     }
+
+
+def is_whole(name: str | None, kind: str, _parents: object = None) -> bool:
+    """Not a partition, which the models know nothing of."""
+    return kind != "table" or name is None or not re.match(r"audit_event_(\d|until|else)", name)
 
 
 def in_words(index: Mapping[str, Any]) -> dict[str, Any]:
