@@ -11,6 +11,7 @@ from bench import (
     exports,
     flood,
     fund,
+    grow,
     imports,
     letters,
     memory,
@@ -30,7 +31,7 @@ MEASUREMENTS: dict[str, Callable[..., Report]] = {
     "pages": pages.measure, "memory": memory.measure, "start": start.measure,
     "flood": flood.measure, "persons": persons.measure, "imports": imports.measure, "letters": letters.measure,
     "exports": exports.measure,
-    "fund": fund.measure,
+    "fund": fund.measure, "grow": grow.measure,
     "signin": signin.measure, "register": register.measure, "scale": scale.measure,
 }  # fmt: skip
 SHORT = {"portal_calls": tuple(CALLS), "import": ("imports",), "lists": ("persons",)}  # one word for others

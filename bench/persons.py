@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -76,9 +76,10 @@ def records(count: int, portals: list[Portal]) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def seed(services: Services, count: int) -> list[Portal]:
-    """Persons, their words, a third of them registered and most others with a code."""
-    portals = [add_portal(slug) for slug, _ in SHARES]
+def seed(services: Services, count: int, known: Sequence[Portal] = ()) -> list[Portal]:
+    """Persons, their words, a third of them registered and most others with a code. `known`: portals that there are."""
+    slugs = {portal.slug: portal for portal in known}
+    portals = [slugs.get(slug) or add_portal(slug) for slug, _ in SHARES]
     connection = db.engine.raw_connection()
     cursor: Any = connection.cursor()
     cursor.execute("SET statement_timeout = 0")

@@ -165,8 +165,8 @@ def begin_months(now: datetime) -> None:
         db.session.rollback()
         log.error("audit_months_refused", error=type(error.orig).__name__)
     else:
-        for name in made:
-            log.info("audit_month_made", name=name)
+        if made:
+            log.info("audit_months_made", names=made)
 
 
 def clean(now: datetime, kept: Kept | None = None) -> Cleaned:

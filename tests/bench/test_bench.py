@@ -44,11 +44,13 @@ def measured(*names: str) -> dict[str, dict[str, Any]]:
     return documents
 
 
-OF_JOURNEYS = ("signin", "register", "scale")
+SMALL = ("pages", "memory", "start", "flood", "imports", "letters")
+JOURNEYS = ("signin", "register")
+LARGE = ("persons", "exports", "fund", "grow", "scale")  # seeding them alone takes half a minute
 
 
-def test_every_measurement_shows_a_table_and_keeps_its_figures() -> None:
-    documents = measured(*(name for name in MEASUREMENTS if name not in OF_JOURNEYS))
+def test_every_page_shows_a_table_and_keeps_its_figures() -> None:
+    documents = measured(*SMALL)
     seen = {figure["what"].split()[1] for figure in documents["pages"]["figures"]}
     assert {
         "/", "/{portal}/register/code", "/{portal}/register/email", "/{portal}/register/email-code",
@@ -65,7 +67,19 @@ def test_every_call_of_a_portal_shows_a_table_and_keeps_its_figures() -> None:
 
 
 def test_whole_journeys_show_a_table_and_keep_their_figures() -> None:
-    assert measured(*OF_JOURNEYS)
+    assert measured(*JOURNEYS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", LARGE)
+def test_large_installations_show_a_table_and_keep_their_figures(name: str) -> None:
+    assert measured(name)
+
+
+def test_no_measurement_is_forgotten_here() -> None:
+    assert {*LARGE, "pages", "memory", "start", "flood", "imports", "letters", "signin", "register"} == set(
+        MEASUREMENTS
+    )
 
 
 @pytest.mark.long

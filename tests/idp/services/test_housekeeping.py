@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -290,3 +291,51 @@ def test_cleaning_reads_no_table_from_end_to_end(app: Flask, clock: FrozenClock)
                 plan = explained(statement)
                 assert "Seq Scan" not in plan, plan
                 assert not re.search(r"SCAN \w+$", plan, re.MULTILINE), plan
+
+
+VOLUME = [2_500, pytest.param(200_000, marks=pytest.mark.long)]
+EXPIRED = """INSERT INTO access_token (id, token_hash, portal_id, scope, created_at, expires_at)
+SELECT lpad(to_hex(n), 32, '0')::uuid, n::text, :portal, 'openid', :at, :at FROM generate_series(1, :count) AS n"""
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("volume", VOLUME)
+def test_a_heap_goes_in_small_transactions_that_several_workers_share(
+    app: Flask, portal: Portal, clock: FrozenClock, volume: int
+) -> None:
+    """None holds its rows for longer than a batch takes; together they remove each row once and leave none."""
+    db.session.execute(text(EXPIRED), {"portal": portal.id, "at": clock.now(), "count": volume})
+    db.session.commit()
+    late, batches, lock = clock.now() + SECOND, list[int](), threading.Lock()
+
+    def deleted(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM access_token WHERE access_token.id IN") and cursor.rowcount:
+            with lock:
+                batches.append(cursor.rowcount)
+
+    def work() -> None:
+        with app.app_context():
+            while clean(late).is_unfinished:
+                pass
+
+    event.listen(db.engine, "after_cursor_execute", deleted)
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=300)
+    assert sum(batches) == volume
+    assert max(batches) <= housekeeping.BATCH
+    assert count(AccessToken) == 0
+
+
+@pytest.mark.no_database
+def test_whatever_expires_is_removed_or_kept_for_a_reason() -> None:
+    """A new table with an end needs a heap here, or a word why its rows stay."""
+    cleaned = {column.class_.__tablename__ for column, _, _ in housekeeping.EXPIRING} | {"oauth_grant"}
+    ending = {name for name, table in Base.metadata.tables.items() if "expires_at" in table.columns}
+    stay = {
+        "registration_code",  # whose code it was is asked for years later
+        "outbox_message",  # goes once it is settled
+    }
+    assert ending - cleaned == stay
