@@ -68,6 +68,11 @@ class Ports:
         return self.connect + 1, self.connect + 2
 
     @property
+    def homes(self) -> list[str]:
+        """The first pages of the portals."""
+        return [f"http://localhost:{port}/" for port in self.portals]
+
+    @property
     def smtp(self) -> int:
         return self.connect + 3
 
@@ -178,15 +183,14 @@ def start(folder: Path, commands: list[list[str]], environ: dict[str, str]) -> l
     return [subprocess.Popen(command, stdout=log, stderr=log, **quiet) for command in commands]  # type: ignore[call-overload]
 
 
-def wait_until_all_answer(ports: Ports, processes: list[subprocess.Popen[bytes]]) -> None:
+def wait_until_all_answer(processes: list[subprocess.Popen[bytes]], addresses: list[str]) -> None:
     deadline = time.monotonic() + ANSWERS_WITHIN_S
-    addresses = [f"http://localhost:{port}/" for port in ports.portals] + [f"http://localhost:{ports.connect}/readyz"]
     while addresses:
         if any(process.poll() is not None for process in processes) or time.monotonic() > deadline:
             raise SystemExit("a part of the demonstration did not start; demo.log in its folder says why")
         try:
             with urlopen(addresses[0], timeout=2):
-                addresses.pop(0)
+                addresses = addresses[1:]
         except (URLError, OSError):
             time.sleep(0.05)
 
@@ -221,7 +225,7 @@ def main() -> None:
     processes = start(folder, [web, *surroundings(folder, ports)], environ)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        wait_until_all_answer(ports, processes)
+        wait_until_all_answer(processes, [*ports.homes, f"http://localhost:{ports.connect}/readyz"])
         say(ports, folder)
         while all(process.poll() is None for process in processes):
             time.sleep(0.3)

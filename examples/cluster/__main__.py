@@ -44,6 +44,7 @@ def run(cluster: Cluster, ports: demo.Ports) -> None:
         believes = {"REQUESTS_CA_BUNDLE": str(cluster.certificate)}
         others = demo.start(folder, demo.surroundings(folder, ports), cluster.environ | believes)
         try:
+            demo.wait_until_all_answer(others, ports.homes)
             say(cluster)
             while not cluster.ended() and all(other.poll() is None for other in others):
                 time.sleep(LOOKS_EVERY_S)
