@@ -44,6 +44,10 @@ RECOVERS_WITHIN_S = 10
 LONGEST_S = 20  # a step that meets a server which stands still: an answer, a connection, and what follows
 MOST_CONNECTIONS = 20
 MAILS = 30
+LIMITS = {  # they all come from one network
+    "CONNECT_SENDS_PER_HOUR": "10000", "CONNECT_LETTER_CODES_PER_HOUR": "3000", "CONNECT_SIGN_INS_PER_HOUR": "10000",
+    "CONNECT_HASHES_WAITING": "30",
+}  # fmt: skip
 
 
 @dataclass
@@ -85,7 +89,8 @@ def place(run_folder: Path, tmp_path: Path) -> Iterator[Place]:
     first.follow_synchronously()
     with BadLine(first.port) as line:
         url = first.url(second, through=line.port)
-        environ = installation(tmp_path, ISSUER, CONNECT_DATABASE_URL=url, CONNECT_SMTP_PORT=str(free_port()))
+        changes = {"CONNECT_DATABASE_URL": url, "CONNECT_SMTP_PORT": str(free_port())}
+        environ = installation(tmp_path, ISSUER, **changes, **LIMITS)
         with inside(environ) as bundle:
             portal = add_portal(client_secret_hash=bundle.vault.mac("client-secret", PORTAL_SECRET))
             web = create_app(services=bundle)
@@ -140,11 +145,11 @@ def fail_over(place: Place, lasts_s: float) -> None:
 def under_load(place: Place, faults: list[Callable[[Place, float], None]], lasts_s: float, clients: int) -> list[float]:
     """One fault after another, with a breath between; how long each recovery took."""
     took, rp = [], place.rp
-    with Crowd(place.web, rp, place.letters(20 * clients * len(faults)), clients) as crowd:
+    with Crowd(place.web, rp, place.letters(10 * clients * len(faults)), clients) as crowd:
 
         def somebody_arrives() -> None:
             met = len(crowd.journal.registered)
-            wait_until(lambda: len(crowd.journal.registered) > met, 60)
+            wait_until(lambda: len(crowd.journal.registered) > met, 90)
 
         for fault in faults:
             somebody_arrives()
@@ -246,15 +251,12 @@ ALL = {
 @pytest.mark.long
 @pytest.mark.parametrize("fault", ALL)
 def test_half_a_minute_of_each_fault_under_load(place: Place, fault: str) -> None:
-    assert max(under_load(place, [ALL[fault]], 30, clients=12)) < RECOVERS_WITHIN_S
+    assert max(under_load(place, [ALL[fault]], 30, clients=4)) < RECOVERS_WITHIN_S
 
 
 @pytest.mark.long
-def test_twenty_crashes_and_how_long_each_recovery_took(
-    place: Place, record_property: Callable[[str, object], None]
-) -> None:
+def test_twenty_crashes_and_how_long_each_recovery_took(place: Place) -> None:
     took = under_load(place, [crash, restart] * 10, 0.5, clients=6)
     assert len(took) == 20
-    record_property("recovery_median_s", round(statistics.median(took), 2))
-    record_property("recovery_max_s", round(max(took), 2))
+    assert statistics.median(took) < 2
     assert max(took) < RECOVERS_WITHIN_S
