@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pyotp
 import requests
+from requests.adapters import HTTPAdapter
 from sqlalchemy import select
 
 from examples.cluster.cluster import Cluster
@@ -31,6 +32,17 @@ SCOPE = "openid profile email offline_access"
 ANSWERS_WITHIN_S = 30
 T = TypeVar("T")
 _numbers = itertools.count(1)
+
+
+class _From(HTTPAdapter):
+    """Connections from another address of this machine."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        super().__init__()
+
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        super().init_poolmanager(*given, source_address=(self._address, 0), **named)  # type: ignore[no-untyped-call]
 
 
 @dataclass
@@ -54,8 +66,10 @@ class Site:
         return emails
 
     def browser(self) -> RemotePerson:
-        """Somebody before nginx."""
+        """Somebody before nginx, in a network of their own: one network may not hold every place of the queue."""
         person = RemotePerson(self.cluster.issuer)
+        number = next(_numbers)
+        person.http.mount("https://", _From(f"127.1.{number // 250 % 250}.{number % 250 + 1}"))
         person.http.verify = str(self.cluster.certificate)
         return person
 
