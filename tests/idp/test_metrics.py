@@ -85,7 +85,7 @@ def test_what_is_rolled_back_was_not_done(web: Flask, portal: Portal, services: 
     db.session.execute(db.text("DROP TABLE outbox_message"))  # the welcome is the last that is written
     db.session.commit()
     person.submit(otp=code)
-    assert person.page.status_code == 503
+    assert person.page.status_code == 500
     seen = asked(web)
     assert seen.of("connect_sign_ins_total", portal="cpx", factor="sms", outcome="signed_in") == 0
     assert seen.of("connect_journeys_total", journey="registration", portal="cpx", outcome="finished") == 0

@@ -121,10 +121,10 @@ def test_a_request_goes_on_with_the_trace_of_the_proxy_and_is_logged_under_it(
 def test_a_fault_is_told_by_its_kind_alone(exported: InMemorySpanExporter, web: Flask, portal: Portal) -> None:
     db.session.execute(db.text("ALTER TABLE portal RENAME TO gone"))
     db.session.commit()
-    assert web.test_client().get("/cpx/login", base_url=ISSUER).status_code == 503
+    assert web.test_client().get("/cpx/login", base_url=ISSUER).status_code == 500
     spans = exported.get_finished_spans()
     (request,) = of_server(spans)
-    assert (request.status.status_code.name, noted(request)["error.type"]) == ("ERROR", "503")
+    assert (request.status.status_code.name, noted(request)["error.type"]) == ("ERROR", "500")
     failed = [span for span in spans if noted(span).get("error.type") == "OperationalError"]
     assert failed
     assert "no such table" not in said(spans)
