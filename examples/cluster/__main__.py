@@ -14,6 +14,7 @@ from pathlib import Path
 
 from examples import demo
 from examples.cluster.cluster import PORTS, Cluster, made, running
+from idp.web import log
 
 LOOKS_EVERY_S = 0.3
 
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8443, help="port of nginx; the nine above it are used too")
     ports = demo.Ports(parser.parse_args().port)
     above = ports.sms + 1
+    log.configure("error")  # here; the processes write to logs of their own
     of_cluster = (ports.connect, *range(above, above + PORTS - 1))
     demo.check_ports((ports.connect, *ports.portals, ports.smtp, ports.sms, *of_cluster[1:]), "cluster")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
