@@ -36,7 +36,7 @@ def nothing_seen_before(monkeypatch: pytest.MonkeyPatch) -> None:
         (OF_PERSONS + "ORDER BY external_id LIMIT %(most)s", "all of insured_person is read"),
         ("UPDATE session SET seen_at = seen_at WHERE user_agent = %(number)s", "all of session is read"),
         ("DELETE FROM access_token WHERE scope = %(number)s", "all of access_token is read"),
-        ("SELECT count(*) FROM account", "all of account is read"),
+        ("SELECT min(hash) FROM password", "all of password is read"),
         (OF_PERSONS + "JOIN account ON account.email = external_id WHERE insured_person.id = %(id)s", ""),
         (OF_PERSONS + "WHERE portal_id = %(id)s AND external_id = %(number)s", ""),
         (OF_PERSONS + "ORDER BY id DESC LIMIT %(most)s", ""),
