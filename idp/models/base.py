@@ -8,8 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from flask import current_app, g
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
+from flask_sqlalchemy.session import Session as SessionOfFlask
+from sqlalchemy import JSON, Connection, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -27,6 +29,8 @@ NAMING = {
 BUSY_TIMEOUT_MS = 10_000
 PRIMARY_CODE = 0xFF  # of an extended one (sqlite.org/rescode.html)
 PENDING = "once_committed"
+ALONE = "alone"  # the connection of statements that are kept each by itself (units.py)
+READS_STAY = "reads_stay"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -63,7 +67,18 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
+class _Session(SessionOfFlask):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if READS_STAY in g:
+            self.expire_on_commit = False
+
+    def get_bind(self, *given: Any, **named: Any) -> Engine | Connection:
+        alone: Connection | None = g.get(ALONE)
+        return super().get_bind(*given, **named) if alone is None else alone
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": _Session})
 
 
 def prepare_sqlite(engine: Engine) -> None:
@@ -102,6 +117,9 @@ def _keep_write_ahead_log(cursor: Any) -> None:
 
 def once_committed(act: Callable[[], None]) -> None:
     """Do this as soon as the present transaction is committed, and not at all where it is rolled back."""
+    if ALONE in g:
+        act()
+        return
     db.session().info.setdefault(PENDING, []).append(act)
 
 
@@ -125,7 +143,7 @@ def write(statement: Executable) -> int:
 
 def writes_in_queries() -> bool:
     """Whether an INSERT or UPDATE may stand in the WITH of a query: on PostgreSQL."""
-    return db.engine.dialect.name == "postgresql"
+    return current_app.extensions[ALONE] is not None
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

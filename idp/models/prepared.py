@@ -1,6 +1,7 @@
 """Statements of the token path: built and compiled once, run on the driver's own cursor (docs/performance.md).
 
-They run in the transaction of `db.session` and raise what it would raise; what listens to its statements hears of them.
+They run in the transaction of `db.session`, or each by itself (units.py), and raise what the session would raise; what
+listens to its statements hears of them.
 Half of what a short statement costs through SQLAlchemy is the way there and back, which is the same every time.
 """
 
@@ -12,12 +13,13 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from flask import g
 from sqlalchemy import Connection, Dialect, Executable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import db
+from idp.models.base import ALONE, db
 
 Convert = Callable[[Any], Any] | None
 
@@ -40,7 +42,8 @@ class Prepared:
         return int(self._run(values, lambda cursor: cursor.rowcount))
 
     def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
-        connection = db.session.connection()
+        alone: Connection | None = g.get(ALONE)
+        connection = db.session.connection() if alone is None else alone
         compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         bound = compiled.bind(values)
         context, cursor = SimpleNamespace(), None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from idp.chance import new_id, token
+from idp.chance import hash_of, new_id, token
 from idp.models.live_grant import LiveGrant
 from idp.models.portal import Portal
 from idp.services.access_tokens import PREFIX, TokenFacts
@@ -29,10 +29,8 @@ class Wanted:
     not_after: datetime | None = None
 
 
-def issue(bundle: Services, portal: Portal, wanted: Wanted, refresh: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The members of a token answer that speak of the access token (RFC 6749 §5.1). `refresh`: the row of the refresh
-    token that is issued beside it.
-    """
+def make(bundle: Services, portal: Portal, wanted: Wanted) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The members of a token answer that speak of the access token (RFC 6749 §5.1), and the row to keep of it."""
     now = bundle.clock.now()
     end = now + bundle.settings.access_token_for
     facts = TokenFacts(
@@ -48,14 +46,18 @@ def issue(bundle: Services, portal: Portal, wanted: Wanted, refresh: Mapping[str
         secret = bundle.keyring.sign(claims(bundle, portal, wanted.grant, facts), alg=ALG, typ=TYPE)
     else:
         secret = token(bundle.random, PREFIX)
-    grant_id = wanted.grant.id if wanted.grant else None
-    bundle.access_tokens.record(secret, facts, portal_id=portal.id, grant_id=grant_id, refresh=refresh)
+    row = {
+        **vars(facts), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
+        "token_hash": hash_of(secret), "portal_id": portal.id, "grant_id": wanted.grant.id if wanted.grant else None,
+    }  # fmt: skip
     body = {
         "access_token": secret,
         "token_type": "DPoP" if "jkt" in wanted.confirmation else "Bearer",
         "expires_in": int((facts.expires_at - now).total_seconds()),
     }
-    return {**body, "scope": wanted.scope} if wanted.scope else body
+    if wanted.scope:
+        body["scope"] = wanted.scope
+    return body, row
 
 
 def claims(bundle: Services, portal: Portal, grant: LiveGrant | None, facts: TokenFacts) -> dict[str, Any]:

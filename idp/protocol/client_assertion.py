@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from idp.models.authorization import AssertionID
-from idp.models.base import db, insert_if_absent
+from idp.models.base import insert_if_absent
 from idp.models.portal import Portal
+from idp.models.units import keep
 from idp.protocol import numeric_date
 from idp.protocol.numeric_date import SKEW
 from idp.protocol.security_profile import accepts_token_endpoint_as_audience, allows_algorithm
@@ -85,5 +86,5 @@ def _spend(portal: Portal, jti: str, until: datetime) -> bool:
     """Accept a `jti` once, committed at once (RFC 7523 §3 point 7)."""
     digest = hashlib.sha256(f"{portal.client_id}|{jti}".encode()).hexdigest()
     is_new = insert_if_absent(AssertionID, id_hash=digest, expires_at=until)
-    db.session.commit()
+    keep()
     return is_new

@@ -15,6 +15,8 @@ from idp.protocol import access_token, claims
 from idp.protocol.access_token import Wanted
 from idp.protocol.client import OFFLINE
 from idp.protocol.resource_indicators import audience_of_portal
+from idp.services import issuing
+from idp.services.issuing import Made
 
 OF_PERSONS = frozenset({"openid", OFFLINE, *claims.OF_SCOPE})
 
@@ -24,7 +26,9 @@ class ClientCredentialsGrant(Skeleton):  # type: ignore[misc]
         bundle, portal = self.request.bundle, self.request.client.portal
         audience = audience_of_portal(portal, bundle.settings.issuer, self.request.resources)
         wanted = Wanted(None, granted_scope(portal, scope or ""), audience, self.request.confirmation)
-        return access_token.issue(bundle, portal, wanted)
+        body, row = access_token.make(bundle, portal, wanted)
+        issuing.record(Made(row))
+        return body
 
 
 def granted_scope(portal: Portal, wanted: str) -> str:

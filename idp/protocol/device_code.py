@@ -11,6 +11,7 @@ from idp.models.live_grant import LiveGrant
 from idp.models.portal import Portal
 from idp.protocol import resource_indicators, token_answer
 from idp.protocol.client import Client, check_grant_type
+from idp.services import issuing
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.devices import Poll, show
@@ -70,5 +71,6 @@ class DeviceCodeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         grant: LiveGrant = self.request.credential
-        body = token_answer.build(self.request, grant, grant.scope)
+        body, made = token_answer.build(self.request, grant, grant.scope)
+        issuing.record(made)
         return 200, body, self.TOKEN_RESPONSE_HEADER

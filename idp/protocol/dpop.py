@@ -18,7 +18,8 @@ from flask import Request
 
 from idp.errors import ProtocolError
 from idp.models.authorization import AssertionID
-from idp.models.base import db, insert_if_absent
+from idp.models.base import insert_if_absent
+from idp.models.units import keep
 from idp.protocol import numeric_date
 from idp.services.bundle import Services
 from keys import InvalidToken
@@ -83,7 +84,7 @@ def spend(bundle: Services, proof: Proof) -> None:
     """Accept a proof once, committed at once (RFC 9449 §11.1). Raises `ProtocolError` for a replay."""
     digest = hashlib.sha256(f"dpop|{proof.jkt}|{proof.jti}".encode("utf-8", "replace")).hexdigest()
     is_new = insert_if_absent(AssertionID, id_hash=digest, expires_at=proof.issued_at + OLDEST)
-    db.session.commit()
+    keep()
     if not is_new:
         raise refused("the proof was used before")
 

@@ -14,6 +14,7 @@ from flask import Request, Response, g
 
 from idp.errors import ProtocolError
 from idp.models.base import once_committed
+from idp.models.units import each_alone
 from idp.protocol import api_client, client_auth, confirmation, dpop
 from idp.protocol.client import Client
 from idp.protocol.client_credentials import ClientCredentialsGrant
@@ -30,6 +31,7 @@ GRANT_NAMES = {
     "authorization_code": "code", "refresh_token": "refresh", "client_credentials": "client_credentials",
     DeviceCodeGrant.GRANT_TYPE: "device", TokenExchangeGrant.GRANT_TYPE: "exchange",
 }  # fmt: skip
+ONE_STATEMENT = frozenset({"authorization_code", "refresh_token", "client_credentials"})  # what keeps their tokens
 GRANTS = (CodeGrant, RefreshGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
 
 
@@ -86,6 +88,8 @@ def issue_tokens(request: Request) -> Response:
             raise ProtocolError("invalid_request", "grant_type is missing")
         if api_client.is_meant(request):
             return api_client.issue_token(services(), request)
+        if request.form["grant_type"] in ONE_STATEMENT:
+            each_alone()
         return SERVER.create_token_response(request)  # type: ignore[no-any-return]
 
     response = guarded(request, work)

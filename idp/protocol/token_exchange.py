@@ -16,7 +16,9 @@ from idp.protocol.access_token import Wanted
 from idp.protocol.client import Client, check_grant_type
 from idp.protocol.confirmation import is_held
 from idp.protocol.resource_indicators import audience_of_portal
+from idp.services import issuing
 from idp.services.access_tokens import LiveToken
+from idp.services.issuing import Made
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -60,7 +62,8 @@ class TokenExchangeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             actor={"sub": client.portal.client_id},
             not_after=subject.facts.expires_at,
         )
-        body = access_token.issue(bundle, client.portal, wanted)
+        body, row = access_token.make(bundle, client.portal, wanted)
+        issuing.record(Made(row))
         return 200, {**body, "issued_token_type": ACCESS_TOKEN}, self.TOKEN_RESPONSE_HEADER
 
     def _scope(self, held: str) -> str:

@@ -5,27 +5,24 @@ The database decides whether a token is alive; the signature of a JWT is for res
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Table, and_, bindparam, or_, select, update
 
 from idp.chance import hash_of
 from idp.clock import Clock
-from idp.models.authorization import AccessToken, RefreshToken
-from idp.models.base import db, writes_in_queries
+from idp.models.authorization import AccessToken
+from idp.models.base import db
 from idp.models.known_portals import known_portal
 from idp.models.live_grant import COLUMNS, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 
 PREFIX = "cc_at_"
-TOKEN, REFRESH = cast(Table, AccessToken.__table__), cast(Table, RefreshToken.__table__)
-REFRESH_GIVEN = ("id", "token_hash", "grant_id", "scope", "expires_at")
-RECORD_REFRESH = Prepared(insert(REFRESH), *REFRESH_GIVEN)
+TOKEN = cast(Table, AccessToken.__table__)
 FIND = Prepared(
     select(
         TOKEN.c.id, TOKEN.c.portal_id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor,
@@ -38,10 +35,6 @@ FIND = Prepared(
         or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
     )
 )  # fmt: skip
-GIVEN = tuple(column for column in TOKEN.c if column.key != "revoked_at")
-RECORD = Prepared(insert(TOKEN), *(column.key for column in GIVEN))
-NEW = insert(TOKEN).values({column.key: bindparam(f"access_{column.key}", type_=column.type) for column in GIVEN})
-RECORD_BOTH = Prepared(insert(REFRESH).add_cte(NEW.cte("access")), *REFRESH_GIVEN)  # in one journey, as in tokens.py
 REVOKE = (
     update(TOKEN)
     .where(
@@ -80,24 +73,6 @@ class AccessTokens:
     def __init__(self, issuer: str, clock: Clock) -> None:
         self._issuer = issuer
         self._clock = clock
-
-    def record(
-        self, secret: str, facts: TokenFacts, *, portal_id: UUID, grant_id: UUID | None,
-        refresh: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Keep the hash and the facts of a token that is being issued, and the refresh token beside it, if there is
-        one (`Tokens.make_refresh`).
-        """
-        values = {
-            **vars(facts), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
-            "token_hash": hash_of(secret), "portal_id": portal_id, "grant_id": grant_id,
-        }  # fmt: skip
-        if refresh is not None and writes_in_queries():
-            RECORD_BOTH.count(**refresh, **{f"access_{name}": value for name, value in values.items()})
-            return
-        RECORD.count(**values)
-        if refresh is not None:
-            RECORD_REFRESH.count(**refresh)
 
     def find(self, secret: str) -> LiveToken | None:
         """The token, unless it is unknown, expired, withdrawn, or its portal, grant or account is no more."""

@@ -10,6 +10,7 @@ from sqlalchemy import URL, make_url
 
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
+from idp.models import units
 from idp.models.base import db, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
@@ -213,9 +214,11 @@ def attach(app: Flask, services: Services) -> None:
 
         prepare, options["connect_args"] = postgresql.prepare_postgresql, postgresql.arguments(url)
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    units.install(app)
     db.init_app(app)
     with app.app_context():
         prepare(db.engine)
+        units.prepare(app)
         watch_statements(db.engine, services.settings.slow_query_ms, services.spans)
         if services.settings.metrics_folder is not None:
             watch_connections(db.engine, services.metrics, 2 * POOL)

@@ -1,12 +1,10 @@
-"""Grants and what hangs from them: codes and refresh tokens, each used once by one conditional write.
+"""Grants and what hangs from them: codes and refresh tokens, each used once by one conditional write (issuing.py).
 
-RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes the whole grant. Consuming is the first
-write of an exchange and stays when the exchange is refused, so that no refusal gives a code back.
+RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes the whole grant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -17,44 +15,30 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, select, update
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.authorization import AuthorizationCode, Grant, RefreshToken
-from idp.models.base import UTCDateTime, db, writes_in_queries
+from idp.models.base import db
 from idp.models.live_grant import BY_ID, COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 from idp.models.session import PortalSession, Session
+from idp.models.units import together
+from idp.services.issuing import Usable, Use
 from idp.settings import Settings
 from keys import Vault
 
 CODE, REFRESH = cast(Table, AuthorizationCode.__table__), cast(Table, RefreshToken.__table__)
-CONSUMED = (
-    update(CODE)
-    .where(
-        CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_(None),
-        CODE.c.expires_at > NOW,
-    )
-    .values(used_at=NOW)
-    .returning(CODE.c.grant_id, CODE.c.redirect_uri, CODE.c.code_challenge, CODE.c.dpop_jkt)
-)  # fmt: skip
-CONSUME_CODE = Prepared(CONSUMED)
-USED = CONSUMED.cte("used")
-CONSUME_AND_READ = Prepared(  # in one journey, where the engine writes within a query
+FIND_CODE = Prepared(
     select(
-        USED.c.grant_id.label("of_grant"), USED.c.redirect_uri, USED.c.code_challenge, USED.c.dpop_jkt, *COLUMNS
-    ).select_from(USED.outerjoin(OF_ACCOUNT, and_(GRANT.c.id == USED.c.grant_id, IS_LIVE)))
-)
-USED_CODE = Prepared(
-    select(CODE.c.grant_id).where(
-        CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"), CODE.c.used_at.is_not(None)
+        CODE.c.id, CODE.c.used_at, CODE.c.expires_at, CODE.c.redirect_uri, CODE.c.code_challenge, CODE.c.dpop_jkt,
+        IS_LIVE.label("is_live"), *COLUMNS,
     )
-)
+    .select_from(OF_ACCOUNT.join(CODE, CODE.c.grant_id == GRANT.c.id))
+    .where(CODE.c.code_hash == bindparam("hash"), CODE.c.portal_id == bindparam("portal"))
+)  # fmt: skip
 FIND_REFRESH = Prepared(
     select(REFRESH.c.id, REFRESH.c.used_at, REFRESH.c.expires_at, IS_LIVE.label("is_live"), *COLUMNS)
     .select_from(OF_ACCOUNT.join(REFRESH, REFRESH.c.grant_id == GRANT.c.id))
     .where(REFRESH.c.token_hash == bindparam("hash"), GRANT.c.portal_id == bindparam("portal"))
 )
-UNUSED = and_(REFRESH.c.id == bindparam("refresh"), REFRESH.c.used_at.is_(None))
-ROTATE = Prepared(update(REFRESH).where(UNUSED).values(used_at=NOW))
-PROLONG = Prepared(update(REFRESH).where(UNUSED).values(expires_at=bindparam("until", type_=UTCDateTime())))
 REVOKE_FAMILY = (
     update(GRANT)
     .where(
@@ -66,13 +50,14 @@ REVOKE_FAMILY = (
 
 
 @dataclass(frozen=True)
-class Redeemed:
-    """A code that was consumed by its own client; what it demands is judged by the caller."""
+class Code:
+    """A usable code of the client that shows it; what it demands is judged by the caller."""
 
     grant: LiveGrant
     redirect_uri: str
     code_challenge: str | None
     dpop_jkt: str | None
+    usable: Usable
 
 
 @dataclass(frozen=True)
@@ -152,23 +137,22 @@ class Tokens:
         )
         return code
 
-    def redeem_code(self, portal: Portal, code: str) -> Redeemed | Replayed | None:
-        """Consume a live code of this portal (RFC 6749 §4.1.2: MUST NOT be used more than once)."""
-        known = {"hash": hash_of(code), "portal": portal.id}
-        if writes_in_queries():
-            row = CONSUME_AND_READ.first(**known, now=self._clock.now())
-            grant = read(row) if row is not None and row.grant_id is not None else None
-        else:
-            row = CONSUME_CODE.first(**known, now=self._clock.now())
-            grant = self.live_grant(row.grant_id) if row is not None else None
-        if row is not None:
-            return Redeemed(grant, row.redirect_uri, row.code_challenge, row.dpop_jkt) if grant else None
-        used = USED_CODE.first(**known)
-        return self.replayed(used.grant_id) if used else None
+    def find_code(self, portal: Portal, code: str) -> Code | Replayed | None:
+        """A live code of this portal, that nobody used yet when it was read."""
+        now = self._clock.now()
+        row = FIND_CODE.first(hash=hash_of(code), portal=portal.id, now=now)
+        if row is None:
+            return None
+        if row.used_at is not None:
+            return self.replayed(row.grant_id)
+        if row.expires_at <= now or not row.is_live:
+            return None
+        usable = Usable(Use.REDEEM, row.grant_id, {"used": row.id, "now": now})
+        return Code(read(row), row.redirect_uri, row.code_challenge, row.dpop_jkt, usable)
 
     def make_refresh(self, grant: LiveGrant) -> tuple[str, dict[str, Any]]:
         """A refresh token that ends when unused, and with its grant in any case: in plain text, and the row to keep of
-        it (`AccessTokens.record`).
+        it (issuing.py).
         """
         now, secret = self._clock.now(), token(self._random, "cc_rt_")
         return secret, {
@@ -176,16 +160,14 @@ class Tokens:
             "expires_at": self._idle_end(now, grant.expires_at),
         }  # fmt: skip
 
-    def redeem_refresh(
-        self, portal: Portal, secret: str, allow: Callable[[LiveGrant], None], *, rotates: bool
-    ) -> LiveGrant | Replayed | None:
-        """Use a refresh token of this portal: once where it rotates, and its reuse revokes the grant.
-
-        `allow` judges the wish before anything is consumed: what it raises leaves the token usable.
+    def find_to_refresh(
+        self, portal: Portal, secret: str, *, rotates: bool
+    ) -> tuple[LiveGrant, Usable] | Replayed | None:
+        """The live grant of a refresh token of this portal, and its use: once where it rotates, and its reuse revokes
+        the grant.
         """
         now = self._clock.now()
-        known = {"hash": hash_of(secret), "portal": portal.id, "now": now}
-        row = FIND_REFRESH.first(**known)
+        row = FIND_REFRESH.first(hash=hash_of(secret), portal=portal.id, now=now)
         if row is None:
             return None
         if row.used_at is not None:
@@ -193,10 +175,9 @@ class Tokens:
         if row.expires_at <= now or not row.is_live:
             return None
         grant = read(row)
-        allow(grant)
-        use = ROTATE if rotates else PROLONG
-        values = {"now": now} if rotates else {"until": self._idle_end(now, grant.expires_at)}
-        return grant if use.count(refresh=row.id, **values) == 1 else self.replayed(grant.id)
+        if rotates:
+            return grant, Usable(Use.ROTATE, grant.id, {"used": row.id, "now": now})
+        return grant, Usable(Use.PROLONG, grant.id, {"used": row.id, "until": self._idle_end(now, grant.expires_at)})
 
     def find_refresh(self, portal: Portal, secret: str) -> tuple[LiveGrant, datetime] | None:
         """The live grant of a usable refresh token of this portal, and when it ends if it is not used."""
@@ -207,7 +188,10 @@ class Tokens:
         return read(row), row.expires_at
 
     def replayed(self, grant_id: UUID) -> Replayed:
-        """Withdraw the grant of a code or token that was used a second time (RFC 9700 §4.5, §4.14)."""
+        """Withdraw the grant of a code or token that was used a second time (RFC 9700 §4.5, §4.14), together with
+        what is written about it.
+        """
+        together()
         self._revoke(Grant.id == grant_id)
         return Replayed(grant_id)
 

@@ -15,6 +15,7 @@ from idp.chance import pick
 from idp.models import outage
 from idp.models.base import db
 from idp.models.portal import Portal, find_portal
+from idp.models.units import give_back
 from idp.services.bundle import services
 from idp.services.hash_queue import COME_BACK_IN_S, TooBusy
 from idp.texts import format_time
@@ -151,6 +152,7 @@ def install(app: Flask) -> None:
 def answer_machine(error: Exception, rule: str) -> Response:
     """What a machine's endpoint answers where it raised, whoever called it."""
     db.session.rollback()
+    give_back()
     if isinstance(error, HTTPException):
         return _of_status(error.code or 500)
     if isinstance(error, TooBusy):

@@ -14,11 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.http import remove_entity_headers
 
 from idp.models.base import db
+from idp.models.units import each_alone
 from idp.services.bundle import Services, services
 from idp.web import errors, headers, log, trace
 from idp.web.guard import LARGEST_BODY
 from idp.web.headers import CACHEABLE
-from idp.web.unit import begin, begin_reading, settle
+from idp.web.unit import begin, settle
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -84,7 +85,8 @@ class MachineDoor:
     def _answer(self, request: Request, endpoint: Endpoint) -> Response:
         try:
             if endpoint in self._reading:
-                begin_reading()
+                begin()
+                each_alone()
             if any("\0" in name or "\0" in value for name, value in request.form.items(multi=True)):
                 return errors.machine_error("invalid_request", 400)
             return settle(endpoint(request))

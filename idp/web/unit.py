@@ -6,32 +6,24 @@ request: whatever must hold at the moment of writing is a condition of the state
 
 from __future__ import annotations
 
-from flask import Flask, Response
+from flask import Flask, Response, g
 
-from idp.models.base import db
+from idp.models.base import READS_STAY, db
+from idp.models.units import give_back
 
 
 def begin() -> None:
-    db.session().expire_on_commit = False
-
-
-def begin_reading() -> None:
-    """A unit that reads alone: PostgreSQL is spared the journeys for the beginning and the end of a transaction, and
-    each of its statements sees what was committed before it, as without this.
-    """
-    begin()
-    if db.engine.dialect.name == "postgresql" and not db.session().in_transaction():  # SQLite begins nothing for a read
-        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+    setattr(g, READS_STAY, True)  # for a session that is not made yet: who asks nothing needs none
+    if db.session.registry.has():
+        db.session().expire_on_commit = False
 
 
 def settle(response: Response) -> Response:
     """Keep what was written for this answer, unless it says that something of ours failed."""
-    if not db.session.registry.has():  # nothing was asked of the database
-        return response
-    if response.status_code >= 500:
-        db.session.rollback()
-    else:
-        db.session.commit()
+    if db.session.registry.has():  # else nothing was asked of it
+        end = db.session.rollback if response.status_code >= 500 else db.session.commit
+        end()
+    give_back()
     return response
 
 

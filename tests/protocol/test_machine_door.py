@@ -154,9 +154,12 @@ def test_what_needs_no_database_is_answered_while_it_is_away(
 
 
 @pytest.mark.postgresql_only
-def test_what_only_reads_begins_no_transaction(both: tuple[Flask, list[str]], portal: PortalClient) -> None:
+def test_what_one_statement_keeps_begins_no_transaction_and_what_belongs_together_does(
+    both: tuple[Flask, list[str]], portal: PortalClient
+) -> None:
     app, _ = both
-    access = portal.tokens()["access_token"]
+    tokens, code = portal.tokens(), portal.code()
+    access, refresh = tokens["access_token"], tokens["refresh_token"]
     portal.post("/introspect", {"token": access})  # what is read once a second is known
     begun: list[bool] = []
     with app.app_context():
@@ -167,16 +170,20 @@ def test_what_only_reads_begins_no_transaction(both: tuple[Flask, list[str]], po
 
     event.listen(engine, "before_cursor_execute", look)
     try:
-        for ask, expected in (
-            (lambda: portal.userinfo(access), False),
-            (lambda: portal.post("/introspect", {"token": access}), False),
-            (lambda: portal.post("/token", {"grant_type": "client_credentials"}), True),
+        for ask, status, expected in (
+            (lambda: portal.userinfo(access), 200, [False]),
+            (lambda: portal.post("/introspect", {"token": access}), 200, [False]),
+            (lambda: portal.post("/token", {"grant_type": "client_credentials"}), 200, [False]),
+            (lambda: portal.refresh(refresh), 200, [False]),
+            (lambda: portal.redeem(code), 200, [False]),
+            (lambda: portal.redeem(code), 400, [False, True]),  # withdrawn and recorded
         ):
             begun.clear()
-            assert ask().status_code == 200
-            assert set(begun) == {expected}
+            assert ask().status_code == status
+            assert list(dict.fromkeys(begun)) == expected
     finally:
         event.remove(engine, "before_cursor_execute", look)
+    assert engine.pool.checkedout() == 0, "a connection was not given back"
 
 
 def test_a_self_test_sees_whole_requests(

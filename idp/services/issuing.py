@@ -1,0 +1,109 @@
+"""The statements by which a code or refresh token is used and what it gives is kept: both or neither.
+
+On PostgreSQL that is one statement, which waits for whoever uses the same at the same time and then meets no row; on
+SQLite up to three in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import CTE, Column, Insert, Table, bindparam, insert, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from idp.models.authorization import AccessToken, AuthorizationCode, RefreshToken
+from idp.models.base import UTCDateTime, writes_in_queries
+from idp.models.live_grant import NOW
+from idp.models.prepared import Prepared
+
+CODE, TOKEN, REFRESH = (
+    cast(Table, model.__table__) for model in (AuthorizationCode, AccessToken, RefreshToken)
+)  # fmt: skip
+ACCESS_GIVEN = tuple(column for column in TOKEN.c if column.key != "revoked_at")
+REFRESH_GIVEN = tuple(column for column in REFRESH.c if column.key != "used_at")
+RECORD = Prepared(insert(TOKEN), *(column.key for column in ACCESS_GIVEN))
+RECORD_REFRESH = Prepared(insert(REFRESH), *(column.key for column in REFRESH_GIVEN))
+
+
+@dataclass(frozen=True, repr=False)
+class Made:
+    """The rows of an access token and perhaps a refresh token that are about to be handed out."""
+
+    access: Mapping[str, Any]
+    refresh: Mapping[str, Any] | None = None
+
+
+def _insert(table: Table, given: tuple[Column[Any], ...], prefix: str, used: CTE) -> Insert:
+    """A row of these values if something was used."""
+    values = [bindparam(f"{prefix}_{column.key}", type_=column.type) for column in given]
+    return insert(table).from_select([column.key for column in given], select(*values).select_from(used))
+
+
+class _Statements:
+    def __init__(self, use: ReturningUpdate[Any]) -> None:
+        used = use.cte("used")
+        access = _insert(TOKEN, ACCESS_GIVEN, "access", used)
+        self.use = Prepared(use)
+        self.use_and_keep = Prepared(access)
+        self.use_and_keep_both = Prepared(
+            _insert(REFRESH, REFRESH_GIVEN, "refresh", used).add_cte(access.cte("access"))
+        )
+
+
+IS_UNUSED = (REFRESH.c.id == bindparam("used"), REFRESH.c.used_at.is_(None))
+
+
+class Use(Enum):
+    """What is done with what was shown. A code is redeemed, a refresh token rotates, or lives longer."""
+
+    REDEEM = _Statements(
+        update(CODE)
+        .where(CODE.c.id == bindparam("used"), CODE.c.used_at.is_(None))
+        .values(used_at=NOW)
+        .returning(CODE.c.grant_id)
+    )
+    ROTATE = _Statements(update(REFRESH).where(*IS_UNUSED).values(used_at=NOW).returning(REFRESH.c.grant_id))
+    PROLONG = _Statements(
+        update(REFRESH)
+        .where(*IS_UNUSED)
+        .values(expires_at=bindparam("until", type_=UTCDateTime()))
+        .returning(REFRESH.c.grant_id)
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class Usable:
+    """A code or refresh token that was usable when it was read, and the values of its use."""
+
+    use: Use
+    grant_id: UUID
+    values: Mapping[str, Any]
+
+    def spend(self) -> bool:
+        """Use it and give nothing; False where somebody else did before."""
+        return self.use.value.use.first(**self.values) is not None
+
+    def give(self, made: Made) -> bool:
+        """Use it and keep what it gives; False, and nothing is kept, where somebody else used it before."""
+        statements: _Statements = self.use.value
+        if not writes_in_queries():
+            if not self.spend():
+                return False
+            record(made)
+            return True
+        values = {**self.values, **{f"access_{name}": value for name, value in made.access.items()}}
+        if made.refresh is None:
+            return statements.use_and_keep.count(**values) == 1
+        values |= {f"refresh_{name}": value for name, value in made.refresh.items()}
+        return statements.use_and_keep_both.count(**values) == 1
+
+
+def record(made: Made) -> None:
+    """Keep what is given for something else: a device's code, another token, a client's own name."""
+    RECORD.count(**made.access)
+    if made.refresh is not None:
+        RECORD_REFRESH.count(**made.refresh)
