@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
@@ -16,6 +17,7 @@ from idp.models.outbox import OutboxMessage
 from idp.services.bundle import services
 
 ISSUER = "http://localhost:8000"
+OF_FORMS = re.compile(r"""<(?:form|input)\b(?:[^>"']|"[^"]*"|'[^']*')*>""", re.IGNORECASE)
 
 
 class _Forms(HTMLParser):
@@ -30,6 +32,14 @@ class _Forms(HTMLParser):
         is_off = given.get("type") in {"radio", "checkbox"} and "checked" not in given
         if tag == "input" and self.forms and "name" in given and not is_off:
             self.forms[-1][1][given["name"]] = given.get("value", "")
+
+
+@lru_cache(maxsize=8)
+def _forms(page: str) -> list[tuple[str, dict[str, str]]]:
+    """The forms of a page with what stands in their fields. Only their tags are read: the same page is often asked."""
+    parser = _Forms()
+    parser.feed("".join(OF_FORMS.findall(page)))
+    return parser.forms
 
 
 class Person:
@@ -60,9 +70,7 @@ class Person:
         self._arrive(*self.post(self.filled(form, **fields)))
 
     def filled(self, form: int = 0, **fields: str) -> tuple[str, dict[str, str]]:
-        parser = _Forms()
-        parser.feed(self.text)
-        action, values = parser.forms[form]
+        action, values = _forms(self.text)[form]
         return urljoin(self.address, action), {**values, **fields}
 
     def post(self, filled: tuple[str, dict[str, str]]) -> tuple[TestResponse, str]:
@@ -72,9 +80,7 @@ class Person:
 
     def press(self, action: str) -> None:
         """A second button of the page, found by the last word of its address."""
-        parser = _Forms()
-        parser.feed(self.text)
-        at = next(at for at, (address, _) in enumerate(parser.forms) if f"/do/{action}" in address)
+        at = next(at for at, (address, _) in enumerate(_forms(self.text)) if f"/do/{action}" in address)
         self.submit(at)
 
     def errors(self) -> list[str]:
