@@ -52,6 +52,7 @@ from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.quick_apps import close_machine_door, share_rules, share_templates
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
+from tests.support.turns import take_all
 from wsgi import create_app
 
 MASTER_KEY = new_master_key()
@@ -71,6 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
     plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, plain])  # drawing every local takes seconds
     share_rules()
+    if config.option.every_engine:
+        take_all()
     gc.freeze()  # what was loaded stays; looking through it again and again took a fifth of the time of all tests
     gc.set_threshold(*RARELY)
     given = getattr(config, "workerinput", {}).get("run_folder")

@@ -19,7 +19,7 @@ from tests.actions import letter
 from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
-from tests.support.walks import BORN, VARIANTS, World, sent
+from tests.support.walks import BORN, VARIANTS, World, cells, sent
 
 
 def set_status(email: str, status: str) -> None:
@@ -163,18 +163,17 @@ def test_a_portal_disabled_between_two_steps_stops_every_walk(
 ) -> None:
     portal, numbers = add_portal(), count(1)
     add_portal("home")
-    for variant in VARIANTS:
-        for step in variant.stops():
-            world = World(web, services, clock, portal, variant, next(numbers))
-            world.walk_to(step.name)
-            form, texts = world.person.filled(**world.right(step.name)), sent()
-            held = world.run().state
-            disable(portal, clock)
-            assert world.person.post(form)[0].status_code == 404
-            world.person.open(form[0])
-            assert world.person.page.status_code == 404
-            assert sent() == texts
-            disable(portal, clock, off=False)
-            world.person.open(form[0])
-            assert world.run().state == held
-            world.finish(step.name)
+    for variant, step in cells("disabled"):
+        world = World(web, services, clock, portal, variant, next(numbers))
+        world.walk_to(step.name)
+        form, texts = world.person.filled(**world.right(step.name)), sent()
+        held = world.run().state
+        disable(portal, clock)
+        assert world.person.post(form)[0].status_code == 404
+        world.person.open(form[0])
+        assert world.person.page.status_code == 404
+        assert sent() == texts
+        disable(portal, clock, off=False)
+        world.person.open(form[0])
+        assert world.run().state == held
+        world.finish(step.name)

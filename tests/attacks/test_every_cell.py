@@ -6,6 +6,7 @@ to the open step moves a walk, no address answers 5xx, and every redirect is a 3
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -21,11 +22,13 @@ from idp.services.bundle import Services
 from tests.support.builders import add_portal
 from tests.support.fingerprint import fingerprint
 from tests.support.person import ISSUER
-from tests.support.walks import VARIANTS, World, walked
+from tests.support.turns import takes_all
+from tests.support.walks import VARIANTS, World, cells, walked
 
 pytestmark = pytest.mark.generated
 
 METHODS = ("GET", "POST")
+WAITING = 4  # states from one turn of an address to its next
 AUTOMATIC = ("HEAD", "OPTIONS")  # the framework answers them alike everywhere: each address is asked so in one state
 UNDECLARED = ("PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "X")
 LEAST_STATES = 16  # on either engine there are more
@@ -77,32 +80,39 @@ def ask(world: World, method: str, address: str) -> TestResponse:
 
 
 def test_no_cell_moves_a_walk_that_was_not_answered(web: Flask, services: Services, clock: FrozenClock) -> None:
-    portal, numbers, cells = add_portal(), count(1), 0
+    """Addresses without a portal are asked in every fourth state by turns, the others in each; in the long run all."""
+    portal, all_, asked = add_portal(), addresses(web), Counter[str]()
     add_portal("home")
-    states = count()
-    for variant in walked():
-        for step in variant.stops():
-            state_number = next(states)
-            world = World(web, services, clock, portal, variant, next(numbers))
-            world.walk_to(step.name)
-            state, held = world.answered(), fingerprint()
-            is_a_button = not world.right(step.name)  # its form alone is the answer
-            for at, address in enumerate(addresses(web)):
-                if address == "/logout/confirm":
-                    continue  # the person's own answer: it ends the session, and has tests of its own
-                if is_a_button and address == world.path(step.name).split("?")[0]:
-                    continue
-                for method in METHODS + (AUTOMATIC if at % LEAST_STATES == state_number else ()):
-                    cell = (str(variant), step.name, method, address)
-                    response = ask(world, method, address)
-                    cells += 1
-                    assert response.status_code < 500, cell
-                    check_redirect(response, cell)
-                    response.close()
-            assert world.answered() == state, (variant, step.name)
-            assert_nothing_gained(held, fingerprint(), (str(variant), step.name))
-    assert next(states) >= LEAST_STATES
-    assert cells > 400
+    states = cells("every cell", walked())
+    for number, (variant, step) in enumerate(states):
+        world = World(web, services, clock, portal, variant, number + 1)
+        world.walk_to(step.name)
+        state, held = world.answered(), fingerprint()
+        is_a_button = not world.right(step.name)  # its form alone is the answer
+        for at, address in enumerate(all_):
+            if address == "/logout/confirm":
+                continue  # the person's own answer: it ends the session, and has tests of its own
+            if is_a_button and address == world.path(step.name).split("?")[0]:
+                continue
+            if not is_of_a_portal(address) and not takes_all() and (at - number) % WAITING:
+                continue
+            for method in METHODS + (AUTOMATIC if at % LEAST_STATES == number else ()):
+                cell = (str(variant), step.name, method, address)
+                response = ask(world, method, address)
+                asked[address] += 1
+                assert response.status_code < 500, cell
+                check_redirect(response, cell)
+                response.close()
+        assert world.answered() == state, (variant, step.name)
+        assert_nothing_gained(held, fingerprint(), (str(variant), step.name))
+    assert len(states) >= LEAST_STATES
+    assert set(asked) == set(all_) - {"/logout/confirm"}
+    assert min(asked.values()) >= len(METHODS) * (len(states) // WAITING)
+
+
+def is_of_a_portal(address: str) -> bool:
+    """Where journeys stand, and whatever else belongs to the portal they are walked at."""
+    return address.startswith(f"/{VALUES['slug']}/")
 
 
 def test_no_address_knows_a_method_that_was_not_declared(web: Flask) -> None:

@@ -22,7 +22,7 @@ from tests.support.builders import add_person, add_portal
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person, newest_code
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
-from tests.support.walks import BORN, VARIANTS, Variant, World, add_account, app_code, walked
+from tests.support.walks import BORN, VARIANTS, Variant, World, add_account, app_code, cells, walked
 
 pytestmark = pytest.mark.generated
 
@@ -39,14 +39,10 @@ def world(web: Flask, services: Services, clock: FrozenClock) -> Callable[[Varia
     return make
 
 
-def cells() -> list[tuple[Variant, str]]:
-    return [(variant, step.name) for variant in walked() for step in variant.stops()]
-
-
 def test_the_walk_of_another_browser_is_neither_shown_nor_moved(world: Callable[[Variant], World]) -> None:
     """Every step's address, form and second buttons, from a browser with its own cookie and its own valid token."""
-    for variant, step in cells():
-        victim = world(variant)
+    for variant, stop in cells("of another browser", walked()):
+        victim, step = world(variant), stop.name
         victim.walk_to(step)
         thief = Person(victim.web)
         thief.open(f"/{victim.portal.slug}/login")
@@ -68,14 +64,15 @@ def test_the_walk_of_another_browser_is_neither_shown_nor_moved(world: Callable[
 
 def test_a_run_serves_its_own_journey_and_portal_only(world: Callable[[Variant], World]) -> None:
     other = add_portal("fon")
-    for variant, step in cells():
-        mine = world(variant)
+    journeys = {one.journey.name: one.journey for one in VARIANTS}.values()
+    for variant, stop in cells("own journey", walked()):
+        mine, step = world(variant), stop.name
         mine.walk_to(step)
         form, held = mine.person.filled(**mine.right(step))[1], fingerprint()
-        for someone in VARIANTS:
-            for path in dict.fromkeys(someone.journey.paths.values()):
+        for journey in journeys:
+            for path in dict.fromkeys(journey.paths.values()):
                 for slug in (mine.portal.slug, other.slug):
-                    if slug == mine.portal.slug and someone.journey is variant.journey:
+                    if slug == mine.portal.slug and journey is variant.journey:
                         continue
                     address = f"/{slug}/{path}?f={mine.handle}"
                     assert mine.person.client.get(address, base_url=ISSUER).status_code == 410

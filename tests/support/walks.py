@@ -26,6 +26,7 @@ from tests.actions import PASSWORD, letter
 from tests.support.builders import add_person
 from tests.support.letters import ask, printed
 from tests.support.person import Person, newest_code
+from tests.support.turns import one_of_each
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 BORN = "27.3.1958"
@@ -108,6 +109,12 @@ def walked() -> list[Variant]:
     if db.engine.dialect.name == "sqlite":
         return VARIANTS
     return list({(variant.journey.name, variant.way_back): variant for variant in VARIANTS}.values())
+
+
+def cells(what: str, variants: list[Variant] = VARIANTS) -> list[tuple[Variant, Step]]:
+    """Every step of every journey; where variants share it, in one of them by turns, and in the next on PostgreSQL."""
+    named = [((variant.journey.name, step.name), (variant, step)) for variant in variants for step in variant.stops()]
+    return one_of_each(named, what, after=int(db.engine.dialect.name != "sqlite"))
 
 
 @dataclass
