@@ -1,11 +1,12 @@
 """What every test may ask for: settings made at run time, a frozen clock, and an application on a fresh database.
 
 A test that asks for `app` (or `database`) runs twice, on SQLite and on PostgreSQL, there with Redis or without it in
-turns, unless it is marked `no_database`, `sqlite_only` or `postgresql_only`. The tests of the protocol's answers and of
-conformance take turns: each runs on one of the two, and on both with `--every-engine`, as in the long run. What is
-`generated` from the journeys runs on SQLite, and on both likewise: what a walk promises there does not hang on the
-engine, whose own tests are elsewhere. With `--on` every test runs on one deployment, and those of another engine alone
-are left out.
+turns, unless it is marked `no_database`, `sqlite_only` or `postgresql_only`. Where an engine is not the question (the
+protocol's answers, attacks, journeys, commands) they take turns: each case runs on one of the two, and on both with
+`--every-engine`, as in the long run, or where it is marked `both_engines`; the console runs on PostgreSQL, where its
+statements are explained, and on SQLite in turns. What is `generated` from the journeys runs on SQLite, and on both
+likewise: what a walk promises there does not hang on the engine, whose own tests are elsewhere. With `--on` every test
+runs on one deployment, and those of another engine alone are left out.
 """
 
 from __future__ import annotations
@@ -52,19 +53,20 @@ from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.quick_apps import close_machine_door, share_rules, share_templates
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
-from tests.support.turns import take_all
+from tests.support.turns import one_of_each, take_all
 from wsgi import create_app
 
 MASTER_KEY = new_master_key()
 SIGNING_KEYS: list[dict[str, Any]] = []  # made once in this process: RSA keys take a second
 RUN_FOLDER = pytest.StashKey[Path]()
-TAKING_TURNS = ("protocol", "conformance")
+TAKING_TURNS = ("protocol", "attacks", "journeys", "cli", "admin")
+ON_POSTGRESQL = "admin"  # in each run, and on SQLite in turns
 RARELY = (100_000, 20, 100)
 OWN_PROCESSES = ("browser", "demo")  # folders whose tests start whole installations, on SQLite
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--every-engine", action="store_true", help="run the tests of the protocol on both engines")
+    parser.addoption("--every-engine", action="store_true", help="what takes turns runs on both engines, and whole")
     parser.addoption("--on", choices=DEPLOYMENTS, help="run all tests on this deployment, and none on another")
 
 
@@ -96,11 +98,33 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--on`: what runs on another engine alone does not run."""
+    """What waits for its turn, and with `--on` what runs on another engine alone, does not run."""
+    for name in {name for item in items for name in _in_turns(item)}:
+        chosen = {*one_of_each(((_siblings(item, name), item) for item in items if name in _in_turns(item)), name)}
+        items[:] = [item for item in items if name not in _in_turns(item) or item in chosen or _is_always(item)]
     if config.option.on is not None:
         away = [item for item in items if _engine_of(item) not in {None, engine_of(config.option.on)}]
         config.hook.pytest_deselected(items=away)
         items[:] = [item for item in items if item not in away]
+
+
+def _in_turns(item: pytest.Item) -> set[str]:
+    """The parameters of this test of which one value is enough for an ordinary run."""
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    named = {name for mark in item.iter_markers("in_turns") for name in mark.args}
+    if item.path.parent.name in TAKING_TURNS and item.get_closest_marker("both_engines") is None:
+        named.add("database")
+    return named & set(given)
+
+
+def _siblings(item: pytest.Item, parameter: str) -> str:
+    """The name that those bear who differ from this one in this parameter alone, whose values are words."""
+    assert isinstance(item, pytest.Function)
+    return item.nodeid.partition("[")[0] + item.callspec.id.replace(item.callspec.params[parameter], "", 1)
+
+
+def _is_always(item: pytest.Item) -> bool:
+    return item.path.parent.name == ON_POSTGRESQL and _engine_of(item) == POSTGRESQL
 
 
 def _engine_of(item: pytest.Item) -> str | None:
@@ -123,8 +147,6 @@ def _engines(metafunc: pytest.Metafunc) -> tuple[str, ...]:
         return (option.on,)
     if "generated" in marks and not option.every_engine:
         return (SQLITE,)
-    if folder in TAKING_TURNS and not option.every_engine:
-        return ((SQLITE, on_postgresql)[turn % len(ENGINES)],)
     return SQLITE, on_postgresql
 
 

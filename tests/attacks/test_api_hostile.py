@@ -20,6 +20,8 @@ from tests.support.api import System
 from tests.support.builders import add_person
 from tests.support.person import ISSUER
 
+pytestmark = pytest.mark.both_engines
+
 SEED = 20260327
 ODD: list[Any] = [
     None, True, 0, -1, 1.5, 2**53, "", " ", "x" * 5000, "\u202e", "'; DROP TABLE portal; --", "{{7*7}}", "é" * 64,

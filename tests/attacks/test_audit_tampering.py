@@ -20,6 +20,8 @@ from idp.services.audit_chain import Anchor, Linker, link_events, newest_link, r
 from idp.services.audit_redaction import redact, redact_account, redact_old
 from idp.services.bundle import Services
 
+pytestmark = pytest.mark.both_engines
+
 EVENTS = 40
 
 

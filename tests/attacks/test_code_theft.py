@@ -14,6 +14,8 @@ from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of, challenge
 
+pytestmark = pytest.mark.both_engines
+
 
 def code_for(rp: RelyingParty, person: Person, **changes: str | None) -> str:
     person.open(rp.request(**changes))

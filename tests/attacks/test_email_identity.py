@@ -24,6 +24,8 @@ from idp.settings import Settings
 from tests.actions import PASSWORD, letter, register
 from tests.support.person import Person, newest_message
 
+pytestmark = pytest.mark.both_engines
+
 ONE = (  # spellings of one mailbox each, the normal form first
     ("helene@example.ch", "HELENE@EXAMPLE.CH", "Helene@Example.Ch", "  helene@example.ch\t", "helene\uff20example.ch",
      "helene@\uff45\uff58ample.ch", "helene@example\u3002ch", "helene@example\uff0ech", "helene@\u24d4xample.ch",

@@ -23,6 +23,8 @@ from tests.support.builders import add_portal
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.walks import VARIANTS, Variant, World, cells
 
+pytestmark = pytest.mark.both_engines
+
 
 class PowerCut(Exception):
     """What a request is broken with."""

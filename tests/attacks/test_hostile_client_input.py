@@ -22,6 +22,8 @@ from tests.support.person import ISSUER
 from tests.support.portal_client import EVERY_GRANT, PortalClient, client
 from tests.support.relying_party import PORTAL_SECRET
 
+pytestmark = pytest.mark.both_engines
+
 PATHS = ("/token", "/introspect", "/revoke", "/device_authorization", "/userinfo")
 FORM = "application/x-www-form-urlencoded"
 NAMES = (

@@ -23,6 +23,8 @@ from idp.services.portals import fields_of
 from tests.protocol.test_registration import CALLBACK, DESCRIBED
 from tests.support.person import ISSUER
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def token(services: Services, web: Flask) -> str:

@@ -14,6 +14,8 @@ from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
 from tests.support.signing_party import KEYS, SigningParty, sign
 
+pytestmark = pytest.mark.both_engines
+
 SEED = 20260327
 HALF_RIGHT = [
     b"", b"0", b"-1", b"none", b"login", b"openid", b"code", b"query", b"form_post", b"jwt", b"S256", b"{}", b"[]",

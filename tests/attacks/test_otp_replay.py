@@ -24,6 +24,8 @@ from tests.actions import PASSWORD, letter
 from tests.support.person import Person, newest_code
 from tests.support.walks import BORN, SEED, add_account, app_code
 
+pytestmark = pytest.mark.both_engines
+
 PARALLEL = 64
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")

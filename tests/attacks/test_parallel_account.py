@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -20,6 +21,8 @@ from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.prepared import Stand, stand
 from tests.support.walks import SEED
+
+pytestmark = pytest.mark.both_engines
 
 TABS = 8
 

@@ -22,6 +22,8 @@ from tests.support.instances import Instances
 from tests.support.prepared import send_codes, stand
 from tests.support.walks import add_account, app_code
 
+pytestmark = pytest.mark.both_engines
+
 CODES = pytest.mark.parametrize("codes", [3, pytest.param(1000, marks=pytest.mark.long)])
 CLIENTS = 64
 ONE = {True: 1, False: CLIENTS - 1}

@@ -29,6 +29,8 @@ from tests.support.letters import ask, printed
 from tests.support.prepared import Stand, send_codes, stand
 from tests.support.walks import add_account, app_code
 
+pytestmark = pytest.mark.both_engines
+
 MOBILE, EMAIL, RIGHT_OTP = "+41791234567", "owner@example.ch", "314159"
 BUDGET = 5
 GUESSES = pytest.mark.parametrize("guesses", [24, pytest.param(500, marks=pytest.mark.long)])

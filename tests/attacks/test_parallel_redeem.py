@@ -21,6 +21,8 @@ from tests.support.instances import Instances
 from tests.support.person import Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, challenge
 
+pytestmark = pytest.mark.both_engines
+
 REDIRECT = "https://cpx.example.ch/callback"
 ONE_OF_64 = {200: 1, 400: 63}
 

@@ -26,6 +26,8 @@ from tests.actions import letter
 from tests.support.instances import Instances
 from tests.support.prepared import Stand, send_codes, stand
 
+pytestmark = pytest.mark.both_engines
+
 CLIENTS, BROWSERS = 64, 2  # each client tries with one browser after the other
 LETTERS = pytest.mark.parametrize("letters", [1, pytest.param(200, marks=pytest.mark.long)])
 OTP = "314159"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import pytest
 from flask import Flask
 
 from idp.clock import FrozenClock
@@ -15,6 +16,8 @@ from idp.services.bundle import Services
 from tests.support.instances import Instances
 from tests.support.resets import COOLED, agreed, asked, two_operators
 from tests.support.walks import add_account
+
+pytestmark = pytest.mark.both_engines
 
 CLIENTS, ROUNDS = 16, 4
 

@@ -24,6 +24,8 @@ from tests.support.instances import Instances
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, challenge
 
+pytestmark = pytest.mark.both_engines
+
 ROUNDS = pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.long)])
 
 

@@ -20,6 +20,8 @@ from idp.services.devices import normalise
 from tests.support.holder import ProofKey
 from tests.support.portal_client import DEVICE, PortalClient, client, sign_in
 
+pytestmark = pytest.mark.both_engines
+
 PARALLEL = 32
 
 

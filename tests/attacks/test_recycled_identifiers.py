@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
@@ -13,6 +14,8 @@ from idp.models.session import PortalSession
 from idp.protocol import consent
 from idp.services.bundle import Services
 from tests.support.portal_client import add_account, client, sign_in
+
+pytestmark = pytest.mark.both_engines
 
 ADDRESS = "office@example.ch"
 

@@ -29,6 +29,8 @@ from tests.support.portal_client import EVERY_GRANT, PortalClient, client
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty
 from tests.support.signing_party import KEYS, SigningParty, sign
 
+pytestmark = pytest.mark.both_engines
+
 HALF_PAIRS = ["\ud800", *(pytest.param(bad, marks=pytest.mark.long) for bad in ("a\udfffb", "\udc00\ud800"))]
 BAD = ["a\0b", pytest.param("\0", marks=pytest.mark.long), *HALF_PAIRS]
 MACHINES = ("/token", "/introspect", "/revoke", "/par", "/device_authorization", "/userinfo")

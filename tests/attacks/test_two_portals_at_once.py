@@ -20,6 +20,8 @@ from tests.support.person import Person, newest_code
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
 from tests.support.walks import BORN, add_account
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def fon(web: Flask, services: Services, portal: Portal) -> RelyingParty:

@@ -65,7 +65,7 @@ def document(results: Results) -> str:
 
 def main() -> int:
     recorder = Recorder()
-    code = pytest.main(["-q", "tests/conformance", "-p", "no:cacheprovider"], plugins=[recorder])
+    code = pytest.main(["-q", "--every-engine", "tests/conformance", "-p", "no:cacheprovider"], plugins=[recorder])
     TABLE.write_text(document(recorder.results), encoding="utf-8")
     return int(code)
 

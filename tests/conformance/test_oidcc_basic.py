@@ -10,6 +10,8 @@ from tests.conformance import conditions
 from tests.conformance.provider import Callback
 from tests.conformance.suite import VERIFIER, Client, Shown, Suite, as_claims, challenge
 
+pytestmark = pytest.mark.in_turns("mode")  # each module in one of the two modes
+
 NEEDS_INTERACTION = ("login_required", "interaction_required", "consent_required", "account_selection_required")
 
 

@@ -18,6 +18,8 @@ from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person, newest_code
 from tests.support.walks import BORN, NEW_PASSWORD, add_account
 
+pytestmark = pytest.mark.both_engines
+
 OWNER = "owner@example.ch"
 AGAIN = "Rien n’est perdu"
 
