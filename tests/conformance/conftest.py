@@ -35,9 +35,16 @@ def clients(provider: Provider) -> dict[str, Client]:
     return made
 
 
+@pytest.fixture(scope="session")
+def cookies() -> list[Any]:
+    """Of the browser that comes again where it is not the sign-in that a module looks at."""
+    return []
+
+
 @pytest.fixture
-def suite(provider: Provider, chromium: Browser) -> Iterator[Suite]:
-    run = Suite(provider, chromium)
+def suite(request: pytest.FixtureRequest, provider: Provider, chromium: Browser, cookies: list[Any]) -> Iterator[Suite]:
+    comes_again = request.node.get_closest_marker("signed_in") is not None
+    run = Suite(provider, chromium, cookies if comes_again else [])
     yield run
     run.close()
 

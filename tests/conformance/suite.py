@@ -91,10 +91,13 @@ class Shown:
 
 
 class Suite:
-    """One module's run: a browser of its own, and the provider as its discovery document describes it."""
+    """One module's run: a browser of its own, and the provider as its discovery document describes it.
 
-    def __init__(self, provider: Provider, chromium: Browser) -> None:
-        self.provider = provider
+    The browser begins with `cookies`, and those it has in the end are left there.
+    """
+
+    def __init__(self, provider: Provider, chromium: Browser, cookies: list[Any]) -> None:
+        self.provider, self._cookies = provider, cookies
         self.wire = Wire(provider)
         self._chromium = chromium
         self._context: BrowserContext | None = None
@@ -114,10 +117,12 @@ class Suite:
         if self._context is None:
             self._context = self._chromium.new_context(ignore_https_errors=True, locale="en-GB")
             self._context.set_default_timeout(WAIT_MS)
+            self._context.add_cookies(self._cookies)
         return self._context.new_page()
 
     def close(self) -> None:
         if self._context is not None:
+            self._cookies[:] = self._context.cookies()
             self._context.close()
             self._context = None
 

@@ -10,6 +10,8 @@ from joserfc.jwk import ECKey, RSAKey
 from tests.conformance.fapi import FAPIClient, Key, new_key, refused
 from tests.conformance.suite import Answer, Suite
 
+pytestmark = pytest.mark.signed_in
+
 
 @pytest.mark.parametrize("scheme", ["dPOP", "dpop", "DPOP"])
 def test_access_token_type_header_case_sensitivity(fapi: FAPIClient, scheme: str) -> None:
