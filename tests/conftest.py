@@ -99,9 +99,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What waits for its turn, and with `--on` what runs on another engine alone, does not run."""
-    for name in {name for item in items for name in _in_turns(item)}:
+    for name in sorted({name for item in items for name in _in_turns(item)}):
         chosen = {*one_of_each(((_siblings(item, name), item) for item in items if name in _in_turns(item)), name)}
-        items[:] = [item for item in items if name not in _in_turns(item) or item in chosen or _is_always(item)]
+        waiting = {item for item in items if name in _in_turns(item) and item not in chosen and not _is_always(item)}
+        config.hook.pytest_deselected(items=list(waiting))
+        items[:] = [item for item in items if item not in waiting]
     if config.option.on is not None:
         away = [item for item in items if _engine_of(item) not in {None, engine_of(config.option.on)}]
         config.hook.pytest_deselected(items=away)
