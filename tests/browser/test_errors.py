@@ -19,6 +19,7 @@ from tests.browser.inspect_page import inspect
 from tests.browser.states import EMAIL, MOBILE
 from tests.browser.walk import TEXTS, Walk
 from tests.browser.world import World
+from tests.support.turns import one_of_each
 
 REFERENCE = r"[0-9A-Z]{4}-[0-9A-Z]{4}"
 
@@ -44,9 +45,10 @@ def walk(world: World, open_page: Opener) -> Walk:
 
 
 def expect(walk: Walk, key: str, button: str = "x.retry") -> None:
-    """The page of this key as it must be, in light and dark."""
+    """The page of this key as it must be, in light or dark by turns."""
     assert walk.heading == walk.text(f"{key}.title")
-    assert inspect(walk.page, key, walk.language, ("light", "dark")) == []
+    schemes = one_of_each([(key, "light"), (key, "dark")], "scheme")
+    assert inspect(walk.page, key, walk.language, tuple(schemes)) == []
     assert walk.page.locator("main .button").inner_text() == walk.text(button)
     assert re.search(walk.text("x.ref", ref=REFERENCE, time=r"\d\d:\d\d"), walk.body)
     assert "058 123 45 67" in walk.page.locator("footer").inner_text() or "lettre" in walk.body
