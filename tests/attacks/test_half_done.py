@@ -23,8 +23,6 @@ from tests.support.builders import add_portal
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.walks import VARIANTS, Variant, World, cells
 
-pytestmark = pytest.mark.both_engines
-
 
 class PowerCut(Exception):
     """What a request is broken with."""
@@ -109,6 +107,7 @@ def ask_again(world: World, step: str) -> None:
         world.person.press("resend")
 
 
+@pytest.mark.both_engines
 def test_a_wrong_answer_is_counted_though_the_request_breaks_after_it(
     web: Flask, services: Services, clock: FrozenClock, breaker: Breaker
 ) -> None:
@@ -126,6 +125,7 @@ def test_a_wrong_answer_is_counted_though_the_request_breaks_after_it(
     assert [row.spent for row in db.session.scalars(select(AttemptCounter))] == [5]
 
 
+@pytest.mark.both_engines
 def test_a_step_that_breaks_sends_nothing_and_is_still_there(
     web: Flask, services: Services, clock: FrozenClock, breaker: Breaker
 ) -> None:

@@ -150,6 +150,7 @@ def test_no_secret_stands_in_the_database_in_clear(walked: World) -> None:
 MUTANTS = ["by_field", "by_sentence", "by_print", "by_exception"]
 
 
+@pytest.mark.in_turns("mutant")
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_search_finds_a_leak(tmp_path: Path, mutant: str) -> None:
     with world(tmp_path) as made:

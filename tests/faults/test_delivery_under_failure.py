@@ -81,6 +81,7 @@ class Unreliable:
         return ""
 
 
+@pytest.mark.in_turns("database")
 @pytest.mark.parametrize("count", [40, pytest.param(1_000, marks=pytest.mark.long)])
 def test_nothing_is_lost_and_only_an_unsure_mail_comes_twice(
     app: Flask, services: Services, environment: dict[str, str], portal: Portal, clock: FrozenClock,

@@ -46,6 +46,7 @@ def count(of: type) -> int:
     return db.session.scalar(select(func.count()).select_from(of)) or 0
 
 
+@pytest.mark.in_turns("database")
 def test_a_killed_worker_leaves_whole_parts_and_the_next_one_goes_on(
     app: Flask, services: Services, portal: Portal, clock: FrozenClock, environment: dict[str, str], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

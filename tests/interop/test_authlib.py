@@ -18,6 +18,8 @@ from tests.interop.conftest import EMAIL, KEYS, Connect, Registered
 from tests.support.ports import five_free_ports
 from tests.support.served import RemotePerson
 
+pytestmark = pytest.mark.in_turns("connect")  # each kind of client by http or by https
+
 CLIENTS = [
     ("client_secret_basic", "RS256", "RS256"),
     ("client_secret_post", "RS256", "ES256"),

@@ -13,6 +13,8 @@ from tests.interop.conftest import EMAIL, KEYS, Connect, Registered
 from tests.interop.node_party import FOLDER, NodeParty, Refused
 from tests.support.served import RemotePerson
 
+pytestmark = pytest.mark.in_turns("connect")  # each kind of client by http or by https
+
 SCOPE = "openid profile email phone insurance offline_access"
 CLIENTS = [
     ("client_secret_basic", "RS256", "RS256"),
