@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from threading import Event
 
@@ -16,6 +17,7 @@ from idp.texts import LANGUAGES
 from tests.actions import PASSWORD, letter
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person, newest_code
+from tests.support.waiting import wait_until
 from tests.support.walks import BORN, NEW_PASSWORD, add_account
 
 pytestmark = pytest.mark.both_engines
@@ -106,6 +108,33 @@ def test_a_network_that_floods_is_told_so_while_others_come_in(owner: Person, se
         neighbour.open("/cpx/login")
         neighbour.submit(email=OWNER, password=PASSWORD)
         assert neighbour.title == "Saisissez le code SMS"
+
+
+@pytest.mark.sqlite_only
+def test_an_office_behind_one_address_comes_in_by_pressing_again(
+    web: Flask, services: Services, portal: Portal
+) -> None:
+    """They all press at once: whom the network's share has no room for needs one more try, and no other patience."""
+    office, people = 12, list[Person]()
+    share = services.settings.hashes_at_once + services.settings.hashes_waiting - hash_queue.KEPT_FREE
+    for at in range(office):
+        add_account(services, portal, f"p{at}@example.ch", number=f"+417912345{at:02}")
+        people.append(Person(web))
+        people[-1].open("/cpx/login")
+    is_over = Event()
+    services.passwords.queue._hashers.submit(is_over.wait, 5)
+    with ThreadPoolExecutor(office) as pool:
+        pressed = [
+            pool.submit(person.submit, email=f"p{at}@example.ch", password=PASSWORD) for at, person in enumerate(people)
+        ]
+        wait_until(lambda: sum(one.done() for one in pressed) == office - share)
+        is_over.set()
+    refused = [person for person in people if person.page.status_code == 429]
+    assert len(refused) == office - share
+    for person in refused:
+        assert person.page.headers["Retry-After"] == "3"
+        person.submit(password=PASSWORD)
+    assert {person.title for person in people} == {"Saisissez le code SMS"}
 
 
 def test_the_door_of_the_console_answers_too(owner: Person, services: Services) -> None:
