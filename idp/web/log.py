@@ -38,7 +38,8 @@ SHAPES = re.compile(
     r"|cc_[a-z]{2,4}_[A-Za-z0-9]+"  # our tokens
     r"|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JWTs
     r"|(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{20,}"  # whatever else looks random
-    r"|\b[0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}\b|\b[0-9A-Za-z]{12}\b"  # letter codes
+    r"|\b[0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}[- ][0-9A-Za-z]{4}\b"  # letter codes
+    r"|\b(?![A-Z][A-Za-z]+Error\b)[0-9A-Za-z]{12}\b"  # but no TimeoutError
     r"|(?<![\w.-])\d{6}(?![\w-])"  # one-time codes
     r"|\+\d{8,15}|\b0\d{2} ?\d{3} ?\d{2} ?\d{2}\b"  # telephone numbers
     r"|\b[A-Z2-7]{32}\b"  # authenticator seeds
