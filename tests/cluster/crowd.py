@@ -47,11 +47,15 @@ class SignIns:
 
     @contextmanager
     def going_on(self) -> Iterator[Seen]:
-        """They begin, and all have ended with this."""
+        """They begin, and all have ended with this; nobody begins any more where it fails."""
         with ThreadPoolExecutor(self._at_once) as pool:
             for _ in range(self._at_once):
                 pool.submit(self._one_after_the_other)
-            yield self.seen
+            try:
+                yield self.seen
+            except BaseException:
+                self._waiting = queue.SimpleQueue()
+                raise
 
     def _one_after_the_other(self) -> None:
         while True:

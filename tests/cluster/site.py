@@ -6,13 +6,16 @@ import itertools
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Barrier
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import pyotp
 import requests
+from flask import current_app
 from requests.adapters import HTTPAdapter
 from sqlalchemy import select
 
@@ -30,6 +33,7 @@ from tests.support.walks import SEED, add_account
 
 SCOPE = "openid profile email offline_access"
 ANSWERS_WITHIN_S = 30
+ADDED_AT_ONCE = 4
 T = TypeVar("T")
 _numbers = itertools.count(1)
 
@@ -60,9 +64,15 @@ class Site:
     def new_emails(self, count: int) -> list[str]:
         """Addresses of so many persons who have an authenticator app, and have not signed in with it."""
         emails = [f"person{next(_numbers)}@example.ch" for _ in range(count)]
-        portal = db.session.get_one(Portal, self.portal.id)
-        for email in emails:
-            add_account(self.services, portal, email, "app")
+        app, hashed = current_app._get_current_object(), self.services.passwords.hash(PASSWORD)  # type: ignore[attr-defined]
+
+        def add(email: str) -> None:
+            with app.app_context():
+                portal = db.session.get_one(Portal, self.portal.id)
+                add_account(self.services, portal, email, "app", hashed=hashed)
+
+        with ThreadPoolExecutor(ADDED_AT_ONCE) as pool:
+            list(pool.map(add, emails))
         return emails
 
     def browser(self) -> RemotePerson:
@@ -157,3 +167,19 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
 def introspected(site: Site, token: str, at: Instance) -> bool:
     answer: dict[str, Any] = site.post("/introspect", at, token=token).json()
     return bool(answer["active"])
+
+
+def sockets(pid: int) -> set[str]:
+    """Of this process, by inode."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            found.add(str(file.readlink()))
+    return {target for target in found if target.startswith("socket:")}
+
+
+def to_database(site: Site) -> set[str]:
+    """The inodes of all connections to PostgreSQL, at the end that is not PostgreSQL's."""
+    ports = {f"{port:04X}" for port in site.cluster.postgresql.ports}
+    lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return {f"socket:[{one[9]}]" for one in lines if one[2].partition(":")[2] in ports}

@@ -38,14 +38,18 @@ DONE = {  # their last pages
 }
 
 
-def add_account(services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "") -> Account:
-    """Somebody who registered before, linked to this portal, with one second factor or, for "both", two."""
+def add_account(
+    services: Services, portal: Portal, email: str, factor: str = "sms", number: str = "", hashed: str = ""
+) -> Account:
+    """Somebody who registered before, linked to this portal, with one second factor or, for "both", two. `hashed`: the
+    password, where it was hashed before.
+    """
     account = services.accounts.create(
         email=email,
         given_name="Hélène",
         family_name="Müller",
         language="fr",
-        password_hash=services.passwords.hash(PASSWORD),
+        password_hash=hashed or services.passwords.hash(PASSWORD),
     )
     if factor in {"sms", "both"}:
         services.accounts.add_phone(account.id, number or "+41791234567")
