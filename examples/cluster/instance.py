@@ -47,7 +47,7 @@ class Instance:
         """Each of its workers listens on its own, as soon as it has loaded Connect."""
         if self.program is None:
             raise LookupError("the instance was not begun")
-        self.program.wait_until(lambda: self._listening() == self.workers and self.is_alive())
+        self.program.wait_until(lambda: self.listening() == self.workers and self.is_alive())
         self.drain.unlink()
 
     def stop(self) -> None:
@@ -64,7 +64,7 @@ class Instance:
         if self.program is not None:
             self.program.end()
 
-    def _listening(self) -> int:
+    def listening(self) -> int:
         """How many of its workers wait for connections."""
         address = f"0100007F:{self.port:04X}"
         fields = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
