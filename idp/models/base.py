@@ -11,7 +11,18 @@ from typing import Any, cast
 from flask import current_app, g
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as SessionOfFlask
-from sqlalchemy import JSON, Connection, CursorResult, DateTime, Dialect, Engine, Executable, MetaData, event
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Engine,
+    Executable,
+    MetaData,
+    event,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -148,5 +159,16 @@ def writes_in_queries() -> bool:
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless its key is taken, in one statement; True when it was inserted."""
-    insert = sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert
-    return write(insert(model).values(**values).on_conflict_do_nothing()) == 1
+    return write(_insert(model).values(**values).on_conflict_do_nothing()) == 1
+
+
+def insert_or_update(
+    model: type[Base], first: dict[str, Any], again: dict[str, Any], where: ColumnElement[bool] | None = None
+) -> Any:
+    """The statement that inserts a row or, where its key is taken, changes the one that is there, if it is `where`."""
+    key = list(model.__table__.primary_key.columns)  # type: ignore[attr-defined]
+    return _insert(model).values(**first).on_conflict_do_update(index_elements=key, set_=again, where=where)
+
+
+def _insert(model: type[Base]) -> Any:
+    return (sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert)(model)

@@ -1,4 +1,4 @@
-"""Guess counters: one row per subject, spent by one conditional UPDATE *before* the guess is judged, kept on refusal.
+"""Guess counters: one row per subject, spent by one conditional write *before* the guess is judged, kept on refusal.
 
 NIST SP 800-63B-4 §3.2.2 asks for a limit of consecutive failures per authenticator. Counters live in the database,
 so a fresh session, another browser or another process never resets them, and 500 parallel guesses cannot pass it.
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 
 from idp.clock import Clock
-from idp.models.base import db, insert_if_absent, write
+from idp.models.base import db, insert_or_update, write
 from idp.models.flow import AttemptCounter
 from keys import Vault
 
@@ -27,12 +27,17 @@ LOCK = timedelta(minutes=15)  # a wait this long ends the journeys that are goin
 class Budget:
     """`waits` maps the number of failures to the wait that follows it; the last one follows every later failure.
 
-    `hard_limit` is the number of consecutive failures after which only rebinding helps; None means waits only.
+    `hard_limit` is the number of consecutive failures after which only rebinding helps; None means waits only. The
+    first failure is never followed by anything.
     """
 
     kind: str
     waits: tuple[tuple[int, timedelta], ...]
     hard_limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.hard_limit or 2, *(count for count, _ in self.waits)) < 2:
+            raise ValueError("a budget of one guess")
 
 
 LETTER_CODE = Budget("letter_code", ((5, timedelta(minutes=15)),))
@@ -81,20 +86,20 @@ class Attempts:
     def pay(self, budget: Budget, subject: str) -> Paid | Refused:
         """The same, for whoever wants to know that a lock begins."""
         now, key = self._clock.now(), self._key(budget, subject)
-        insert_if_absent(AttemptCounter, subject=key, spent=0, streak=0, last_at=now)
         stale = AttemptCounter.last_at < now - FORGOTTEN_AFTER
         spent = case((stale, 1), else_=AttemptCounter.spent + 1)
-        streak = AttemptCounter.streak + (0 if budget.hard_limit is None else 1)
-        number = db.session.scalar(
-            update(AttemptCounter)
-            .where(
-                AttemptCounter.subject == key,
-                or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
-            )
-            .values(spent=spent, streak=streak, last_at=now, blocked_until=_wait_after(budget, spent, streak, now))
-            .returning(AttemptCounter.spent)
-            .execution_options(synchronize_session=False)
-        )
+        one = 0 if budget.hard_limit is None else 1
+        streak = AttemptCounter.streak + one
+        paid = insert_or_update(
+            AttemptCounter,
+            {"subject": key, "spent": 1, "streak": one, "last_at": now},
+            {
+                "spent": spent, "streak": streak, "last_at": now,
+                "blocked_until": _wait_after(budget, spent, streak, now),
+            },
+            where=or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
+        )  # fmt: skip
+        number = db.session.scalar(paid.returning(AttemptCounter.spent))
         db.session.commit()
         if number is not None:
             return Paid(begins_lock=number == next((count for count, wait in budget.waits if wait >= LOCK), None))
@@ -136,13 +141,8 @@ class Attempts:
     def queue(self, subject: str) -> None:
         """Wait for one's turn: until this transaction ends, nobody else passes here for this subject."""
         key, now = f"queue:{self._vault.mac('attempt', subject)}", self._clock.now()
-        insert_if_absent(AttemptCounter, subject=key, spent=0, streak=0, last_at=now)
-        write(
-            update(AttemptCounter)
-            .where(AttemptCounter.subject == key)
-            .values(last_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        first = {"subject": key, "spent": 0, "streak": 0, "last_at": now}
+        write(insert_or_update(AttemptCounter, first, {"last_at": now}))
 
     def forgive(self, budget: Budget, subject: str) -> None:
         """The guess was right: the count starts again."""

@@ -90,9 +90,10 @@ class LiveSettings:
     def _look(self) -> None:
         with db.engine.connect() as connection:  # of its own: nobody's transaction is touched
             version = version_seen_by(connection)
-            if version == self._version:
-                return
-            chosen = chosen_seen_by(connection)
+            chosen = chosen_seen_by(connection) if version != self._version else None
+            connection.commit()  # a rollback would make it forget what is prepared in it
+        if chosen is None:
+            return
         notice = Notice.read(chosen.pop(NOTICE, ""))
         made, unusable = settled(self.environment, chosen)
         if unusable:

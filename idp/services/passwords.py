@@ -81,7 +81,8 @@ class Passwords:
         """
         known = db.session.scalar(select(Password.hash).where(Password.account_id == (account_id or NOBODY)))
         stored = known or self._decoy
-        db.session.rollback()  # no connection is held while the processor hashes
+        # No connection is held while the processor hashes; a rollback would make it forget what is prepared in it.
+        db.session.commit()
         keyed = self._keyed(password)
         try:
             self.queue.run(lambda: self._hasher.verify(stored, keyed))
