@@ -21,8 +21,9 @@ from flows.journeys import CLOSING, CODES, CONSENT, JOURNEYS, REGISTRATION, RESE
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
+from idp.models.known_portals import known_slug
 from idp.models.passkey import passkeys_of
-from idp.models.portal import Portal, find_portal
+from idp.models.portal import Portal
 from idp.services.bundle import services
 from idp.services.hash_queue import TooBusy
 from idp.web import after_sign_in
@@ -32,6 +33,7 @@ from idp.web.network import client_network
 from idp.web.render import Frame, page
 from idp.web.session import clear_session
 from idp.web.unavailable import keep_in_outage
+from idp.web.unit import begin_reading
 
 blueprint = Blueprint("journeys", __name__)
 
@@ -51,13 +53,15 @@ class DoneView:
 
 
 def _portal(slug: str) -> Portal:
-    portal = find_portal(slug)
+    portal = known_slug(slug)
     if portal is None:
         abort(404)
     return portal
 
 
 def _show(journey: Journey, slug: str, path: str) -> Response:
+    if "f" in request.args and not journey.is_own:
+        begin_reading()
     portal = _portal(slug)
     if "f" not in request.args and path == journey.first_path:
         return arrival.start(journey, portal)
@@ -163,6 +167,7 @@ def letter_qr(slug: str) -> Response:
 @blueprint.get("/<slug>/register/done")
 def registration_done(slug: str) -> Response:
     """R7."""
+    begin_reading()
     ctx = _finished(REGISTRATION, _portal(slug))
     if ctx is None:
         return see(f"/{slug}/login")

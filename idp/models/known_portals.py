@@ -1,4 +1,4 @@
-"""Portals as the endpoints for machines read them: each at most once a second in a process, and shared by its requests.
+"""Portals as they are only read: each at most once a second in a process, and shared by its requests.
 
 What this process commits counts with its next request, what another one does within a second. The rows stand apart from
 any session and are only read.
@@ -16,12 +16,13 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Mapper, Session
 
 from idp.models.base import db
-from idp.models.portal import Portal, find_client, load_enabled
+from idp.models.portal import Portal, find_client, find_portal, load_enabled
 
 FRESH_FOR_S = 1.0
 CHANGED = "portals_changed"
 
-_Known = dict[str | UUID, tuple[Portal, float]]
+_Name = str | UUID | tuple[str, str]
+_Known = dict[_Name, tuple[Portal, float]]
 _known: WeakKeyDictionary[Engine, _Known] = WeakKeyDictionary()
 
 
@@ -35,18 +36,23 @@ def known_portal(portal_id: UUID) -> Portal | None:
     return _fresh(portal_id) or _keep(portal_id, lambda: load_enabled(portal_id))
 
 
-def _fresh(name: str | UUID) -> Portal | None:
+def known_slug(slug: str) -> Portal | None:
+    """The enabled portal of this slug, as it was a second ago or later."""
+    return _fresh(("slug", slug)) or _keep(("slug", slug), lambda: find_portal(slug))
+
+
+def _fresh(name: _Name) -> Portal | None:
     portal, asked_at = _of_engine().get(name, (None, 0.0))
     return portal if portal is not None and time.monotonic() - asked_at < FRESH_FOR_S else None
 
 
-def _keep(name: str | UUID, find: Callable[[], Portal | None]) -> Portal | None:
+def _keep(name: _Name, find: Callable[[], Portal | None]) -> Portal | None:
     """Who is unknown is asked for again: strangers choose what they ask for, and memory is not theirs to fill."""
     known, asked_at = _of_engine(), time.monotonic()  # a change that is committed meanwhile leaves another one behind
     portal = find()
     if portal is not None:
         db.session.expunge(portal)  # a commit must not make it be asked for again
-        known[portal.client_id] = known[portal.id] = (portal, asked_at)
+        known[portal.client_id] = known[portal.id] = known["slug", portal.slug] = (portal, asked_at)
     else:
         known.pop(name, None)
     return portal

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from werkzeug.datastructures import MultiDict
 
 from idp.errors import ProtocolError
-from idp.models.portal import Portal, find_client
+from idp.models.known_portals import known_client
+from idp.models.portal import Portal
 from idp.protocol import pkce, responses, security_profile
 
 Parameters = MultiDict[str, str]
@@ -44,7 +45,7 @@ def find_portal_of(parameters: Parameters) -> Portal:
     # RFC 6749 §3.1: a parameter MUST NOT be included more than once.
     if len(parameters.getlist("client_id")) != 1:
         raise ProtocolError("invalid_request", "client_id is missing or repeated")
-    portal = find_client(parameters["client_id"])
+    portal = known_client(parameters["client_id"])
     if portal is None:
         raise ProtocolError("invalid_client", "client_id is not registered here")
     return portal

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from idp.chance import new_id, token
 from idp.models.authorization import PendingRequest
 from idp.models.base import db, write
+from idp.models.known_portals import known_portal
 from idp.models.portal import Portal
 from idp.protocol.authorization import AuthorizationRequest
 from idp.services.bundle import Services
@@ -51,8 +52,8 @@ def find(bundle: Services, handle: str, browser_hash: str | None) -> Pending | N
     row = db.session.scalar(select(PendingRequest).where(PendingRequest.handle_hash == _hash(handle)))
     if row is None or row.browser_hash != browser_hash or row.expires_at <= bundle.clock.now():
         return None
-    portal = db.session.get(Portal, row.portal_id)
-    if portal is None or portal.is_disabled:
+    portal = known_portal(row.portal_id)
+    if portal is None:
         return None
     request = AuthorizationRequest.restored(row.parameters)
     return Pending(row.id, portal, request, row.denied_at is not None, row.consumed_at is not None)

@@ -9,7 +9,7 @@ from sqlalchemy import text as sql
 
 from idp.models import known_portals
 from idp.models.base import db
-from idp.models.known_portals import known_client, known_portal
+from idp.models.known_portals import known_client, known_portal, known_slug
 from idp.models.portal import Portal, find_client
 from tests.support.builders import BORN, add_portal
 
@@ -22,18 +22,19 @@ def asked(app: Flask) -> list[str]:
     return seen
 
 
-def test_it_is_read_once_under_both_names(portal: Portal, asked: list[str]) -> None:
-    ident, client_id = portal.id, portal.client_id
+def test_it_is_read_once_under_all_its_names(portal: Portal, asked: list[str]) -> None:
+    ident, client_id, slug = portal.id, portal.client_id, portal.slug
     asked.clear()
     first = known_client(client_id)
     assert first is not None
     assert known_portal(ident) is first
     assert known_client(client_id) is first
+    assert known_slug(slug) is first
     assert len(asked) == 1
 
 
 def test_what_this_process_commits_counts_at_once(portal: Portal) -> None:
-    client_id, ident = portal.client_id, portal.id
+    client_id, ident, slug = portal.client_id, portal.id, portal.slug
     assert known_client(client_id)
     row = db.session.get_one(Portal, ident)
     row.disabled_at = BORN
@@ -45,6 +46,7 @@ def test_what_this_process_commits_counts_at_once(portal: Portal) -> None:
     db.session.commit()
     assert known_client(client_id) is None
     assert known_portal(ident) is None
+    assert known_slug(slug) is None
 
 
 def test_what_was_read_before_a_commit_is_not_kept_after_it(
