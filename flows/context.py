@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -16,7 +17,8 @@ from idp.models.base import db, once_committed
 from idp.models.flow import FlowRun
 from idp.models.portal import Portal
 from idp.models.session import Session
-from idp.services.attempts import Refused
+from idp.services.accounts import NO_FACTORS, Factors, Standing
+from idp.services.attempts import Budget, Paid, Refused
 from idp.services.audit import AuditTag
 from idp.services.bundle import Services
 from idp.services.metrics import SIGN_INS, Metric
@@ -54,6 +56,7 @@ class Context:
     browser_hash: str
     session: Session | None
     version: int  # of the run when it was loaded: another tab's write in between is noticed
+    read: dict[str, Any] = field(default_factory=dict)  # what the database was asked for where the walk stands
 
     @property
     def run_id(self) -> UUID:
@@ -78,6 +81,34 @@ class Context:
     def letter_subject(self) -> str:
         """Whom guesses of letter codes are charged to."""
         return f"{self.network}|{self.portal.id}"
+
+    def standing(self) -> Standing | None:
+        """How the account of this walk stands now; None when it cannot sign in."""
+        account_id: UUID = self.state.account()
+        key = f"standing {account_id}"
+        if key not in self.read:
+            self.read[key] = self.services.accounts.standing(account_id, self.browser_hash)
+        found: Standing | None = self.read[key]
+        return found
+
+    def factors(self) -> Factors:
+        """The second factors of the account of this walk."""
+        standing = self.standing()
+        return standing.factors if standing else NO_FACTORS
+
+    def locks(self, subjects: Sequence[tuple[Budget, str]]) -> dict[str, Refused]:
+        """Which of these budgets are locked now, by their kinds; a pause is no lock."""
+        key = f"locks {subjects}"
+        if key not in self.read:
+            found = self.services.attempts.refusals_of_all(subjects)
+            self.read[key] = {kind: refused for (kind, _), refused in found.items() if refused.is_lock}
+        locked: dict[str, Refused] = self.read[key]
+        return locked
+
+    def pay(self, budget: Budget, subject: str) -> Paid | Refused:
+        """Pay for a guess. What was read before says nothing of what it locked."""
+        self.read.clear()
+        return self.services.attempts.pay(budget, subject)
 
     def record_refusal(self, tag: AuditTag, **detail: Any) -> None:
         """Record a refused answer for good: what another tab does meanwhile cannot take it back."""

@@ -20,7 +20,7 @@ from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
-from idp.models.session import TRUSTED_DEVICE, was_seen_on
+from idp.models.session import TRUSTED_DEVICE
 from idp.protocol import consent
 from idp.protocol import pending as requests
 from idp.services.attempts import LETTER_CODE, PASSWORD
@@ -154,7 +154,7 @@ def replace_factor(ctx: Context, account: Account) -> str:
 
 def finish_login(ctx: Context) -> Ending:
     """Open the session."""
-    account = load_account(ctx.state.account())
+    account, standing = load_account(ctx.state.account()), ctx.standing()
     method = _method(ctx, account)
     if method is None:
         return Restart("credentials", "passkey", Message("e.passkey"))
@@ -173,7 +173,7 @@ def finish_login(ctx: Context) -> Ending:
         ctx.services.recovery_letters.void(account.id)
     elif ctx.state.is_trusted and ctx.portal.trusted_devices:
         trust(ctx, account)
-    elif not was_seen_on(account.id, ctx.browser_hash):
+    elif not (standing and standing.is_known_here):
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
     return onward(ctx, account.id)

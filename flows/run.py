@@ -96,7 +96,8 @@ def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
 def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, moves: bool, **values: Any) -> bool:
     """Write the run if its facts are still those that were loaded; `moves` where this changes them.
 
-    False when another tab was faster: then nothing of this request stands, so no second mail or SMS goes out.
+    False when another tab was faster: then nothing of this request stands, so no second mail or SMS goes out. The
+    transaction goes on, until the form is settled.
     """
     done = write(
         update(FlowRun)
@@ -107,16 +108,16 @@ def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, move
     if done != 1:
         db.session.rollback()
         return False
-    db.session.commit()
     return True
 
 
 def claim(run: FlowRun, nonce: str) -> bool:
-    """Whether this form is sent for the first time. A second click waits for the result of the first."""
-    is_first = insert_if_absent(Submission, run_id=run.id, nonce=nonce[:64])
-    db.session.commit()
-    if is_first:
+    """Whether this form is sent for the first time. A second click waits for the result of the first: for its first
+    commit in the database, and from there on here.
+    """
+    if insert_if_absent(Submission, run_id=run.id, nonce=nonce[:64]):
         return True
+    db.session.commit()
     deadline = time.monotonic() + DUPLICATE_WAITS_S
     while time.monotonic() < deadline:
         first = db.session.get(Submission, (run.id, nonce[:64]), populate_existing=True)
@@ -129,8 +130,11 @@ def claim(run: FlowRun, nonce: str) -> bool:
 
 
 def settle(run_id: Any, nonce: str, now: datetime) -> None:
-    """The form was judged: a waiting second click may go on."""
-    db.session.execute(
-        update(Submission).where(Submission.run_id == run_id, Submission.nonce == nonce[:64]).values(done_at=now)
+    """The form was judged, and what came of it is kept with this: a waiting second click may go on."""
+    write(
+        update(Submission)
+        .where(Submission.run_id == run_id, Submission.nonce == nonce[:64])
+        .values(done_at=now)
+        .execution_options(synchronize_session=False)
     )
     db.session.commit()

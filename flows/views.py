@@ -149,12 +149,11 @@ def _judge(journey: Journey, ctx: Context, path: str, action: str | None, nonce:
     run_id = ctx.run_id
     try:
         address = answer(Walk.stand(journey, ctx), path, action, typed)
-        db.session.commit()
+        runs.settle(run_id, nonce, services().clock.now())
     except BaseException:
         db.session.rollback()  # before the form is settled: half of what was begun must not stay
-        raise
-    finally:
         runs.settle(run_id, nonce, services().clock.now())
+        raise
     return address if address is not None else abort(404)
 
 

@@ -42,6 +42,7 @@ class Walk:
     def stand(cls, journey: Journey, ctx: Context) -> Walk:
         """Step by step: prove what needs no question, recheck what was proved, stop at what is open."""
         itinerary, stored, lost = journey.itinerary, ctx.state, None
+        ctx = replace(ctx, read={})
         for step in itinerary.steps:
             if not step.applies(ctx.state):
                 continue
@@ -219,7 +220,6 @@ def _hand_over(walk: Walk, journey: Journey) -> str:
         known = {field.name for field in fields(state)} & {"code_id", "person_id"}
         state = replace(state, **{name: getattr(ctx.state, name) for name in known})
         run.state = runs.freeze(state)
-    db.session.commit()
     return Walk.stand(journey, replace(ctx, run=run, handle=handle, state=state, version=run.version)).here()
 
 

@@ -97,7 +97,7 @@ def _own_ways(journey: Journey, ctx: Context) -> OwnWays:
         methods_url=methods,
         has_codes=bundle.recovery_codes.left(account_id) > 0,
         has_letter=bundle.recovery_letters.open_at(account_id, ctx.portal) is not None,
-        other_url=methods if len(bundle.accounts.factors(account_id).names) > 1 else "",
+        other_url=methods if len(ctx.factors().names) > 1 else "",
         letter_url=ctx.link(f"{journey.name}/letter") if _record(ctx) else "",
     )
 

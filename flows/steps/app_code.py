@@ -90,7 +90,7 @@ class LoginAppStep(Step):
         return bool(state.method == "app")
 
     def show(self, ctx: Context) -> Screen:
-        has_more = len(ctx.services.accounts.factors(ctx.state.account()).names) > 1
+        has_more = len(ctx.factors().names) > 1
         view = AppView(
             may_trust=self._place.may_trust and ctx.portal.trusted_devices,
             other_url=ctx.link(self._place.methods) if has_more else "",
@@ -103,7 +103,7 @@ class LoginAppStep(Step):
         if wrong := otp_problem(code):
             return retry(otp=Message(wrong))
         account_id, subject = ctx.state.account(), str(ctx.state.account_id)
-        paid = ctx.services.attempts.pay(APP_CODE, subject)
+        paid = ctx.pay(APP_CODE, subject)
         if isinstance(paid, Refused):
             return factor_lock(ctx, "app") or retry(otp=ctx.wait(paid))
         judged = ctx.services.totp.verify(account_id, code)

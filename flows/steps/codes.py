@@ -85,7 +85,7 @@ class SentCodeStep(Step):
         code, errand = digits_only(answer.get("otp", "")), self.errand(ctx)
         if wrong := otp_problem(code):
             return retry(otp=Message(wrong))
-        paid = ctx.services.attempts.pay(budget, subject)
+        paid = ctx.pay(budget, subject)
         if isinstance(paid, Refused):
             return retry(otp=ctx.wait(paid))
         if ceiling and (over := ctx.services.attempts.spend(*ceiling)):
@@ -196,13 +196,13 @@ class LoginSMSStep(SentCodeStep):
         return bool(state.method == "sms")
 
     def errand(self, ctx: Context) -> Errand:
-        return self._errand(ctx, ctx.services.accounts.factors(ctx.state.account()))
+        return self._errand(ctx, ctx.factors())
 
     def _errand(self, ctx: Context, factors: Factors) -> Errand:
         return Errand(Kind.SMS, factors.phone or "", ctx.run_id, ctx.portal, ctx.language)
 
     def show(self, ctx: Context) -> Screen:
-        factors = ctx.services.accounts.factors(ctx.state.account())
+        factors = ctx.factors()
         errand = self._errand(ctx, factors)
         sent, hint = self.told(ctx, errand, ctx.text("l2.sms.sent", last2=errand.recipient[-2:]), "r5.hint")
         view = SentView(

@@ -38,7 +38,7 @@ class ConfirmStep(Step):
     def recheck(self, ctx: Context) -> Restart | None:
         """Another person's session, or a password that was changed meanwhile, ends the walk."""
         is_same = ctx.session is not None and str(ctx.session.account_id) == ctx.state.account_id
-        standing = ctx.services.accounts.standing(ctx.state.account()) if is_same else None
+        standing = ctx.standing() if is_same else None
         return None if standing and standing.outlives(ctx.state.proved_at) else Restart(self.name)
 
     def show(self, ctx: Context) -> Screen:
@@ -54,7 +54,7 @@ class ConfirmStep(Step):
             return retry(password=Message("e.pw.cur"))
         account_id = session.account_id
         subject = f"{load_account(account_id).email}|{ctx.browser_hash}"  # this browser's own budget, as at sign-in
-        paid = ctx.services.attempts.pay(PASSWORD, subject)
+        paid = ctx.pay(PASSWORD, subject)
         if isinstance(paid, Refused):
             return retry(password=ctx.wait(paid, "e.login.wait"))
         if not ctx.services.passwords.verify(account_id, password):

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Leave, Message, Outcome, Proved, Restart
 from flows.refusal import refuse_request, waiting_for
-from flows.steps.lock import SIGN_IN, WAYS_BACK, Place, browser_subject, factor_lock, lock_begins, locks, proved_lately
+from flows.steps.lock import (
+    SIGN_IN,
+    WAYS_BACK,
+    Place,
+    factor_lock,
+    lock_begins,
+    locks,
+    password_lock,
+    proved_lately,
+)
 from flows.steps.passkey import judge_passkey, question
 from flows.trust import TRUSTED, trusted_here
 from idp.models.passkey import Passkey
-from idp.services.accounts import Factors
+from idp.services.accounts import Factors, guessed_at
 from idp.services.attempts import PASSWORD, Refused
 from idp.services.audit import AuditTag
 from idp.services.emails import email_problem, normalise_email
@@ -58,14 +68,14 @@ class CredentialsStep(Step):
         """An account that was disabled, locked, or given another password meanwhile is asked again (security.md C-23,
         C-24, C-45, F-39).
         """
-        standing, account_id = ctx.services.accounts.standing(ctx.state.account()), ctx.state.account()
+        standing, account_id = ctx.standing(), ctx.state.account()
         if standing is None or not standing.outlives(ctx.state.proved_at):
             return Restart(self.name, "email", Message("e.login.wrong"))
         if passkey_id := ctx.state.passkey_id:
             is_kept = ctx.services.passkeys.find(account_id, UUID(passkey_id)) is not None
             return None if is_kept else Restart(self.name, "passkey", Message("e.passkey"))
-        refused = ctx.services.attempts.refusal(PASSWORD, browser_subject(ctx, standing.email, account_id))
-        return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused and refused.is_lock else None
+        refused = password_lock(ctx)
+        return Restart(self.name, "email", ctx.wait(refused, "e.login.wait")) if refused else None
 
     def show(self, ctx: Context) -> Screen:
         register_url, reset_url = ctx.entrance("register/code"), ctx.entrance("reset")
@@ -82,7 +92,7 @@ class CredentialsStep(Step):
     def judge(self, ctx: Context, answer: dict[str, str]) -> Outcome:
         if signed := answer.get("passkey"):
             found = judge_passkey(ctx, signed)
-            return self._proved(ctx, found.account_id, str(found.id)) if isinstance(found, Passkey) else found
+            return self._proved(ctx.now, found.account_id, str(found.id)) if isinstance(found, Passkey) else found
         typed, password = answer.get("email", ""), answer.get("password", "")
         errors: dict[str, Message] = {}
         email = normalise_email(typed)
@@ -93,21 +103,22 @@ class CredentialsStep(Step):
         if errors or email is None:
             return retry(**errors)
         limit(Volume.SIGN_INS)
-        account_id = ctx.services.accounts.find_id(email)
-        subject = browser_subject(ctx, email, account_id)
-        paid = ctx.services.attempts.pay(PASSWORD, subject)
+        now, asked = ctx.now, ctx.services.passwords.ask(email, ctx.browser_hash)
+        account_id = asked.account_id
+        subject = guessed_at(email, ctx.browser_hash, is_known=asked.is_known_here)
+        paid = ctx.pay(PASSWORD, subject)
         if isinstance(paid, Refused):
             return retry(email=ctx.wait(paid, "e.login.wait"))
-        if not ctx.services.passwords.verify(account_id, password) or account_id is None:
+        if not ctx.services.passwords.is_right(asked, password) or account_id is None:
             if paid.begins_lock:
                 lock_begins(ctx, account_id, email)
             ctx.record_refusal(AuditTag.PASSWORD_REFUSED, account=account_id)
             return retry(email=Message("e.login.wrong"))
         ctx.services.attempts.forgive(PASSWORD, subject)
-        return self._proved(ctx, account_id)
+        return self._proved(now, account_id)  # a password that was set since then is not the one that was proved
 
-    def _proved(self, ctx: Context, account_id: UUID, passkey_id: str = "") -> Proved:
-        return Proved({"account_id": str(account_id), "proved_at": ctx.now.isoformat(), "passkey_id": passkey_id})
+    def _proved(self, now: datetime, account_id: UUID, passkey_id: str = "") -> Proved:
+        return Proved({"account_id": str(account_id), "proved_at": now.isoformat(), "passkey_id": passkey_id})
 
 
 class ChooseMethodStep(Step):
@@ -120,12 +131,9 @@ class ChooseMethodStep(Step):
     def applies(self, state: Any) -> bool:
         return not getattr(state, "passkey_id", None)
 
-    def _factors(self, ctx: Context) -> Factors:
-        return ctx.services.accounts.factors(ctx.state.account())
-
     def _choices(self, ctx: Context) -> tuple[str, ...]:
         """A recovery code is never taken without being asked for, nor is the letter's; each where there is one."""
-        account_id, factors = ctx.state.account(), self._factors(ctx)
+        account_id, factors = ctx.state.account(), ctx.factors()
         has_codes = ctx.services.recovery_codes.left(account_id) > 0
         has_letter = self._place.help and ctx.services.recovery_letters.open_at(account_id, ctx.portal)
         agreed, codes = ("desk",) if self._is_reset(ctx, factors) else (), ("recovery",) if has_codes else ()
@@ -141,7 +149,7 @@ class ChooseMethodStep(Step):
 
         While one is locked, or may be set up anew by what the desk agreed on, the person chooses.
         """
-        factors = self._factors(ctx)
+        factors = ctx.factors()
         if self._is_reset(ctx, factors):
             return None
         if self._place.may_trust and trusted_here(ctx):
@@ -155,9 +163,9 @@ class ChooseMethodStep(Step):
         if ctx.state.method == TRUSTED:
             return None if trusted_here(ctx) else Restart(self.name)
         if ctx.state.method == "desk":
-            is_good = self._is_reset(ctx, self._factors(ctx))
+            is_good = self._is_reset(ctx, ctx.factors())
             return None if is_good else Restart(self.name, "method", Message("res.over"))
-        if ctx.state.method not in WAYS_BACK and ctx.state.method not in self._factors(ctx).names:
+        if ctx.state.method not in WAYS_BACK and ctx.state.method not in ctx.factors().names:
             return Restart(self.name)
         return None if proved_lately(ctx, self._place) else factor_lock(ctx, ctx.state.method)
 

@@ -45,7 +45,7 @@ class LetterCodeStep(Step):
         code, account_id = codes.normalise(answer.get(FIELD, "")), ctx.state.account()
         if wrong := codes.problem(code):
             return _again(Message(f"e.code.{wrong}" if code else "e.lt.empty", {"n": len(code)}))
-        paid = ctx.services.attempts.pay(RECOVERY_LETTER, str(account_id))
+        paid = ctx.pay(RECOVERY_LETTER, str(account_id))
         if isinstance(paid, Refused):
             return factor_lock(ctx, "letter") or _again(ctx.wait(paid))
         found = ctx.services.registration_codes.look_up_recovery(ctx.portal, account_id, code)

@@ -13,7 +13,8 @@ from flows.context import Context
 from flows.engine import Restart
 from idp.models.account import NOBODY
 from idp.models.session import was_seen_on
-from idp.services.attempts import APP_CODE, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
+from idp.services.accounts import guessed_at
+from idp.services.attempts import APP_CODE, PASSWORD, RECOVERY_CODE, RECOVERY_LETTER, SMS_CODE, Budget, Refused
 from idp.services.audit import AuditTag
 from idp.services.metrics import LOCKS
 
@@ -67,8 +68,7 @@ def proved_factor(place: Place, answer: dict[str, str]) -> dict[str, Any]:
 
 def browser_subject(ctx: Context, email: str, account_id: UUID | None) -> str:
     """A browser this account signed in with before has a budget of its own: strangers cannot lock its owner out."""
-    is_known = was_seen_on(account_id or NOBODY, ctx.browser_hash)
-    return f"{email}|{ctx.browser_hash}" if is_known else email
+    return guessed_at(email, ctx.browser_hash, is_known=was_seen_on(account_id or NOBODY, ctx.browser_hash))
 
 
 def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
@@ -83,10 +83,23 @@ def lock_begins(ctx: Context, account_id: UUID | None, typed: str = "") -> None:
 
 def locks(ctx: Context, methods: tuple[str, ...]) -> dict[str, Refused]:
     """Which of these methods are locked, and until when; a pause of a minute is none."""
-    methods = tuple(method for method in methods if method in FACTOR_BUDGETS)  # what the desk agreed on is no guess
-    budgets = [FACTOR_BUDGETS[method] for method in methods]
-    refused = ctx.services.attempts.refusals(budgets, str(ctx.state.account_id))
-    return {method: refused[FACTOR_BUDGETS[method]] for method in methods if FACTOR_BUDGETS[method] in refused}
+    budgets = {method: FACTOR_BUDGETS[method].kind for method in methods if method in FACTOR_BUDGETS}
+    locked = _all_locks(ctx)  # what the desk agreed on is no guess
+    return {method: locked[kind] for method, kind in budgets.items() if kind in locked}
+
+
+def password_lock(ctx: Context) -> Refused | None:
+    """Whether guessing at the password of this walk's account is closed in this browser; a pause is no lock."""
+    return _all_locks(ctx).get(PASSWORD.kind)
+
+
+def _all_locks(ctx: Context) -> dict[str, Refused]:
+    """Everything that is guessed at in a walk, in one look."""
+    standing, account_id = ctx.standing(), str(ctx.state.account_id)
+    subjects = [(budget, account_id) for budget in FACTOR_BUDGETS.values()]
+    if standing is not None:
+        subjects.append((PASSWORD, standing.subject(ctx.browser_hash)))
+    return ctx.locks(subjects)
 
 
 def factor_lock(ctx: Context, method: str) -> Restart | None:

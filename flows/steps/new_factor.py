@@ -41,7 +41,7 @@ class RecoveryCodeStep(Step):
         typed, account_id = answer.get("recovery_code", ""), ctx.state.account()
         if wrong := problem(typed):
             return retry(recovery_code=Message(wrong))
-        paid = ctx.services.attempts.pay(RECOVERY_CODE, str(account_id))
+        paid = ctx.pay(RECOVERY_CODE, str(account_id))
         if isinstance(paid, Refused):
             return factor_lock(ctx, "recovery") or retry(recovery_code=ctx.wait(paid))
         if not ctx.services.recovery_codes.use(account_id, typed):

@@ -29,7 +29,7 @@ class RemoveView:
 
 
 def _factors(ctx: Context) -> Factors:
-    return ctx.services.accounts.factors(ctx.state.account())
+    return ctx.factors()
 
 
 class NewNumberStep(Step):

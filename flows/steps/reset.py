@@ -13,6 +13,7 @@ from flows.engine import Message, Outcome, Proved, Restart
 from flows.steps.codes import SentCodeStep, SentView
 from flows.steps.lock import browser_subject
 from idp.models.account import load_account
+from idp.models.base import db
 from idp.services.attempts import MAIL_CODE, MAIL_CODES
 from idp.services.challenges import Errand, Kind, Purpose
 from idp.services.emails import email_problem, normalise_email
@@ -52,7 +53,7 @@ class ResetCodeStep(SentCodeStep):
 
     def recheck(self, ctx: Context) -> Restart | None:
         """A password that was set meanwhile ends every other walk to a new one; a disabled account gets none."""
-        standing = ctx.services.accounts.standing(ctx.state.account())
+        standing = ctx.standing()
         return None if standing and standing.outlives(ctx.state.proved_at) else Restart("reset_email")
 
     def show(self, ctx: Context) -> Screen:
@@ -91,4 +92,5 @@ class NewPasswordStep(Step):
         own = (account.given_name, account.family_name, account.email.split("@")[0], account.email)
         if bad := ctx.services.passwords.problem(password, (*own, ctx.portal.short_name)):
             return retry(password=Message(bad.reason, {"n": bad.length}))
+        db.session.commit()  # no connection is held while the processor hashes
         return Proved({"password_hash": ctx.services.passwords.hash(password)})

@@ -159,16 +159,17 @@ def writes_in_queries() -> bool:
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless its key is taken, in one statement; True when it was inserted."""
-    return write(_insert(model).values(**values).on_conflict_do_nothing()) == 1
+    return write(_insert(model, db.engine.dialect.name).values(**values).on_conflict_do_nothing()) == 1
 
 
 def insert_or_update(
-    model: type[Base], first: dict[str, Any], again: dict[str, Any], where: ColumnElement[bool] | None = None
-) -> Any:
+    model: type[Base], dialect: str, first: dict[str, Any], again: dict[str, Any],
+    where: ColumnElement[bool] | None = None,
+) -> Any:  # fmt: skip
     """The statement that inserts a row or, where its key is taken, changes the one that is there, if it is `where`."""
     key = list(model.__table__.primary_key.columns)  # type: ignore[attr-defined]
-    return _insert(model).values(**first).on_conflict_do_update(index_elements=key, set_=again, where=where)
+    return _insert(model, dialect).values(**first).on_conflict_do_update(index_elements=key, set_=again, where=where)
 
 
-def _insert(model: type[Base]) -> Any:
-    return (sqlite_insert if db.engine.dialect.name == "sqlite" else postgresql_insert)(model)
+def _insert(model: type[Base], dialect: str) -> Any:
+    return (sqlite_insert if dialect == "sqlite" else postgresql_insert)(model)

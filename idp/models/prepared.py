@@ -37,6 +37,10 @@ class Prepared:
         """The first row, its columns by name, or None."""
         return self._run(values, lambda cursor: cursor.fetchone())
 
+    def all(self, **values: Any) -> list[Any]:
+        """Every row, its columns by name."""
+        return list(self._run(values, lambda cursor: cursor.fetchall()))
+
     def count(self, **values: Any) -> int:
         """How many rows it met."""
         return int(self._run(values, lambda cursor: cursor.rowcount))
@@ -56,6 +60,8 @@ class Prepared:
         finally:
             if cursor is not None:
                 cursor.close()
+        if isinstance(found, list):
+            return [compiled.read(row) for row in found]
         return compiled.read(found) if isinstance(found, tuple) else found
 
     def _compile(self, dialect: Dialect) -> _Compiled:

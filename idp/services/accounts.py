@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import String, bindparam, delete, exists, func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
@@ -15,6 +17,8 @@ from idp.models.base import db
 from idp.models.factor_reset import FactorReset
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
+from idp.models.session import Session
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,14 +35,54 @@ class Factors:
         return (("app",) if self.has_app else ()) + (("sms",) if self.phone else ())
 
 
+NO_FACTORS = Factors(None, has_app=False)
+
+
 @dataclass(frozen=True, repr=False)
 class Standing:
+    """Of an account that can sign in. `is_known_here`: whether this browser opened a session of it before."""
+
     email: str
     password_changed_at: datetime
+    factors: Factors
+    is_known_here: bool
+
+    def subject(self, browser_hash: str) -> str:
+        """Whom guesses at the password are charged to: a browser that the account knows has a budget of its own, so
+        strangers cannot lock the owner out.
+        """
+        return guessed_at(self.email, browser_hash, is_known=self.is_known_here)
 
     def outlives(self, proved_at: str) -> bool:
         """Whether what was proved at this moment still holds: no password was set since."""
         return self.password_changed_at <= datetime.fromisoformat(proved_at)
+
+
+FACTORS = (
+    Phone.number,
+    TOTPSecret.account_id,
+    exists()
+    .where(FactorReset.account_id == Account.id, FactorReset.approved_at.is_not(None), FactorReset.ended_at.is_(None))
+    .label("has_reset"),
+)
+WAS_SEEN_HERE = exists().where(
+    Session.account_id == Account.id, Session.browser_hash == bindparam("browser_hash", type_=String())
+)
+STANDING = Prepared(
+    select(Account.email, Password.changed_at, WAS_SEEN_HERE.label("is_known_here"), *FACTORS)
+    .join(Password, Password.account_id == Account.id)
+    .outerjoin(Phone, Phone.account_id == Account.id)
+    .outerjoin(TOTPSecret, TOTPSecret.account_id == Account.id)
+    .where(Account.id == bindparam("account_id"), Account.status == "active")
+)
+
+
+def _factors(cells: Sequence[Any]) -> Factors:
+    return Factors(cells[0], cells[1] is not None, bool(cells[2]))
+
+
+def guessed_at(email: str, browser_hash: str, *, is_known: bool) -> str:
+    return f"{email}|{browser_hash}" if is_known else email
 
 
 class Accounts:
@@ -60,31 +104,24 @@ class Accounts:
         account = db.session.get(Account, account_id, populate_existing=True)
         return account if account is not None and account.is_active else None
 
-    def standing(self, account_id: UUID) -> Standing | None:
+    def standing(self, account_id: UUID, browser_hash: str = "") -> Standing | None:
         """What walks that go on must know anew of an account, while it can sign in."""
-        row = db.session.execute(
-            select(Account.email, Password.changed_at)
-            .join(Password, Password.account_id == Account.id)
-            .where(Account.id == account_id, Account.status == "active")
-        ).one_or_none()
-        return Standing(*row) if row else None
+        row = STANDING.first(account_id=account_id, browser_hash=browser_hash)
+        return Standing(row.email, row.changed_at, _factors(row[3:]), bool(row.is_known_here)) if row else None
 
     def exists(self, email: str) -> bool:
         """Whether the address is taken, by an account of any status."""
         return db.session.scalar(select(Account.id).where(Account.email == email)) is not None
 
     def factors(self, account_id: UUID) -> Factors:
-        is_reset = exists().where(
-            FactorReset.account_id == Account.id, FactorReset.approved_at.is_not(None), FactorReset.ended_at.is_(None)
-        )
         row = db.session.execute(
-            select(Phone.number, TOTPSecret.account_id, is_reset)
+            select(*FACTORS)
             .select_from(Account)
             .outerjoin(Phone, Phone.account_id == Account.id)
             .outerjoin(TOTPSecret, TOTPSecret.account_id == Account.id)
             .where(Account.id == account_id)
         ).one_or_none()
-        return Factors(row[0], row[1] is not None, row[2]) if row else Factors(None, has_app=False)
+        return _factors(row) if row else NO_FACTORS
 
     def record_of(self, account_id: UUID, portal_id: UUID) -> InsuredPerson | None:
         """The one record of this portal that is linked to the account."""

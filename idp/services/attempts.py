@@ -6,15 +6,17 @@ so a fresh session, another browser or another process never resets them, and 50
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, String, and_, bindparam, case, delete, literal, or_, select, update
 
 from idp.clock import Clock
-from idp.models.base import db, insert_or_update, write
+from idp.models.base import UTCDateTime, db, insert_or_update
 from idp.models.flow import AttemptCounter
+from idp.models.prepared import Prepared
 from keys import Vault
 
 FORGOTTEN_AFTER = timedelta(hours=24)
@@ -40,6 +42,8 @@ class Budget:
             raise ValueError("a budget of one guess")
 
 
+KEY, NOW = bindparam("key", type_=String()), bindparam("now", type_=UTCDateTime())
+FORGIVE = Prepared(delete(AttemptCounter).where(AttemptCounter.subject == KEY))
 LETTER_CODE = Budget("letter_code", ((5, timedelta(minutes=15)),))
 SECOND_ITEM = Budget("second_item", ((5, timedelta(minutes=15)),))
 MAIL_CODE = Budget("mail_code", ((5, timedelta(minutes=15)),))
@@ -85,24 +89,14 @@ class Attempts:
 
     def pay(self, budget: Budget, subject: str) -> Paid | Refused:
         """The same, for whoever wants to know that a lock begins."""
-        now, key = self._clock.now(), self._key(budget, subject)
-        stale = AttemptCounter.last_at < now - FORGOTTEN_AFTER
-        spent = case((stale, 1), else_=AttemptCounter.spent + 1)
-        one = 0 if budget.hard_limit is None else 1
-        streak = AttemptCounter.streak + one
-        paid = insert_or_update(
-            AttemptCounter,
-            {"subject": key, "spent": 1, "streak": one, "last_at": now},
-            {
-                "spent": spent, "streak": streak, "last_at": now,
-                "blocked_until": _wait_after(budget, spent, streak, now),
-            },
-            where=or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= now),
-        )  # fmt: skip
-        number = db.session.scalar(paid.returning(AttemptCounter.spent))
+        now = self._clock.now()
+        ends = {name: now + wait for name, wait in _waits(budget).items()}
+        found = _pay(budget, db.engine.dialect.name).first(
+            key=self._key(budget, subject), now=now, forgotten=now - FORGOTTEN_AFTER, **ends
+        )
         db.session.commit()
-        if number is not None:
-            return Paid(begins_lock=number == next((count for count, wait in budget.waits if wait >= LOCK), None))
+        if found is not None:
+            return Paid(begins_lock=found.spent == next((count for count, wait in budget.waits if wait >= LOCK), None))
         return self.refusal(budget, subject) or Refused(now)
 
     def refusal(self, budget: Budget, subject: str) -> Refused | None:
@@ -112,41 +106,21 @@ class Attempts:
             return None
         return Refused.between(row.last_at, row.blocked_until)
 
-    def refusals(self, budgets: Iterable[Budget], subject: str) -> dict[Budget, Refused]:
-        """Which of these budgets are locked now, in one look; a pause is no lock. Spends nothing."""
-        keys = {self._key(budget, subject): budget for budget in budgets}
-        until = AttemptCounter.blocked_until
-        rows = db.session.execute(
-            select(AttemptCounter.subject, AttemptCounter.last_at, until).where(
-                AttemptCounter.subject.in_(keys), until > self._clock.now()
-            )
-        )
-        found = {keys[key]: Refused.between(last_at, at) for key, last_at, at in rows if at}
-        return {budget: refused for budget, refused in found.items() if refused.is_lock}
-
     def refusals_of_all(self, subjects: Sequence[tuple[Budget, str]]) -> dict[tuple[str, str], Refused]:
         """Whether guessing is closed for many subjects, by kind and subject; who may guess is left out."""
         keys = {self._key(budget, subject): (budget.kind, subject) for budget, subject in subjects}
-        rows = db.session.scalars(
-            select(AttemptCounter)
-            .where(AttemptCounter.subject.in_(keys), AttemptCounter.blocked_until > self._clock.now())
-            .execution_options(populate_existing=True)
-        )
-        return {
-            keys[row.subject]: Refused.between(row.last_at, row.blocked_until)
-            for row in rows
-            if row.blocked_until is not None
-        }
+        asked = {f"key_{at}": key for at, key in enumerate(keys)}
+        rows = _locked(len(asked)).all(now=self._clock.now(), **asked)
+        return {keys[row.subject]: Refused.between(row.last_at, row.blocked_until) for row in rows}
 
     def queue(self, subject: str) -> None:
         """Wait for one's turn: until this transaction ends, nobody else passes here for this subject."""
         key, now = f"queue:{self._vault.mac('attempt', subject)}", self._clock.now()
-        first = {"subject": key, "spent": 0, "streak": 0, "last_at": now}
-        write(insert_or_update(AttemptCounter, first, {"last_at": now}))
+        _queue(db.engine.dialect.name).count(key=key, now=now)
 
     def forgive(self, budget: Budget, subject: str) -> None:
         """The guess was right: the count starts again."""
-        db.session.execute(delete(AttemptCounter).where(AttemptCounter.subject == self._key(budget, subject)))
+        FORGIVE.count(key=self._key(budget, subject))
 
     def give_back(self, budget: Budget, subject: str) -> None:
         """The guess was right, but proves nothing of those before it: only its own price is returned."""
@@ -172,13 +146,50 @@ def say_nothing(now: datetime) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _waits(budget: Budget) -> dict[str, timedelta]:
+    """What may follow a failure, by the name that its end has in the statement that pays."""
+    waits = {f"wait_{count}": wait for count, wait in budget.waits}
+    return waits if budget.hard_limit is None else {**waits, "for_good": FOREVER}
+
+
+@cache
+def _pay(budget: Budget, dialect: str) -> Prepared:
+    """The counts and when the next guess may come, in the one statement that meets only whoever may guess."""
+    stale = AttemptCounter.last_at < bindparam("forgotten", type_=UTCDateTime())
+    spent = case((stale, 1), else_=AttemptCounter.spent + 1)
+    one = 0 if budget.hard_limit is None else 1
+    streak = AttemptCounter.streak + one
+    statement = insert_or_update(
+        AttemptCounter,
+        dialect,
+        {"subject": KEY, "spent": literal(1), "streak": literal(one), "last_at": NOW},
+        {"spent": spent, "streak": streak, "last_at": NOW, "blocked_until": _wait_after(budget, spent, streak)},
+        where=or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= NOW),
+    )
+    return Prepared(statement.returning(AttemptCounter.spent))
+
+
+@cache
+def _queue(dialect: str) -> Prepared:
+    first = {"subject": KEY, "spent": literal(0), "streak": literal(0), "last_at": NOW}
+    return Prepared(insert_or_update(AttemptCounter, dialect, first, {"last_at": NOW}))
+
+
+@cache
+def _locked(subjects: int) -> Prepared:
+    until, asked = AttemptCounter.blocked_until, [bindparam(f"key_{at}", type_=String()) for at in range(subjects)]
+    columns = AttemptCounter.subject, AttemptCounter.last_at, until
+    return Prepared(select(*columns).where(AttemptCounter.subject.in_(asked), until > NOW))
+
+
 def _wait_after(
-    budget: Budget, spent: ColumnElement[int], streak: ColumnElement[int], now: datetime
+    budget: Budget, spent: ColumnElement[int], streak: ColumnElement[int]
 ) -> ColumnElement[datetime | None]:
     """When the next guess may come, as one expression of the counts that the same statement writes."""
-    waits = [(spent == count, now + wait) for count, wait in budget.waits[:-1]]
-    last_count, last_wait = budget.waits[-1]
-    waits.append((spent >= last_count, now + last_wait))
+    ends = {name: bindparam(name, type_=UTCDateTime()) for name in _waits(budget)}
+    waits = [(spent == count, ends[f"wait_{count}"]) for count, _ in budget.waits[:-1]]
+    last_count, _ = budget.waits[-1]
+    waits.append((spent >= last_count, ends[f"wait_{last_count}"]))
     if budget.hard_limit is not None:
-        waits.insert(0, (streak >= budget.hard_limit, now + FOREVER))
+        waits.insert(0, (streak >= budget.hard_limit, ends["for_good"]))
     return case(*waits, else_=None)

@@ -122,7 +122,7 @@ class Challenges:
 
     def send(self, errand: Errand) -> Wait | Stopped | None:
         """Send a new code, or say why not. Rows and cost are the same whether the address has an account or not."""
-        if refused := self.refusal(errand):
+        if refused := self._stop(errand) or (self._pace(errand) if errand.letter else None):  # before a letter pays
             self._sound_alarm(errand, refused)
             return refused
         if errand.letter and (full := self._attempts.spend(LETTER_SENDS[errand.kind], str(errand.letter))):
@@ -166,7 +166,7 @@ class Challenges:
         return self._settings.reset_code_for if errand.purpose is Purpose.RESET else self._settings.email_code_for
 
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
-        """Compare with the two newest codes of this run and address; a right one is consumed and committed at once."""
+        """Compare with the two newest codes of this run and address; a right one is used up with what it proves."""
         now = self._clock.now()
         rows = db.session.scalars(
             select(Challenge)
@@ -185,17 +185,20 @@ class Challenges:
                 done = write(
                     update(Challenge).where(Challenge.id == row.id, Challenge.used_at.is_(None)).values(used_at=now)
                 )
-                db.session.commit()
                 return Verdict.RIGHT if done == 1 else Verdict.WRONG
         return Verdict.WRONG
 
     def refusal(self, errand: Errand) -> Wait | Stopped | None:
         """Why nothing would be sent now, or None."""
+        return self._stop(errand) or self._pace(errand)
+
+    def _stop(self, errand: Errand) -> Wait | Stopped | None:
+        """What holds whoever asks: the portal's number of SMS, and what the letter may cause."""
         if errand.kind is Kind.SMS and self.sms_is_stopped(errand.portal, enrolling=errand.letter is not None):
             return Stopped()
         if errand.letter and (full := self._attempts.refusal(LETTER_SENDS[errand.kind], str(errand.letter))):
             return self._wait_until(full.until)
-        return self._pace(errand)
+        return None
 
     def sms_is_stopped(self, portal: Portal, *, enrolling: bool) -> bool:
         """Whether texting is stopped: the portal's daily cap is reached; or, for numbers that are not proved yet, far

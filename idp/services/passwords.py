@@ -11,12 +11,14 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select, update
+from sqlalchemy import String, and_, bindparam, exists, func, literal, select, update
 from zxcvbn_rs_py import zxcvbn
 
 from idp.clock import Clock
-from idp.models.account import NOBODY, Password
+from idp.models.account import NOBODY, Account, Password
 from idp.models.base import db, write
+from idp.models.prepared import Prepared
+from idp.models.session import Session
 from idp.services.common_passwords import CommonPasswords
 from idp.services.hash_queue import HashQueue
 from idp.services.metrics import Metrics
@@ -34,6 +36,27 @@ class BadPassword:
 
     reason: str
     length: int
+
+
+@dataclass(frozen=True, repr=False)
+class Asked:
+    """Who an address belongs to that somebody wants to sign in with: nobody, or an account that can."""
+
+    account_id: UUID | None
+    stored: str | None
+    is_known_here: bool  # whether this browser opened a session of it before
+
+
+OWNER = func.coalesce(Account.id, NOBODY)
+WAS_SEEN_HERE = exists().where(
+    Session.account_id == OWNER, Session.browser_hash == bindparam("browser_hash", type_=String())
+)
+ASKED = Prepared(
+    select(Account.id, Password.hash, WAS_SEEN_HERE.label("is_known_here"))
+    .select_from(select(literal(1).label("one")).subquery())
+    .outerjoin(Account, and_(Account.email == bindparam("email"), Account.status == "active"))
+    .outerjoin(Password, Password.account_id == OWNER)
+)
 
 
 class Passwords:
@@ -80,7 +103,16 @@ class Passwords:
         hashed with other settings is hashed anew.
         """
         known = db.session.scalar(select(Password.hash).where(Password.account_id == (account_id or NOBODY)))
-        stored = known or self._decoy
+        return self.is_right(Asked(account_id, known, is_known_here=False), password)
+
+    def ask(self, email: str, browser_hash: str) -> Asked:
+        """What a sign-in must know, in one look: the same is looked for whether the address has an account or not."""
+        row = ASKED.first(email=email, browser_hash=browser_hash)
+        return Asked(row.id, row.hash, bool(row.is_known_here))
+
+    def is_right(self, asked: Asked, password: str) -> bool:
+        """The same as `verify`, for whoever asked before."""
+        known, stored = asked.stored, asked.stored or self._decoy
         # No connection is held while the processor hashes; a rollback would make it forget what is prepared in it.
         db.session.commit()
         keyed = self._keyed(password)
@@ -93,7 +125,9 @@ class Passwords:
         if self._hasher.check_needs_rehash(stored):
             renewed = self.hash(password)
             write(
-                update(Password).where(Password.account_id == account_id, Password.hash == stored).values(hash=renewed)
+                update(Password)
+                .where(Password.account_id == asked.account_id, Password.hash == stored)
+                .values(hash=renewed)
             )
         return True
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from idp.clock import FrozenClock
-from idp.models.account import Account
+from idp.models.account import Account, Password
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.models.session import Session
@@ -177,3 +179,25 @@ def test_a_portal_disabled_between_two_steps_stops_every_walk(
         world.person.open(form[0])
         assert world.run().state == held
         world.finish(step.name)
+
+
+def test_a_password_that_is_set_while_the_old_one_is_judged_is_the_one_that_counts(
+    web: Flask, services: Services, clock: FrozenClock, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(web, services, clock, portal, next(one for one in VARIANTS if one.journey.name == "login"), 1)
+    world.begin()
+    account_id = services.accounts.find_id(world.email)
+    queue, judge = services.passwords.queue, services.passwords.queue.run
+
+    def overtaken(work: Callable[[], Any]) -> Any:
+        clock.advance(timedelta(seconds=1))
+        found = judge(work)
+        db.session.get_one(Password, account_id).changed_at = clock.now()
+        db.session.commit()
+        clock.advance(timedelta(seconds=1))
+        return found
+
+    monkeypatch.setattr(queue, "run", overtaken)
+    world.answer("credentials")
+    assert world.is_at("credentials")
+    assert world.person.errors() == ["email"]

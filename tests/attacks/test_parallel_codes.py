@@ -40,7 +40,9 @@ def show_sent_code(app: Flask, shown: tuple[Kind, UUID, str], _: int) -> bool:
     bundle: Services = app.extensions["connect"]
     kind, run_id, recipient = shown
     with app.app_context():
-        return bundle.challenges.judge(kind, run_id=run_id, recipient=recipient, code=OTP).value == "right"
+        verdict = bundle.challenges.judge(kind, run_id=run_id, recipient=recipient, code=OTP)
+        db.session.commit()
+        return verdict.value == "right"
 
 
 def show_assertion_id(app: Flask, jti: str, _: int) -> bool:

@@ -140,7 +140,9 @@ def test_one_code_is_right_once_however_many_ask(app: Flask, services: Services,
     def judge(_: int) -> Verdict:
         with app.app_context():
             barrier.wait()
-            return services.challenges.judge(Kind.SMS, run_id=one.run_id, recipient=NUMBER, code=code)
+            verdict = services.challenges.judge(Kind.SMS, run_id=one.run_id, recipient=NUMBER, code=code)
+            db.session.commit()
+            return verdict
 
     with ThreadPoolExecutor(16) as pool:
         assert Counter(pool.map(judge, range(16))) == {Verdict.RIGHT: 1, Verdict.WRONG: 15}

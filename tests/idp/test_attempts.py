@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from flask import Flask
 
 from idp.clock import FrozenClock
 from idp.models.base import db
-from idp.services.attempts import APP_CODE, PASSWORD, Attempts
+from idp.services.attempts import APP_CODE, PASSWORD, Attempts, Budget
 from idp.services.bundle import Services
 
 
@@ -57,3 +59,13 @@ def test_parallel_guesses_never_pass_the_limit(app: Flask, services: Services) -
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(guess, range(100))) == 5
+
+
+@pytest.mark.no_database
+@pytest.mark.parametrize(
+    "limits", [{"waits": ((1, timedelta(minutes=1)),)}, {"waits": PASSWORD.waits, "hard_limit": 1}]
+)
+def test_no_budget_ends_with_its_first_guess(limits: dict[str, Any]) -> None:
+    """The statement that pays writes the first guess without a look at what follows it."""
+    with pytest.raises(ValueError, match="one guess"):
+        Budget("other", **limits)

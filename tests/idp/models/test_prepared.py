@@ -23,6 +23,11 @@ from tests.support.builders import add_person
 
 PERSON = cast(Table, InsuredPerson.__table__)
 BY_ID = Prepared(select(PERSON).where(PERSON.c.id == bindparam("ident"), PERSON.c.language == "fr"))
+OF_PORTAL = Prepared(
+    select(PERSON.c.id, PERSON.c.created_at)
+    .where(PERSON.c.portal_id == bindparam("ident"))
+    .order_by(PERSON.c.external_id)
+)
 MOVE = Prepared(
     update(PERSON).where(PERSON.c.id == bindparam("ident")).values(changed_at=bindparam("now", type_=UTCDateTime()))
 )
@@ -45,6 +50,13 @@ def test_nothing_is_none_and_a_count_is_a_count(app: Flask, portal: Portal) -> N
     db.session.commit()
     db.session.refresh(person)
     assert person.changed_at == NOW
+
+
+def test_all_rows_come_out_as_each_alone(app: Flask, portal: Portal) -> None:
+    persons = [add_person(portal, external_id=f"P-{number}") for number in range(3)]
+    rows = OF_PORTAL.all(ident=portal.id)
+    assert [(row.id, row.created_at) for row in rows] == [(person.id, person.created_at) for person in persons]
+    assert OF_PORTAL.all(ident=uuid4()) == []
 
 
 def test_it_belongs_to_the_transaction_of_the_session(app: Flask, portal: Portal) -> None:
