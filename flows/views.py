@@ -24,6 +24,7 @@ from idp.models.base import db
 from idp.models.known_portals import known_slug
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal
+from idp.models.units import each_alone
 from idp.services.bundle import services
 from idp.services.hash_queue import TooBusy
 from idp.web import after_sign_in
@@ -33,7 +34,6 @@ from idp.web.network import client_network
 from idp.web.render import Frame, page
 from idp.web.session import clear_session
 from idp.web.unavailable import keep_in_outage
-from idp.web.unit import begin_reading
 
 blueprint = Blueprint("journeys", __name__)
 
@@ -61,7 +61,7 @@ def _portal(slug: str) -> Portal:
 
 def _show(journey: Journey, slug: str, path: str) -> Response:
     if "f" in request.args and not journey.is_own:
-        begin_reading()
+        each_alone()
     portal = _portal(slug)
     if "f" not in request.args and path == journey.first_path:
         return arrival.start(journey, portal)
@@ -166,7 +166,7 @@ def letter_qr(slug: str) -> Response:
 @blueprint.get("/<slug>/register/done")
 def registration_done(slug: str) -> Response:
     """R7."""
-    begin_reading()
+    each_alone()
     ctx = _finished(REGISTRATION, _portal(slug))
     if ctx is None:
         return see(f"/{slug}/login")

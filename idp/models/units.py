@@ -18,7 +18,7 @@ def install(app: Flask) -> None:
 
 
 def prepare(app: Flask) -> None:
-    """For the present application, whose engine is known now. SQLite begins nothing for a read, and makes no journeys."""
+    """For the present application, whose engine is known now. SQLite begins nothing for a read."""
     is_spared = db.engine.dialect.name == "postgresql"
     app.extensions[ALONE] = db.engine.execution_options(isolation_level="AUTOCOMMIT") if is_spared else None
 
