@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.util import urlsafe_b64encode
 
 from keys.jwk import ALGORITHMS, PrivateKey, known_as
 
@@ -28,10 +30,21 @@ class InvalidToken(Exception):
 
 
 def sign(claims: Mapping[str, Any], key: PrivateKey, *, alg: str, kid: str, typ: str) -> str:
-    """The compact serialisation with `alg`, `kid` and `typ` in its header."""
-    header = {"alg": alg, "kid": kid, "typ": typ}
-    payload = json.dumps(claims, separators=(",", ":")).encode()
-    return jws.serialize_compact(header, payload, key, algorithms=[alg])
+    """The compact serialisation with `alg`, `kid` and `typ` in its header. Raises `ValueError` for an algorithm that is
+    none of ours, `JoseError` for a key that is not for it.
+    """
+    if alg not in ALGORITHMS:
+        raise ValueError("the algorithm is none of ours")
+    model = jws.JWSRegistry.algorithms[alg]
+    model.check_key(key)
+    signed = _header(alg, kid, typ) + b"." + urlsafe_b64encode(json.dumps(claims, separators=(",", ":")).encode())
+    return (signed + b"." + urlsafe_b64encode(model.sign(signed, key))).decode()
+
+
+@lru_cache(maxsize=256)
+def _header(alg: str, kid: str, typ: str) -> bytes:
+    """Its first part, the same for every token of a key: half of what the library spends beside the signature."""
+    return urlsafe_b64encode(json.dumps({"alg": alg, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
 
 
 def peek(token: str) -> dict[str, Any]:

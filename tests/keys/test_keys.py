@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from joserfc import jws
+from joserfc.errors import JoseError
 
 from keys import EnvelopeError, InvalidToken, MasterKeyError, Vault
 from keys.jwk import ALGORITHMS, generate, public_document, read_private
@@ -73,6 +74,15 @@ def test_a_private_key_is_read_back_as_it_was_written(alg: str) -> None:
     again = read_private(dict(key.as_dict(private=True)))
     assert again.is_private
     assert public_document(again, alg) == public_document(key, alg)
+
+
+def test_nothing_is_signed_with_an_algorithm_that_is_not_ours_or_not_the_key_s() -> None:
+    key = generate("ES256")
+    for alg in ("none", "HS256", "ES384"):
+        with pytest.raises(ValueError, match="none of ours"):
+            sign({}, key, alg=alg, kid="k", typ="JWT")
+    with pytest.raises(JoseError):
+        sign({}, key, alg="RS256", kid="k", typ="JWT")
 
 
 def test_no_key_is_made_for_an_algorithm_that_is_not_ours() -> None:

@@ -71,6 +71,16 @@ def corpus(portal: PortalClient) -> dict[str, tuple[str, str, dict[str, Any]]]:
         "a NUL": ("POST", "/token", {"headers": own, "data": {"grant_type": "a\0b"}}),
         "an empty form": ("POST", "/token", {"headers": own, "data": b"", "content_type": FORM}),
         "no text": ("POST", "/token", {"headers": own, "data": b"grant_type=%ff%fe", "content_type": FORM}),
+        "bytes of no text": ("POST", "/token", {"headers": own, "data": b"grant_type=\xff", "content_type": FORM}),
+        "escapes and spaces": (
+            "POST", "/token", {"headers": own, "data": b"grant_type=a+%62&&=c&d&e=%zz;f=1", "content_type": FORM},
+        ),
+        "less than was announced": (
+            "POST", "/token", {
+                "headers": own, "data": b"grant_type=client_credentials", "content_type": FORM,
+                "environ_overrides": {"CONTENT_LENGTH": "400"},
+            },
+        ),
         "another origin's": ("POST", "/token", {"headers": {**own, "Origin": "https://evil.ch"}, "data": {"a": "b"}}),
         "with a cookie": ("GET", "/jwks", {"headers": {"Cookie": "connect_session=x; a=%00"}}),
     }  # fmt: skip
