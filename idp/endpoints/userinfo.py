@@ -25,9 +25,8 @@ def answer_userinfo(asked: Request) -> Response:
     bundle = services()
     try:
         token = load_token(bundle, asked, scope="openid")
-        known = claims.of_grant(bundle, token.portal, token.grant, token.facts.scope) if token.grant else None
-        if known is None:
+        if token.grant is None or token.told is None:
             raise refused("bearer", "invalid_token", "the person is no longer known to this portal")
-        return answer(known)
+        return answer(claims.of_grant(bundle, token.portal, token.grant, token.facts.scope, token.told))
     except ProtocolError as error:
         return refuse(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import Table, bindparam, select
@@ -38,21 +38,29 @@ class ToldPerson:
         return f"{self.given_name} {self.family_name}".strip()
 
 
+NAMES = tuple(field.name for field in fields(ToldPerson))
+SOURCES = {"registered_at": ACCOUNT.c.created_at, "record_id": RECORD.c.id, "phone": PHONE.c.number}
+OF_ACCOUNT = ("email", "given_name", "family_name", "language")
+COLUMNS = tuple(
+    (SOURCES[name] if name in SOURCES else (ACCOUNT if name in OF_ACCOUNT else RECORD).c[name]).label(f"told_{name}")
+    for name in NAMES
+)
+LABELS = tuple(column.key for column in COLUMNS)
 FIND = Prepared(
-    select(
-        ACCOUNT.c.email, ACCOUNT.c.given_name, ACCOUNT.c.family_name, ACCOUNT.c.language,
-        ACCOUNT.c.created_at.label("registered_at"), RECORD.c.id.label("record_id"), RECORD.c.insured_number,
-        RECORD.c.external_id, RECORD.c.birth_date, RECORD.c.changed_at, PHONE.c.number.label("phone"),
-    )
+    select(*COLUMNS)
     .select_from(ACCOUNT.join(RECORD, RECORD.c.account_id == ACCOUNT.c.id).outerjoin(PHONE))
     .where(
         ACCOUNT.c.id == bindparam("account"), ACCOUNT.c.status == "active", RECORD.c.portal_id == bindparam("portal")
     )
-)  # fmt: skip
-NAMES = tuple(field.name for field in fields(ToldPerson))
+)
+
+
+def read(row: Any) -> ToldPerson | None:
+    """The person of a row that holds `COLUMNS`, if there is one."""
+    return ToldPerson(*[getattr(row, label) for label in LABELS]) if row.told_record_id is not None else None
 
 
 def find_told(account_id: UUID, portal_id: UUID) -> ToldPerson | None:
     """None where the account may not sign in or has no record at this portal."""
     row = FIND.first(account=account_id, portal=portal_id)
-    return ToldPerson(*[getattr(row, name) for name in NAMES]) if row is not None else None
+    return read(row) if row is not None else None

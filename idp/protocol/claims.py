@@ -65,14 +65,8 @@ def of_scopes(told: ToldPerson, scopes: set[str]) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if value not in {None, ""}}
 
 
-def of_grant(bundle: Services, portal: Portal, grant: LiveGrant, scope: str) -> dict[str, Any] | None:
-    """The userinfo answer: `sub`, the claims of the granted scopes and those that the request named for userinfo.
-
-    None when the account may no longer be spoken about.
-    """
-    told = find_told(grant.account_id, portal.id)
-    if told is None:
-        return None
+def of_grant(bundle: Services, portal: Portal, grant: LiveGrant, scope: str, told: ToldPerson) -> dict[str, Any]:
+    """The userinfo answer: `sub`, the claims of the granted scopes and those that the request named for userinfo."""
     known = of_scopes(told, set(scope.split()))
     named = _named(bundle, portal, grant, "userinfo", told)
     return {"sub": bundle.tokens.subject(portal, grant.account_id), **known, **named}

@@ -37,10 +37,12 @@ def refused(scheme: str, code: str, description: str, *, status: int = 401, **pa
 
 
 def load_token(bundle: Services, request: Request, *, scope: str) -> LiveToken:
-    """The live token of this request, held by who shows it, meant for us, with this scope. Raises `ProtocolError`."""
+    """The live token of this request with its person, held by who shows it, meant for us, with this scope. Raises
+    `ProtocolError`.
+    """
     shown = _presented(request)
     proof = _proof(bundle, request) if shown.scheme == "dpop" else None
-    token = bundle.access_tokens.find(shown.token)
+    token = bundle.access_tokens.find(shown.token, with_person=True)
     if token is None:
         raise refused(shown.scheme, "invalid_token", "the token is not valid or no longer valid")
     bound = token.facts.confirmation

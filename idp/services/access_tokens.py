@@ -14,27 +14,36 @@ from sqlalchemy import Table, and_, bindparam, or_, select, update
 
 from idp.chance import hash_of
 from idp.clock import Clock
+from idp.models import told_person
 from idp.models.authorization import AccessToken
 from idp.models.base import db
 from idp.models.known_portals import known_portal
-from idp.models.live_grant import COLUMNS, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
+from idp.models.live_grant import COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
+from idp.models.told_person import ACCOUNT, PHONE, RECORD, ToldPerson
 
 PREFIX = "cc_at_"
 TOKEN = cast(Table, AccessToken.__table__)
-FIND = Prepared(
-    select(
-        TOKEN.c.id, TOKEN.c.portal_id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor,
-        TOKEN.c.created_at, TOKEN.c.expires_at, TOKEN.c.grant_id.label("of_grant"), *COLUMNS,
-    )
-    .select_from(TOKEN)
-    .outerjoin(OF_ACCOUNT, COLUMNS[0].element == TOKEN.c.grant_id)
-    .where(
-        TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.expires_at > NOW, TOKEN.c.revoked_at.is_(None),
-        or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
-    )
+OF_TOKEN = TOKEN.outerjoin(OF_ACCOUNT, GRANT.c.id == TOKEN.c.grant_id)
+IS_GOOD = and_(
+    TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.expires_at > NOW, TOKEN.c.revoked_at.is_(None),
+    or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
 )  # fmt: skip
+FACTS = (
+    TOKEN.c.id, TOKEN.c.portal_id, TOKEN.c.scope, TOKEN.c.audience, TOKEN.c.confirmation, TOKEN.c.actor,
+    TOKEN.c.created_at, TOKEN.c.expires_at, TOKEN.c.grant_id.label("of_grant"), *COLUMNS,
+)  # fmt: skip
+FIND = Prepared(select(*FACTS).select_from(OF_TOKEN).where(IS_GOOD))
+FIND_WITH_PERSON = Prepared(  # in one journey
+    select(*FACTS, *told_person.COLUMNS)
+    .select_from(
+        OF_TOKEN.outerjoin(
+            RECORD, and_(RECORD.c.account_id == ACCOUNT.c.id, RECORD.c.portal_id == TOKEN.c.portal_id)
+        ).outerjoin(PHONE, PHONE.c.account_id == ACCOUNT.c.id)
+    )
+    .where(IS_GOOD)
+)
 REVOKE = (
     update(TOKEN)
     .where(
@@ -62,11 +71,14 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class LiveToken:
-    """A token that counts now. `grant` is None where nobody signed in: the client credentials grant."""
+    """A token that counts now. `grant` is None where nobody signed in: the client credentials grant. `told` is the
+    person at this portal, where it was asked for.
+    """
 
     portal: Portal
     grant: LiveGrant | None
     facts: TokenFacts
+    told: ToldPerson | None = None
 
 
 class AccessTokens:
@@ -74,9 +86,9 @@ class AccessTokens:
         self._issuer = issuer
         self._clock = clock
 
-    def find(self, secret: str) -> LiveToken | None:
+    def find(self, secret: str, *, with_person: bool = False) -> LiveToken | None:
         """The token, unless it is unknown, expired, withdrawn, or its portal, grant or account is no more."""
-        row = FIND.first(hash=hash_of(secret), now=self._clock.now())
+        row = (FIND_WITH_PERSON if with_person else FIND).first(hash=hash_of(secret), now=self._clock.now())
         portal = known_portal(row.portal_id) if row else None
         if portal is None:
             return None
@@ -89,7 +101,8 @@ class AccessTokens:
             created_at=row.created_at,
             expires_at=row.expires_at,
         )
-        return LiveToken(portal, read(row) if row.of_grant else None, facts)
+        told = told_person.read(row) if with_person else None
+        return LiveToken(portal, read(row) if row.of_grant else None, facts, told)
 
     def revoke(self, portal: Portal, secret: str) -> None:
         """Withdraw a token of this portal; another's, or an unknown one, is left alone."""

@@ -151,7 +151,7 @@ def test_the_other_endpoints_for_clients(portal: PortalClient) -> None:
         assert seen == expected, name
 
 
-def test_userinfo_asks_for_the_token_and_the_person(portal: PortalClient) -> None:
+def test_userinfo_asks_for_the_token_with_its_person(portal: PortalClient) -> None:
     token = portal.tokens(scope="openid profile email insurance")["access_token"]
     seen = [name for name in spent(portal, lambda: portal.userinfo(token)) if name != "COMMIT"]
-    assert seen == ["SELECT access_token", "SELECT account"]
+    assert seen == ["SELECT access_token"]
