@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, insert, select, update
 from werkzeug.datastructures import MultiDict
 
 from idp.chance import new_id, token
@@ -17,10 +18,13 @@ from idp.errors import ProtocolError
 from idp.models.authorization import PushedRequest
 from idp.models.base import db, write
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.protocol.authorize_checks import Parameters
 from idp.services.bundle import Services
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
+PUSHED = cast(Table, PushedRequest.__table__)
+RECORD = Prepared(insert(PUSHED), *(column.key for column in PUSHED.c if column.key != "consumed_at"))
 LIFE = timedelta(minutes=5)  # RFC 9126 §2.2 proposes 5 to 600 seconds; FAPI 2.0 §5.3.2.2 less than 600
 
 
@@ -39,16 +43,14 @@ def bound_key(named: str | None, proved: str | None) -> str | None:
 def keep(bundle: Services, portal: Portal, parameters: Parameters, *, is_signed: bool, dpop_jkt: str | None) -> str:
     """Store a checked request; returns its `request_uri` of 256 random bits (RFC 9126 §7.1 asks for 128)."""
     now, request_uri = bundle.clock.now(), PREFIX + token(bundle.random, "cc_ru_")
-    db.session.add(
-        PushedRequest(
-            id=new_id(bundle.random, now),
-            handle_hash=_hash(request_uri),
-            portal_id=portal.id,
-            parameters={"is_signed": is_signed, "given": parameters.to_dict(flat=False)},
-            dpop_jkt=dpop_jkt,
-            created_at=now,
-            expires_at=now + LIFE,
-        )
+    RECORD.count(
+        id=new_id(bundle.random, now),
+        handle_hash=_hash(request_uri),
+        portal_id=portal.id,
+        parameters={"is_signed": is_signed, "given": parameters.to_dict(flat=False)},
+        dpop_jkt=dpop_jkt,
+        created_at=now,
+        expires_at=now + LIFE,
     )
     return request_uri
 

@@ -35,17 +35,17 @@ Endpoint = Callable[[Request], Response]
 
 
 class MachineDoor:
-    """`table`: (method, path) → what answers it there; those in `reading` write nothing. `dispatch` is the way of
-    everything else.
+    """`table`: (method, path) → what answers it there; those in `alone` keep what they write statement by statement.
+    `dispatch` is the way of everything else.
     """
 
     def __init__(
-        self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint], reading: Set[Endpoint]
+        self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint], alone: Set[Endpoint]
     ) -> None:
         self._app = app
         self.dispatch: WSGIApplication = app.wsgi_app
         self.table = table
-        self._reading = reading
+        self._alone = alone
         self._is_traced = bundle.spans.tracer is not None
         settings = bundle.settings
         self._hosts = {settings.host, settings.mtls_host} - {None}
@@ -87,7 +87,7 @@ class MachineDoor:
 
     def _answer(self, request: Request, endpoint: Endpoint) -> Response:
         try:
-            if endpoint in self._reading:
+            if endpoint in self._alone:
                 begin()
                 each_alone()
             if request.method != "GET" and not _read_form(request):

@@ -151,6 +151,15 @@ def test_the_other_endpoints_for_clients(portal: PortalClient) -> None:
         assert seen == expected, name
 
 
+def test_a_pushed_request_is_one_statement(portal: PortalClient) -> None:
+    pushed = {
+        "response_type": "code", "redirect_uri": portal.portal.redirect_uris[0], "scope": "openid", "nonce": "n",
+        "state": "s", "code_challenge": "c" * 43, "code_challenge_method": "S256",
+    }  # fmt: skip
+    seen = spent(portal, lambda: portal.post("/par", pushed), 201)
+    assert seen == ["INSERT pushed_request", *([] if writes_in_queries() else ["COMMIT"])]
+
+
 def test_userinfo_asks_for_the_token_with_its_person(portal: PortalClient) -> None:
     token = portal.tokens(scope="openid profile email insurance")["access_token"]
     seen = [name for name in spent(portal, lambda: portal.userinfo(token)) if name != "COMMIT"]
