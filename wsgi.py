@@ -78,7 +78,7 @@ from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.import_feed import blueprint as import_feed
 from idp.endpoints.introspection import blueprint as introspection
-from idp.endpoints.machines import ALONE, TABLE
+from idp.endpoints.machines import TABLE
 from idp.endpoints.probes import blueprint as probes
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     services.metrics.start()
     services.spans.start()
     attach(app, services)
-    app.wsgi_app = MachineDoor(app, services, TABLE, ALONE)  # type: ignore[method-assign]
+    app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (trace, log, freshness, render, guard, i18n, unit, headers, errors):

@@ -6,6 +6,7 @@ from flask import Blueprint, Request, Response, request
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal
+from idp.models.units import each_alone
 from idp.protocol.client_endpoint import serve
 from idp.protocol.introspection import answer_to
 from idp.services.bundle import Services
@@ -27,4 +28,5 @@ def answer_introspection(asked: Request) -> Response:
             raise ProtocolError("invalid_request", "token is missing")
         return answer_to(bundle, portal, asked)
 
+    each_alone()
     return serve(asked, work)

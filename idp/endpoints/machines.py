@@ -23,5 +23,3 @@ TABLE: Mapping[tuple[str, str], Callable[[Request], Response]] = {
     ("GET", "/.well-known/openid-configuration"): answer_discovery,
     ("GET", "/.well-known/oauth-authorization-server"): answer_discovery,
 }
-# What they write, one row and perhaps proofs and assertions before it, is kept statement by statement.
-ALONE = frozenset({answer_introspection, answer_userinfo, answer_push})

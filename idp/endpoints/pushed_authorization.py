@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Request, Response, request
 
+from idp.models.units import each_alone
 from idp.protocol import client_auth, dpop, par, request_sources
 from idp.protocol.client_endpoint import guarded
 from idp.protocol.json_answer import answer
@@ -30,4 +31,5 @@ def answer_push(asked: Request) -> Response:
         request_uri = request_sources.push(bundle, portal, asked.form, proof.jkt if proof else None)
         return answer({"request_uri": request_uri, "expires_in": int(par.LIFE.total_seconds())}, 201)
 
+    each_alone()  # one row, and perhaps a proof and an assertion before it
     return guarded(asked, work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Request, Response, request
 
 from idp.errors import ProtocolError
+from idp.models.units import each_alone
 from idp.protocol import claims
 from idp.protocol.json_answer import answer, refuse
 from idp.protocol.protected_resource import load_token, refused
@@ -22,6 +23,7 @@ def userinfo() -> Response:
 
 
 def answer_userinfo(asked: Request) -> Response:
+    each_alone()
     bundle = services()
     try:
         token = load_token(bundle, asked, scope="openid")

@@ -6,7 +6,7 @@ dispatch; whatever is not plain, and every other address, goes there. So this fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -17,7 +17,6 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.http import remove_entity_headers
 
 from idp.models.base import db
-from idp.models.units import each_alone
 from idp.services.bundle import Services, services
 from idp.web import errors, headers, log, trace
 from idp.web.guard import LARGEST_BODY
@@ -35,17 +34,12 @@ Endpoint = Callable[[Request], Response]
 
 
 class MachineDoor:
-    """`table`: (method, path) → what answers it there; those in `alone` keep what they write statement by statement.
-    `dispatch` is the way of everything else.
-    """
+    """`table`: (method, path) → what answers it there. `dispatch` is the way of everything else."""
 
-    def __init__(
-        self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint], alone: Set[Endpoint]
-    ) -> None:
+    def __init__(self, app: Flask, bundle: Services, table: Mapping[tuple[str, str], Endpoint]) -> None:
         self._app = app
         self.dispatch: WSGIApplication = app.wsgi_app
         self.table = table
-        self._alone = alone
         self._is_traced = bundle.spans.tracer is not None
         settings = bundle.settings
         self._hosts = {settings.host, settings.mtls_host} - {None}
@@ -64,8 +58,7 @@ class MachineDoor:
                 trace.begin(request, known[1], known[0])
             log.begin(request)
             services().live.refresh()
-            if request.method != "GET":
-                begin()
+            begin()
             response = log.finish(self._answer(request, endpoint), *known, known)
             if self._is_traced:
                 trace.note(response)
@@ -87,9 +80,6 @@ class MachineDoor:
 
     def _answer(self, request: Request, endpoint: Endpoint) -> Response:
         try:
-            if endpoint in self._alone:
-                begin()
-                each_alone()
             if request.method != "GET" and not _read_form(request):
                 return errors.machine_error("invalid_request", 400)
             if any("\0" in name or "\0" in value for name, value in request.form.items(multi=True)):
