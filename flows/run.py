@@ -6,21 +6,30 @@ import hashlib
 import time
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from idp.chance import new_id, token
-from idp.models.base import db, insert_if_absent, once_committed, write
+from idp.models.base import UTCDateTime, db, inserted_if_absent, once_committed, write
 from idp.models.flow import FlowRun, Submission
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.services.bundle import Services
 from idp.services.metrics import JOURNEYS
 
 STATE_VERSION = 1
 RESUME = "/authorize/resume/"
 DUPLICATE_WAITS_S, DUPLICATE_POLL_S = 5.0, 0.05
+
+BY_HANDLE = select(FlowRun).where(FlowRun.handle_hash == bindparam("handle"))
+SETTLE = Prepared(
+    update(Submission)
+    .where(Submission.run_id == bindparam("run"), Submission.nonce == bindparam("form"))
+    .values(done_at=bindparam("now", type_=UTCDateTime()))
+)
 
 
 def _hash(handle: str) -> str:
@@ -66,7 +75,7 @@ def begin(
 
 
 def find(handle: str) -> FlowRun | None:
-    return db.session.scalar(select(FlowRun).where(FlowRun.handle_hash == _hash(handle)))
+    return db.session.scalar(BY_HANDLE, {"handle": _hash(handle)})
 
 
 def resume_address(bundle: Services, run: FlowRun) -> str | None:
@@ -115,7 +124,7 @@ def claim(run: FlowRun, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first: for its first
     commit in the database, and from there on here.
     """
-    if insert_if_absent(Submission, run_id=run.id, nonce=nonce[:64]):
+    if _claim(db.engine.dialect.name).count(run=run.id, form=nonce[:64]) == 1:
         return True
     db.session.commit()
     deadline = time.monotonic() + DUPLICATE_WAITS_S
@@ -131,10 +140,11 @@ def claim(run: FlowRun, nonce: str) -> bool:
 
 def settle(run_id: Any, nonce: str, now: datetime) -> None:
     """The form was judged, and what came of it is kept with this: a waiting second click may go on."""
-    write(
-        update(Submission)
-        .where(Submission.run_id == run_id, Submission.nonce == nonce[:64])
-        .values(done_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    db.session.flush()
+    SETTLE.count(run=run_id, form=nonce[:64], now=now)
     db.session.commit()
+
+
+@cache
+def _claim(dialect: str) -> Prepared:
+    return Prepared(inserted_if_absent(Submission, dialect, run_id=bindparam("run"), nonce=bindparam("form")))

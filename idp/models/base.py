@@ -159,7 +159,12 @@ def writes_in_queries() -> bool:
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless its key is taken, in one statement; True when it was inserted."""
-    return write(_insert(model, db.engine.dialect.name).values(**values).on_conflict_do_nothing()) == 1
+    return write(inserted_if_absent(model, db.engine.dialect.name, **values)) == 1
+
+
+def inserted_if_absent(model: type[Base], dialect: str, **values: Any) -> Any:
+    """The statement that does it."""
+    return _insert(model, dialect).values(**values).on_conflict_do_nothing()
 
 
 def insert_or_update(

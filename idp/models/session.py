@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.account import Account
@@ -50,13 +50,16 @@ class PortalSession(Base):
     created_at: Mapped[datetime]
 
 
+BY_SECRET = (
+    select(Session, Account)
+    .join(Account, Account.id == Session.account_id)
+    .where(Session.secret_hash == bindparam("secret"))
+)
+
+
 def find_session(secret_hash: str) -> tuple[Session, Account] | None:
     """The session of this secret and whose it is."""
-    row = db.session.execute(
-        select(Session, Account)
-        .join(Account, Account.id == Session.account_id)
-        .where(Session.secret_hash == secret_hash)
-    ).one_or_none()
+    row = db.session.execute(BY_SECRET, {"secret": secret_hash}).one_or_none()
     return (row[0], row[1]) if row else None
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from idp.chance import new_id, token
 from idp.models.authorization import PendingRequest
@@ -15,6 +15,8 @@ from idp.models.known_portals import known_portal
 from idp.models.portal import Portal
 from idp.protocol.authorization import AuthorizationRequest
 from idp.services.bundle import Services
+
+BY_HANDLE = select(PendingRequest).where(PendingRequest.handle_hash == bindparam("handle"))
 
 
 def _hash(handle: str) -> str:
@@ -49,7 +51,7 @@ class Pending:
 
 def find(bundle: Services, handle: str, browser_hash: str | None) -> Pending | None:
     """The request that waits under this handle, if it was left by this very browser (RFC 9700 §4.7)."""
-    row = db.session.scalar(select(PendingRequest).where(PendingRequest.handle_hash == _hash(handle)))
+    row = db.session.scalar(BY_HANDLE, {"handle": _hash(handle)})
     if row is None or row.browser_hash != browser_hash or row.expires_at <= bundle.clock.now():
         return None
     portal = known_portal(row.portal_id)

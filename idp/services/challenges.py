@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Integer, Row, ScalarResult, bindparam, func, select, update
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
@@ -52,6 +52,20 @@ LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whate
     Kind.EMAIL: Budget("letter_mail", ((20, timedelta(days=1)),)),
     Kind.SMS: Budget("letter_sms", ((10, timedelta(days=1)),)),
 }
+
+
+TO, OF_KIND = Challenge.recipient_hash == bindparam("recipient"), Challenge.kind == bindparam("kind")
+NEWEST = (
+    select(Challenge)
+    .where(Challenge.run_id == bindparam("run"), OF_KIND, TO)
+    .order_by(Challenge.sent_at.desc())
+    .limit(bindparam("most", type_=Integer()))
+)
+SENT = (
+    select(Challenge.sent_at, Challenge.run_id)
+    .where(OF_KIND, TO, Challenge.sent_at > bindparam("since"))
+    .order_by(Challenge.sent_at.desc())
+)
 
 
 class Verdict(StrEnum):
@@ -102,14 +116,11 @@ class Challenges:
 
     def newest(self, run_id: UUID, kind: Kind, recipient: str) -> Challenge | None:
         """The code last sent in this run to this address."""
-        return db.session.scalar(
-            select(Challenge)
-            .where(
-                Challenge.run_id == run_id, Challenge.kind == kind, Challenge.recipient_hash == self._address(recipient)
-            )
-            .order_by(Challenge.sent_at.desc())
-            .limit(1)
-        )
+        return self._newest(run_id, kind, recipient, most=1).first()
+
+    def _newest(self, run_id: UUID, kind: Kind, recipient: str, most: int) -> ScalarResult[Challenge]:
+        sought = {"run": run_id, "kind": kind, "recipient": self._address(recipient), "most": most}
+        return db.session.scalars(NEWEST, sought)
 
     def runs_of(self, recipients: Sequence[str], since: datetime) -> set[UUID]:
         """The walks that sent a code to one of these addresses."""
@@ -168,14 +179,7 @@ class Challenges:
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
         """Compare with the two newest codes of this run and address; a right one is used up with what it proves."""
         now = self._clock.now()
-        rows = db.session.scalars(
-            select(Challenge)
-            .where(
-                Challenge.run_id == run_id, Challenge.kind == kind, Challenge.recipient_hash == self._address(recipient)
-            )
-            .order_by(Challenge.sent_at.desc())
-            .limit(ACCEPTED_CODES)
-        ).all()
+        rows = self._newest(run_id, kind, recipient, most=ACCEPTED_CODES).all()
         live = [row for row in rows if row.expires_at > now]
         if not live:
             return Verdict.EXPIRED
@@ -238,15 +242,8 @@ class Challenges:
 
     def _sent_within_a_day(self, errand: Errand) -> Sequence[Row[datetime, UUID]]:
         """When and in which run codes went to this address, newest first."""
-        return db.session.execute(
-            select(Challenge.sent_at, Challenge.run_id)
-            .where(
-                Challenge.kind == errand.kind,
-                Challenge.recipient_hash == self._address(errand.recipient),
-                Challenge.sent_at > self._clock.now() - timedelta(days=1),
-            )
-            .order_by(Challenge.sent_at.desc())
-        ).all()
+        sought = {"kind": errand.kind, "recipient": self._address(errand.recipient)}
+        return db.session.execute(SENT, {**sought, "since": self._clock.now() - timedelta(days=1)}).all()
 
     def _wait_until(self, moment: datetime) -> Wait:
         return Wait(max(1, ceil((moment - self._clock.now()).total_seconds())))

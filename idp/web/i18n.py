@@ -17,7 +17,9 @@ def language() -> str:
     chosen = g.get("language") or request.cookies.get(cookie_name("lang"), "")
     if chosen in LANGUAGES:
         return str(chosen)
-    return request.accept_languages.best_match(LANGUAGES) or "fr"
+    if "accepted" not in g:  # asked for with every text of a page
+        g.accepted = request.accept_languages.best_match(LANGUAGES) or "fr"
+    return str(g.accepted)
 
 
 def text(key: str, **values: object) -> str:
