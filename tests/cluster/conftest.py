@@ -16,6 +16,7 @@ from tests.cluster.site import Site, installed
 from tests.support.ports import free_ports
 from tests.support.served import installation
 from tests.support.servers import new_run_folder
+from tests.support.waiting import wait_until
 
 LETTER_CODES_PER_HOUR = 12
 ANY_NUMBER = "1000000000"
@@ -47,5 +48,5 @@ def services(cluster: Cluster) -> Iterator[Services]:
 def site(cluster: Cluster, services: Services) -> Iterator[Site]:
     """Two instances that answer, and what a portal and persons need of them."""
     yield installed(cluster, services)
-    for instance in cluster.instances:
-        assert instance.readiness()["status"] == "ok", "a test must leave the cluster whole"
+    for instance in cluster.instances:  # whole again; a busy machine may have lost Redis for a second
+        wait_until(lambda: instance.readiness().get("status") == "ok")  # noqa: B023
