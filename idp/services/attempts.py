@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 from sqlalchemy import ColumnElement, String, and_, bindparam, case, delete, literal, or_, select, update
 
@@ -109,6 +109,8 @@ class Attempts:
     def refusals_of_all(self, subjects: Sequence[tuple[Budget, str]]) -> dict[tuple[str, str], Refused]:
         """Whether guessing is closed for many subjects, by kind and subject; who may guess is left out."""
         keys = {self._key(budget, subject): (budget.kind, subject) for budget, subject in subjects}
+        if not keys:
+            return {}
         asked = {f"key_{at}": key for at, key in enumerate(keys)}
         rows = _locked(len(asked)).all(now=self._clock.now(), **asked)
         return {keys[row.subject]: Refused.between(row.last_at, row.blocked_until) for row in rows}
@@ -175,7 +177,7 @@ def _queue(dialect: str) -> Prepared:
     return Prepared(insert_or_update(AttemptCounter, dialect, first, {"last_at": NOW}))
 
 
-@cache
+@lru_cache(maxsize=32)  # a walk asks for few; a page of a list for as many as it shows
 def _locked(subjects: int) -> Prepared:
     until, asked = AttemptCounter.blocked_until, [bindparam(f"key_{at}", type_=String()) for at in range(subjects)]
     columns = AttemptCounter.subject, AttemptCounter.last_at, until

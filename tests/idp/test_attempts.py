@@ -69,3 +69,11 @@ def test_no_budget_ends_with_its_first_guess(limits: dict[str, Any]) -> None:
     """The statement that pays writes the first guess without a look at what follows it."""
     with pytest.raises(ValueError, match="one guess"):
         Budget("other", **limits)
+
+
+def test_many_subjects_are_asked_at_once_and_none_as_well(app: Flask, services: Services) -> None:
+    subjects = [(PASSWORD, f"{number}@example.ch") for number in range(60)]
+    for _ in range(6):
+        services.attempts.spend(*subjects[7])
+    assert set(services.attempts.refusals_of_all(subjects)) == {("password", "7@example.ch")}
+    assert services.attempts.refusals_of_all([]) == {}
