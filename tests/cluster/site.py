@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -183,3 +184,9 @@ def to_database(site: Site) -> set[str]:
     ports = {f"{port:04X}" for port in site.cluster.postgresql.ports}
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return {f"socket:[{one[9]}]" for one in lines if one[2].partition(":")[2] in ports}
+
+
+def computed_s(pid: int) -> float:
+    """What this process has computed so far, without those that it began."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")

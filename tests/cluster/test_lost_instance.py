@@ -1,4 +1,7 @@
-"""R-08, T-13: an instance or a worker is killed, or hangs; others answer, and only what was on its way is lost."""
+"""R-08, T-13: an instance or a worker is killed, or hangs; others answer, and only what was on its way is lost.
+
+How soon one is back is counted in what it computes until then, for others may use the machine.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,27 @@ from statistics import median
 import pytest
 
 from examples.cluster.instance import Instance
-from tests.cluster.crowd import Asking, failed
-from tests.cluster.site import Site, sockets, to_database
+from tests.cluster.crowd import Asked, Asking, failed
+from tests.cluster.site import Site, computed_s, sockets, to_database
 from tests.support.waiting import wait_until
 
 AT_ONCE = 5  # at 50 requests a second
 OUT_WITHIN_S, ANSWERS_WITHIN_S, REPLACED_WITHIN_S = 10.0, 5.0, 2.0
-IN_FLIGHT_S = 0.1  # until the processes are gone
+RESPAWNED_AFTER_S = 0.5  # as the instance tells granian
+IN_FLIGHT_S = 0.1  # what nginx had just passed on when the processes were gone
 KILLS = pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.long)])
+
+
+def check_lost(asked: list[Asked], gone: float) -> None:
+    """No more than what was on its way, nothing that may be sent twice, and nothing that was asked later."""
+    lost = failed(asked)
+    assert len(lost) <= AT_ONCE, lost
+    assert all(one.begun <= gone + IN_FLIGHT_S and one.method == "POST" for one in lost), lost
+
+
+def own_children(instance: Instance) -> set[int]:
+    assert instance.program is not None
+    return set(instance.program.children())
 
 
 @KILLS
@@ -28,25 +44,22 @@ def test_a_killed_instance_takes_along_what_was_on_its_way_alone(site: Site, tim
         assert victim.program is not None
         with Asking(site, AT_ONCE).going_on() as asked:
             time.sleep(0.5)
-            killed = time.monotonic()
             victim.program.kill()
+            wait_until(lambda: not victim.listening())  # noqa: B023
+            gone = time.monotonic()
             time.sleep(1)
-            began = time.monotonic()
             victim.start()
-            back.append(time.monotonic() - began)
+            back.append(computed_s(victim.program.pid) + max(map(computed_s, own_children(victim))))
             time.sleep(0.5)
-        lost = failed(asked)
-        assert len(lost) <= AT_ONCE
-        assert all(one.begun <= killed + IN_FLIGHT_S and one.method == "POST" for one in lost), lost
-    if times > 1:  # where nobody else uses the machine
+        check_lost(asked, gone)
+    if times > 1:
         assert median(back) < ANSWERS_WITHIN_S, back
 
 
 def worker_of(site: Site, instance: Instance) -> int:
     """One that answers, of which the database knows."""
-    assert instance.program is not None
     connections = to_database(site)
-    return next(pid for pid in instance.program.children() if sockets(pid) & connections)
+    return next(pid for pid in own_children(instance) if sockets(pid) & connections)
 
 
 @KILLS
@@ -58,15 +71,14 @@ def test_a_killed_worker_takes_along_what_was_on_its_way_alone_and_another_takes
         instance = site.instances[number % 2]
         with Asking(site, AT_ONCE).going_on() as asked:
             time.sleep(0.5)
-            killed = time.monotonic()
+            before = own_children(instance)
             os.kill(worker_of(site, instance), signal.SIGKILL)
             wait_until(lambda: instance.listening() < instance.workers)  # noqa: B023
-            wait_until(lambda: instance.listening() == instance.workers)  # noqa: B023
-            back.append(time.monotonic() - killed)
+            gone = time.monotonic()
+            wait_until(lambda: instance.listening() == instance.workers, within_s=60)  # noqa: B023
+            back.append(RESPAWNED_AFTER_S + max(map(computed_s, own_children(instance) - before)))
             time.sleep(0.5)
-        lost = failed(asked)
-        assert len(lost) <= AT_ONCE
-        assert all(one.begun <= killed + IN_FLIGHT_S and one.method == "POST" for one in lost), lost
+        check_lost(asked, gone)
     if times > 1:
         assert median(back) < REPLACED_WITHIN_S, back
 
