@@ -86,6 +86,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory, shown: list[str]) -> Any:
             for method in ("client_secret_basic", "client_secret_post", "private_key_jwt")
         ]  # fmt: skip
         first = sides[0]
+        first.portal.trusted_devices = True
+        db.session.commit()
         for insured in (BY_SMS, BY_APP):
             invite(made, first.portal, insured)
         browsers = [register(made, first.portal, BY_SMS, "sms"), register(made, first.portal, BY_APP, "app")]
@@ -94,8 +96,6 @@ def walked(tmp_path_factory: pytest.TempPathFactory, shown: list[str]) -> Any:
         tokens = [side.exchange(browsers[0]) for side in sides]
         assert tokens
         first.exchange(browsers[1])
-        first.portal.trusted_devices = True
-        db.session.commit()
         browsers[0].open(first.address(prompt="login"))
         sign_in(made, browsers[0], BY_SMS)
         last = first.exchange(browsers[0])
