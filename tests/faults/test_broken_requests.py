@@ -81,7 +81,7 @@ def test_a_registration_that_breaks_at_its_end_leaves_no_account(
 
 @pytest.mark.parametrize(
     ("kind", "service", "method"),
-    [("password", Passwords, "verify"), ("sms_code", Challenges, "judge"), ("app_code", TOTP, "judge")],
+    [("password", Passwords, "is_right"), ("sms_code", Challenges, "judge"), ("app_code", TOTP, "judge")],
 )
 def test_a_guess_stays_counted_when_its_judgement_breaks(
     web: Flask, services: Services, portal: Portal, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., None],
