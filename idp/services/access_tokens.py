@@ -18,14 +18,15 @@ from idp.models import told_person
 from idp.models.authorization import AccessToken
 from idp.models.base import db
 from idp.models.known_portals import known_portal
-from idp.models.live_grant import COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
+from idp.models.live_grant import COLUMNS, GRANT, IS_LIVE, NOW, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 from idp.models.told_person import ACCOUNT, PHONE, RECORD, ToldPerson
 
 PREFIX = "cc_at_"
 TOKEN = cast(Table, AccessToken.__table__)
-OF_TOKEN = TOKEN.outerjoin(OF_ACCOUNT, GRANT.c.id == TOKEN.c.grant_id)
+# One after the other: what is joined in parentheses SQLite would gather from all grants first.
+OF_TOKEN = TOKEN.outerjoin(GRANT, GRANT.c.id == TOKEN.c.grant_id).outerjoin(ACCOUNT, ACCOUNT.c.id == GRANT.c.account_id)
 IS_GOOD = and_(
     TOKEN.c.token_hash == bindparam("hash"), TOKEN.c.expires_at > NOW, TOKEN.c.revoked_at.is_(None),
     or_(TOKEN.c.grant_id.is_(None), IS_LIVE),
