@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bench.report import on_core
 from bench.sides import RS256, SLUGS, Client, Side
 from bench.tasks import DJANGO, OIDC_PROVIDER
+from keys.jwk import RSA_BITS
 from tests.interop.node_party import install
 from tests.support.relying_party import challenge
 from tests.support.servers import free_port
@@ -46,7 +47,7 @@ def oidc_provider(redis_port: int, output: Path, *, core: int) -> Iterator[Side]
     install(FOLDER)
     port, side = free_port(), free_port()
     node = shutil.which("node") or "node"
-    command = [node, str(FOLDER / "oidc_provider.mjs"), str(port), str(side), str(redis_port)]
+    command = [node, str(FOLDER / "oidc_provider.mjs"), str(port), str(side), str(redis_port), str(RSA_BITS)]
     origin = f"http://localhost:{port}"
     with _running([*on_core(core), *command], {"NODE_ENV": "production"}, output, f"{origin}/jwks"):
         yield Side(OIDC_PROVIDER, origin, OIDC_PROVIDER_PATHS, CLIENTS, _side_door(side))
@@ -56,7 +57,7 @@ def oidc_provider(redis_port: int, output: Path, *, core: int) -> Iterator[Side]
 def django(socket: Path, database: str, folder: Path, *, core: int) -> Iterator[Side]:
     """django-oauth-toolkit (PyPI) on PostgreSQL behind granian, one process on one core, as Connect runs."""
     packages, origin, side, output = _packages(), f"http://localhost:{free_port()}", free_port(), folder / "django.log"
-    key = rsa.generate_private_key(65537, 2048)
+    key = rsa.generate_private_key(65537, RSA_BITS)
     (folder / "django.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     environ = {
         "PYTHONPATH": os.pathsep.join((str(packages), str(FOLDER))), "DATABASE": database, "DATABASE_HOST": str(socket),

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { Redis } from "ioredis";
 import { Provider } from "oidc-provider";
 
-const [port, sidePort, redisPort] = process.argv.slice(2);
+const [port, sidePort, redisPort, rsaBits] = process.argv.slice(2);
 const PORTALS = { cpx: "ES256", fon: "RS256" }; // each with its algorithm of ID tokens
 const SCOPE = "openid profile email offline_access", COOKIE_KEY = "a key of the bench";
 const VERIFIER = "v".repeat(43);
@@ -53,7 +53,7 @@ function callback(id) { return `https://${id}.example.ch/callback`; }
 function key(alg) {
   const { privateKey } = alg === "ES256"
     ? generateKeyPairSync("ec", { namedCurve: "P-256" })
-    : generateKeyPairSync("rsa", { modulusLength: 2048 });
+    : generateKeyPairSync("rsa", { modulusLength: Number(rsaBits) });
   return { ...privateKey.export({ format: "jwk" }), alg, use: "sig" };
 }
 
