@@ -141,14 +141,11 @@ class Tokens:
         """A live code of this portal, that nobody used yet when it was read."""
         now = self._clock.now()
         row = FIND_CODE.first(hash=hash_of(code), portal=portal.id, now=now)
-        if row is None:
-            return None
-        if row.used_at is not None:
-            return self.replayed(row.grant_id)
-        if row.expires_at <= now or not row.is_live:
-            return None
+        grant = self._unused(row, now)
+        if not isinstance(grant, LiveGrant):
+            return grant
         usable = Usable(Use.REDEEM, row.grant_id, {"used": row.id, "now": now})
-        return Code(read(row), row.redirect_uri, row.code_challenge, row.dpop_jkt, usable)
+        return Code(grant, row.redirect_uri, row.code_challenge, row.dpop_jkt, usable)
 
     def make_refresh(self, grant: LiveGrant) -> tuple[str, dict[str, Any]]:
         """A refresh token that ends when unused, and with its grant in any case: in plain text, and the row to keep of
@@ -168,13 +165,9 @@ class Tokens:
         """
         now = self._clock.now()
         row = FIND_REFRESH.first(hash=hash_of(secret), portal=portal.id, now=now)
-        if row is None:
-            return None
-        if row.used_at is not None:
-            return self.replayed(row.grant_id)
-        if row.expires_at <= now or not row.is_live:
-            return None
-        grant = read(row)
+        grant = self._unused(row, now)
+        if not isinstance(grant, LiveGrant):
+            return grant
         if rotates:
             return grant, Usable(Use.ROTATE, grant.id, {"used": row.id, "now": now})
         return grant, Usable(Use.PROLONG, grant.id, {"used": row.id, "until": self._idle_end(now, grant.expires_at)})
@@ -214,6 +207,14 @@ class Tokens:
     def revoke_everything_of(self, account_id: UUID) -> None:
         """Withdraw what an account ever gave to any portal."""
         self._revoke(Grant.account_id == account_id)
+
+    def _unused(self, row: Any, now: datetime) -> LiveGrant | Replayed | None:
+        """The grant of a code or refresh token that is there, unless it was used, expired, or died with its grant."""
+        if row is None:
+            return None
+        if row.used_at is not None:
+            return self.replayed(row.grant_id)
+        return read(row) if row.expires_at > now and row.is_live else None
 
     def _idle_end(self, now: datetime, latest: datetime) -> datetime:
         return min(now + self._settings.refresh_idle_for, latest)
