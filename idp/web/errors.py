@@ -163,6 +163,7 @@ def answer_machine(error: Exception, rule: str) -> Response:
 
 def _log_fault(exc_info: Any) -> None:
     db.session.rollback()
+    give_back()  # what tells of the fault must not ask by a connection that may be broken
     log.error("fault", rule=str(request.url_rule), exc_info=exc_info)
 
 
