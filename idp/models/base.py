@@ -29,6 +29,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
+from idp.models.outage import PRIMARY_CODE
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -38,7 +40,6 @@ NAMING = {
 }
 
 BUSY_TIMEOUT_MS = 10_000
-PRIMARY_CODE = 0xFF  # of an extended one (sqlite.org/rescode.html)
 PENDING = "once_committed"
 ALONE = "alone"  # the connection of statements that are kept each by itself (units.py)
 READS_STAY = "reads_stay"

@@ -31,7 +31,7 @@ SQLITE = {
     sqlite3.SQLITE_IOERR: LATER_S, sqlite3.SQLITE_FULL: LATER_S, sqlite3.SQLITE_READONLY: LATER_S,
     sqlite3.SQLITE_CANTOPEN: LATER_S, sqlite3.SQLITE_NOMEM: LATER_S, sqlite3.SQLITE_PERM: LATER_S,
 }  # fmt: skip
-LARGEST_PRIMARY = 0xFF
+PRIMARY_CODE = 0xFF  # of an extended one (sqlite.org/rescode.html)
 
 
 def retry_after(error: BaseException) -> int | None:
@@ -43,7 +43,7 @@ def retry_after(error: BaseException) -> int | None:
     if (state := _state(error.orig)) is not None:
         return next((seconds for code, seconds in PASSES.items() if state.startswith(code)), None)
     if (code := getattr(error.orig, "sqlite_errorcode", None)) is not None:
-        return SQLITE.get(code & LARGEST_PRIMARY)
+        return SQLITE.get(code & PRIMARY_CODE)
     # Without a code: no server was reached, or it went away without a word.
     return LATER_S if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError) else None
 

@@ -44,6 +44,7 @@ def give(bundle: Services, client: Client, usable: Usable, made: Made, tag: Audi
 
 
 def used_twice(bundle: Services, client: Client, usable: Usable, tag: AuditTag) -> ProtocolError:
+    """The answer to whoever comes second; the grant is revoked with it."""
     bundle.tokens.replayed(usable.grant_id)
     return replayed(bundle, client.portal, tag)
 
