@@ -106,7 +106,7 @@ def _grant(bundle: Services, portal: Portal, account: Account, now: datetime) ->
     session = bundle.sessions.load(_session(bundle, account.id))
     if session is None:
         raise LookupError("the session that was opened is not there")
-    sid = bundle.sessions.portal_session(session, portal).id
+    sid = bundle.sessions.portal_session(session.id, portal.id)
     db.session.commit()
     return {
         "portal_id": portal.id, "account_id": account.id, "session_id": session.id, "sid": sid, "scope": SCOPE,

@@ -13,7 +13,7 @@ from idp.endpoints.answers import send, show_fault
 from idp.errors import ProtocolError
 from idp.models.base import db
 from idp.models.portal import Portal
-from idp.models.session import Session
+from idp.models.units import each_alone
 from idp.protocol import consent, par, request_sources, responses
 from idp.protocol import pending as waiting
 from idp.protocol.authorization import AuthorizationRequest
@@ -22,12 +22,12 @@ from idp.protocol.interactions import SignedIn, needed
 from idp.protocol.pending import Pending
 from idp.protocol.request_sources import Refused
 from idp.services.bundle import services
-from idp.services.sessions import SessionEnded
+from idp.services.sessions import SessionEnded, SignedOn
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.guard import csrf_exempt
 from idp.web.i18n import prefer
-from idp.web.session import current_session
+from idp.web.session import signed_on
 
 blueprint = Blueprint("authorize", __name__)
 LONGEST_REDIRECT = 2000  # the headers of an answer must fit the buffers of proxies, 4 KiB with ours
@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 @blueprint.get("/authorize")
 def authorize() -> Response:
+    if not {"request", "request_uri"} & request.args.keys():  # which are used up together with what is given for them
+        each_alone()
     try:
         portal, wanted = request_sources.read(services(), request.args)
     except Refused as refused:
@@ -81,7 +83,7 @@ def resume(handle: str) -> Response:
 
 
 def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, handle: str) -> Response:
-    bundle, session = services(), current_session()
+    bundle, session = services(), signed_on(portal.id)
     try:
         if pending is not None and pending.is_denied:
             raise ProtocolError("access_denied", "the person refused")
@@ -99,7 +101,7 @@ def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | Non
 
 
 def _answer(
-    portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, outcome: Session | ProtocolError
+    portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, outcome: SignedOn | ProtocolError
 ) -> Response:
     """Answer the portal, once: with a code for this session, or with the error."""
     bundle = services()
@@ -117,14 +119,13 @@ def _answer(
     return send(portal, responses.answer(bundle, portal, wanted.callback, code=code))
 
 
-def _seen(session: Session | None, portal: Portal, wanted: AuthorizationRequest) -> SignedIn | None:
+def _seen(session: SignedOn | None, portal: Portal, wanted: AuthorizationRequest) -> SignedIn | None:
     if session is None:
         return None
-    bundle, account_id = services(), session.account_id
     return SignedIn(
         session.auth_time,
         session.acr,
-        bundle.tokens.subject(portal, account_id),
-        is_linked=bundle.accounts.record_of(account_id, portal.id) is not None,
-        has_answered=not consent.unanswered(portal, account_id, wanted),
+        services().tokens.subject(portal, session.account_id),
+        is_linked=session.is_linked,
+        has_answered=not consent.unanswered(portal, session.account_id, wanted),
     )

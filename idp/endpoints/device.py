@@ -25,6 +25,7 @@ from idp.services.attempts import DEVICE_CODE
 from idp.services.audit import AuditTag
 from idp.services.bundle import services
 from idp.services.devices import Waiting
+from idp.services.issuing import keep_grant
 from idp.services.sessions import SessionEnded
 from idp.texts import format_time
 from idp.web import kept
@@ -194,6 +195,7 @@ def _allow(session: Session, waiting: Waiting) -> bool:
         consent.record(bundle, portal, session.account_id, asked, frozenset(request.form))
         bundle.audit.record(AuditTag.CONSENT_GIVEN, account=session.account_id, portal=portal.id)
     scope = consent.narrow(portal, session.account_id, wanted).scope
-    presence = bundle.sessions.portal_session(session, portal)
-    grant = bundle.tokens.grant(session, portal, presence, scope=scope, nonce=None)
-    return bundle.devices.approve(waiting, grant)
+    sid = bundle.sessions.portal_session(session.id, portal.id)
+    grant = bundle.tokens.make_grant(session, portal, sid, scope=scope, nonce=None)
+    keep_grant(grant)
+    return bundle.devices.approve(waiting, grant["id"])

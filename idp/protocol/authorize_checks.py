@@ -60,15 +60,15 @@ def check_redirect_uri(parameters: Parameters, portal: Portal) -> None:
 
 
 def check_repetition(parameters: Parameters, portal: Portal) -> None:
-    for name in KNOWN - MAY_REPEAT:
-        if len(parameters.getlist(name)) > 1:
+    for name, values in parameters.lists():
+        if len(values) > 1 and name in KNOWN - MAY_REPEAT:
             raise ProtocolError("invalid_request", f"{name} is repeated")
 
 
 def check_lengths(parameters: Parameters, portal: Portal) -> None:
-    for name in KNOWN:
+    for name, values in parameters.lists():
         longest = LONGEST.get(name, LONGEST_OTHER)
-        if any(len(value) > longest for value in parameters.getlist(name)):
+        if name in KNOWN and any(len(value) > longest for value in values):
             raise ProtocolError("invalid_request", f"{name} is longer than {longest} characters")
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, CursorResult, Table, and_, bindparam, sele
 
 from idp.chance import Random, hash_of, new_id, pick, token
 from idp.clock import Clock
-from idp.models.authorization import DeviceAuthorization, Grant
+from idp.models.authorization import DeviceAuthorization
 from idp.models.base import db, insert_if_absent, write
 from idp.models.live_grant import GRANT, LiveGrant
 from idp.models.portal import Portal
@@ -140,9 +140,9 @@ class Devices:
         )
         return found is not None
 
-    def approve(self, waiting: Waiting, grant: Grant) -> bool:
+    def approve(self, waiting: Waiting, grant_id: UUID) -> bool:
         """Give the device what its person granted; False when it was answered already or gave up."""
-        return write(update(DEVICE).where(DEVICE.c.id == waiting.id, self._is_open()).values(grant_id=grant.id)) == 1
+        return write(update(DEVICE).where(DEVICE.c.id == waiting.id, self._is_open()).values(grant_id=grant_id)) == 1
 
     def deny(self, waiting: Waiting) -> bool:
         """The person refuses; False when it was answered already or gave up."""

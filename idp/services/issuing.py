@@ -1,7 +1,7 @@
-"""The statements by which a code or refresh token is used and what it gives is kept: both or neither.
+"""The statements by which a session, a code or a refresh token is used and what it gives is kept: both or neither.
 
-On PostgreSQL that is one statement, which waits for whoever uses the same at the same time and then meets no row; on
-SQLite up to three in one transaction.
+On PostgreSQL that is one statement, which waits for whoever uses or ends the same at the same time and then meets no
+row; on SQLite up to three in one transaction.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from idp.models.authorization import AccessToken, AuthorizationCode, RefreshToken
 from idp.models.base import UTCDateTime, writes_in_queries
-from idp.models.live_grant import NOW
+from idp.models.live_grant import GRANT, NOW
 from idp.models.prepared import Prepared
+from idp.models.session import Session
 
-CODE, TOKEN, REFRESH = (
-    cast(Table, model.__table__) for model in (AuthorizationCode, AccessToken, RefreshToken)
-)  # fmt: skip
+SESSION, CODE, TOKEN, REFRESH = (
+    cast(Table, model.__table__) for model in (Session, AuthorizationCode, AccessToken, RefreshToken)
+)
+GRANT_GIVEN = tuple(column for column in GRANT.c if column.key != "revoked_at")
+CODE_GIVEN = tuple(column for column in CODE.c if column.key != "used_at")
 ACCESS_GIVEN = tuple(column for column in TOKEN.c if column.key != "revoked_at")
 REFRESH_GIVEN = tuple(column for column in REFRESH.c if column.key != "used_at")
+RECORD_GRANT = Prepared(insert(GRANT), *(column.key for column in GRANT_GIVEN))
+RECORD_CODE = Prepared(insert(CODE), *(column.key for column in CODE_GIVEN))
 RECORD = Prepared(insert(TOKEN), *(column.key for column in ACCESS_GIVEN))
 RECORD_REFRESH = Prepared(insert(REFRESH), *(column.key for column in REFRESH_GIVEN))
 
@@ -41,6 +46,24 @@ def _insert(table: Table, given: tuple[Column[Any], ...], prefix: str, used: CTE
     """A row of these values if something was used."""
     values = [bindparam(f"{prefix}_{column.key}", type_=column.type) for column in given]
     return insert(table).from_select([column.key for column in given], select(*values).select_from(used))
+
+
+STAYS = (  # the session, which is used
+    update(SESSION)
+    .where(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None))
+    .values(seen_at=NOW)
+    .returning(SESSION.c.id)
+)
+USE_SESSION = Prepared(STAYS)
+
+
+def _sign_on() -> Prepared:
+    stays = STAYS.cte("stays")
+    grant = _insert(GRANT, GRANT_GIVEN, "grant", stays).cte("given")
+    return Prepared(_insert(CODE, CODE_GIVEN, "code", stays).add_cte(grant))
+
+
+SIGN_ON = _sign_on()
 
 
 class _Statements:
@@ -100,6 +123,30 @@ class Usable:
             return statements.use_and_keep.count(**values) == 1
         values |= {f"refresh_{name}": value for name, value in made.refresh.items()}
         return statements.use_and_keep_both.count(**values) == 1
+
+
+def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any]) -> bool:
+    """Keep a grant and its code for its session; False, and nothing is kept, where somebody ended that.
+
+    Who ends it waits, and withdraws this with the rest.
+    """
+    used = {"session": grant["session_id"], "now": grant["created_at"]}
+    if writes_in_queries():
+        values = {f"grant_{name}": value for name, value in grant.items()}
+        return SIGN_ON.count(**used, **values, **{f"code_{name}": value for name, value in code.items()}) == 1
+    if USE_SESSION.first(**used) is None:
+        return False
+    keep_grant(grant)
+    keep_code(code)
+    return True
+
+
+def keep_grant(grant: Mapping[str, Any]) -> None:
+    RECORD_GRANT.count(**grant)
+
+
+def keep_code(code: Mapping[str, Any]) -> None:
+    RECORD_CODE.count(**code)
 
 
 def record(made: Made) -> None:

@@ -7,18 +7,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, and_, bindparam, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account
 from idp.models.base import db, write
+from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.models.session import PortalSession, Session, find_session
 from idp.settings import Settings
 
+SESSION, ACCOUNT, PRESENCE, RECORD = (
+    cast(Table, model.__table__) for model in (Session, Account, PortalSession, InsuredPerson)
+)
+AT_PORTAL = Prepared(
+    select(
+        SESSION.c.id, SESSION.c.account_id, SESSION.c.auth_time, SESSION.c.acr, SESSION.c.amr, SESSION.c.created_at,
+        SESSION.c.seen_at, SESSION.c.ended_at, ACCOUNT.c.status, PRESENCE.c.id.label("sid"),
+        RECORD.c.id.is_not(None).label("is_linked"),
+    )
+    .select_from(
+        SESSION.join(ACCOUNT, ACCOUNT.c.id == SESSION.c.account_id)
+        .outerjoin(PRESENCE, and_(PRESENCE.c.session_id == SESSION.c.id, PRESENCE.c.portal_id == bindparam("portal")))
+        .outerjoin(RECORD, and_(RECORD.c.account_id == ACCOUNT.c.id, RECORD.c.portal_id == bindparam("portal")))
+    )
+    .where(SESSION.c.secret_hash == bindparam("secret"))
+)  # fmt: skip
 TOUCHED_EVERY = timedelta(seconds=60)
 CONFIRMED_FOR = timedelta(minutes=10)
 
@@ -34,6 +53,19 @@ class SessionEnd:
     at: datetime
     is_final: bool
     left: timedelta
+
+
+@dataclass(frozen=True)
+class SignedOn:
+    """A live session as the request of a portal finds it, without an object graph; `sid` once the portal was in it."""
+
+    id: UUID
+    account_id: UUID
+    auth_time: datetime
+    acr: str
+    amr: list[str]
+    is_linked: bool  # the account to a record of the portal
+    sid: UUID | None
 
 
 class Sessions:
@@ -77,7 +109,7 @@ class Sessions:
     def load(self, secret: str, *, is_used: bool = True) -> Session | None:
         """The live session of this cookie, or None. Being used is written at most once a minute."""
         found = find_session(hash_of(secret))
-        if found is None or not self._is_live(*found):
+        if found is None or not self._is_live(found[0], found[1].status):
             return None
         session, now = found[0], self._clock.now()
         if is_used and now - session.seen_at > TOUCHED_EVERY:
@@ -87,9 +119,16 @@ class Sessions:
     def former(self, secret: str) -> Session | None:
         """The session of this cookie that ended because it was left alone or grew old, and that nobody ended."""
         found = find_session(hash_of(secret))
-        if found is None or found[0].ended_at is not None or not found[1].is_active or self._is_live(*found):
+        if found is None or found[0].ended_at is not None or not found[1].is_active:
             return None
-        return found[0]
+        return None if self._is_live(found[0], found[1].status) else found[0]
+
+    def at_portal(self, secret: str, portal_id: UUID) -> SignedOn | None:
+        """The live session of this cookie, as a portal's request must know it."""
+        row = AT_PORTAL.first(secret=hash_of(secret), portal=portal_id)
+        if row is None or not self._is_live(row, row.status):
+            return None
+        return SignedOn(row.id, row.account_id, row.auth_time, row.acr, row.amr, bool(row.is_linked), row.sid)
 
     def extend(self, session: Session) -> None:
         """The person is still there."""
@@ -101,13 +140,14 @@ class Sessions:
         absolute = session.created_at + self._settings.session_absolute_for
         return SessionEnd(min(idle, absolute), is_final=absolute <= idle, left=min(idle, absolute) - self._clock.now())
 
-    def _is_live(self, session: Session, account: Account) -> bool:
+    def _is_live(self, session: Any, status: str) -> bool:
+        """`session`: one, or a row with its columns; `status`: of its account."""
         now = self._clock.now()
         return (
             session.ended_at is None
             and now - session.seen_at < self._settings.session_idle_for
             and now - session.created_at < self._settings.session_absolute_for
-            and account.is_active
+            and status == "active"
         )
 
     def is_confirmed(self, session: Session, *, with_factor: bool = False) -> bool:
@@ -127,7 +167,7 @@ class Sessions:
         """The sessions of an account that are open, newest first."""
         open_ones = select(Session).where(Session.account_id == account.id, Session.ended_at.is_(None))
         found = db.session.scalars(open_ones.order_by(Session.seen_at.desc()))
-        return [session for session in found if self._is_live(session, account)]
+        return [session for session in found if self._is_live(session, account.status)]
 
     def end(self, session: Session) -> bool:
         """End it for good, once; what hangs from it is ended by services/sign_out.py."""
@@ -147,7 +187,7 @@ class Sessions:
         )
         return found is not None
 
-    def portal_session(self, session: Session, portal: Portal) -> PortalSession:
+    def portal_session(self, session_id: UUID, portal_id: UUID) -> UUID:
         """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim.
 
         Whoever signs this session out waits from here to the end of the transaction, and so does another tab: what is
@@ -156,20 +196,18 @@ class Sessions:
         now = self._clock.now()
         is_alive = (
             update(Session)
-            .where(Session.id == session.id, Session.ended_at.is_(None))
+            .where(Session.id == session_id, Session.ended_at.is_(None))
             .values(seen_at=now)
             .execution_options(synchronize_session=False)
         )
         if write(is_alive) != 1:
             raise SessionEnded
         found = db.session.scalar(
-            select(PortalSession).where(PortalSession.session_id == session.id, PortalSession.portal_id == portal.id)
+            select(PortalSession.id).where(PortalSession.session_id == session_id, PortalSession.portal_id == portal_id)
         )
         if found is None:
-            found = PortalSession(
-                id=new_id(self._random, now), session_id=session.id, portal_id=portal.id, created_at=now
-            )
-            db.session.add(found)
+            found = new_id(self._random, now)
+            db.session.add(PortalSession(id=found, session_id=session_id, portal_id=portal_id, created_at=now))
             db.session.flush()
         return found
 

@@ -5,6 +5,7 @@ RFC 9700 §4.5 and §4.14: a replayed code or a rotated refresh token revokes th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -19,9 +20,10 @@ from idp.models.base import db
 from idp.models.live_grant import BY_ID, COLUMNS, GRANT, IS_LIVE, NOW, OF_ACCOUNT, LiveGrant, read
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
-from idp.models.session import PortalSession, Session
+from idp.models.session import Session
 from idp.models.units import together
 from idp.services.issuing import Usable, Use
+from idp.services.sessions import SignedOn
 from idp.settings import Settings
 from keys import Vault
 
@@ -79,63 +81,59 @@ class Tokens:
         sector = portal.sector_identifier if portal.subject_type == "pairwise" else "public"
         return self._vault.mac("subject", f"{sector}|{account_id}")
 
-    def grant(
+    def make_grant(
         self,
-        session: Session,
+        session: Session | SignedOn,
         portal: Portal,
-        sid: PortalSession,
+        sid: UUID,
         *,
         scope: str,
         nonce: str | None,
         claims: dict[str, Any] | None = None,
         resources: tuple[str, ...] = (),
         acr: str | None = None,
-    ) -> Grant:
-        """What one authorization gives to a portal; `acr` is what the session's context is called there."""
+    ) -> dict[str, Any]:
+        """What one authorization gives to a portal, as the row to keep of it (issuing.py); `acr` is what the session's
+        context is called there.
+        """
         now = self._clock.now()
-        grant = Grant(
-            id=new_id(self._random, now),
-            portal_id=portal.id,
-            account_id=session.account_id,
-            session_id=session.id,
-            sid=sid.id,
-            scope=scope,
-            nonce=nonce,
-            claims=claims,
-            resources=list(resources) or None,
-            auth_time=session.auth_time,
-            acr=acr or session.acr,
-            amr=session.amr,
-            created_at=now,
-            expires_at=now + self._settings.refresh_absolute_for,
-        )
-        db.session.add(grant)
-        db.session.flush()
-        return grant
+        return {
+            "id": new_id(self._random, now),
+            "portal_id": portal.id,
+            "account_id": session.account_id,
+            "session_id": session.id,
+            "sid": sid,
+            "scope": scope,
+            "nonce": nonce,
+            "claims": claims,
+            "resources": list(resources) or None,
+            "auth_time": session.auth_time,
+            "acr": acr or session.acr,
+            "amr": session.amr,
+            "created_at": now,
+            "expires_at": now + self._settings.refresh_absolute_for,
+        }
 
     def live_grant(self, grant_id: UUID) -> LiveGrant | None:
         """The grant, unless it was revoked, has expired, or its account was disabled."""
         row = BY_ID.first(grant_id=grant_id, now=self._clock.now())
         return read(row) if row else None
 
-    def issue_code(
-        self, grant: Grant, *, redirect_uri: str, code_challenge: str | None, dpop_jkt: str | None = None
-    ) -> str:
-        """The authorization code in plain text; only its hash is kept."""
+    def make_code(
+        self, grant: Mapping[str, Any], *, redirect_uri: str, code_challenge: str | None, dpop_jkt: str | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """The authorization code of a grant in plain text, and the row to keep of it."""
         now, code = self._clock.now(), token(self._random, "cc_code_")
-        db.session.add(
-            AuthorizationCode(
-                id=new_id(self._random, now),
-                code_hash=hash_of(code),
-                grant_id=grant.id,
-                portal_id=grant.portal_id,
-                redirect_uri=redirect_uri,
-                code_challenge=code_challenge,
-                dpop_jkt=dpop_jkt,
-                expires_at=now + self._settings.authorization_code_for,
-            )
-        )
-        return code
+        return code, {
+            "id": new_id(self._random, now),
+            "code_hash": hash_of(code),
+            "grant_id": grant["id"],
+            "portal_id": grant["portal_id"],
+            "redirect_uri": redirect_uri,
+            "code_challenge": code_challenge,
+            "dpop_jkt": dpop_jkt,
+            "expires_at": now + self._settings.authorization_code_for,
+        }
 
     def find_code(self, portal: Portal, code: str) -> Code | Replayed | None:
         """A live code of this portal, that nobody used yet when it was read."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import cast
+from uuid import UUID
 
 from flask import Blueprint, Response, after_this_request, g, request
 
 from idp.errors import Fault
 from idp.models.session import Session
 from idp.services.bundle import services
-from idp.services.sessions import SessionEnd
+from idp.services.sessions import SessionEnd, SignedOn
 from idp.web.browser import cookie_name, set_cookie
 
 BACKGROUND = "X-Connect-Background"  # what a page asks by itself, without its person, is no use of the session
@@ -31,6 +32,12 @@ def current_session() -> Session | None:
         is_used = BACKGROUND not in request.headers
         g.session = services().sessions.load(secret, is_used=is_used) if secret else None
     return cast(Session | None, g.session)
+
+
+def signed_on(portal_id: UUID) -> SignedOn | None:
+    """The live session of this browser, as a portal's request must know it."""
+    secret = request.cookies.get(cookie_name("session"))
+    return services().sessions.at_portal(secret, portal_id) if secret else None
 
 
 def former_session() -> Session | None:

@@ -19,6 +19,7 @@ from idp.protocol.authorization_code import grant_code
 from idp.services.bundle import Services
 from tests.support.instances import Instances
 from tests.support.person import Person
+from tests.support.portal_client import as_signed_on
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, challenge
 
 pytestmark = pytest.mark.both_engines
@@ -41,7 +42,7 @@ def codes(services: Services, portal: Portal, count: int) -> list[str]:
     wanted = AuthorizationRequest(
         redirect_uri=REDIRECT, scope="openid offline_access", asked_at=services.clock.now(), code_challenge=challenge()
     )
-    made = [grant_code(services, portal, wanted, session) for _ in range(count)]
+    made = [grant_code(services, portal, wanted, as_signed_on(session)) for _ in range(count)]
     db.session.commit()
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
@@ -22,6 +22,7 @@ from idp.services.bundle import Services
 from idp.services.sessions import SessionEnded
 from tests.support.instances import Instances
 from tests.support.person import ISSUER, Person
+from tests.support.portal_client import as_signed_on
 from tests.support.relying_party import RelyingParty, challenge
 
 pytestmark = pytest.mark.both_engines
@@ -94,13 +95,18 @@ def test_nothing_is_given_past_a_sign_out(
     assert db.session.scalars(live).all() == []
 
 
+@pytest.mark.parametrize("is_first", [True, False])
 def test_a_session_that_ended_since_it_was_read_gives_nothing(
-    services: Services, portal: Portal, person: Person, app: Flask
+    services: Services, portal: Portal, person: Person, app: Flask, is_first: bool
 ) -> None:
     session = db.session.scalars(select(Session)).one()
+    sid = None if is_first else services.sessions.portal_session(session.id, portal.id)
     services.sign_out.session(session)
+    db.session.commit()
     wanted = AuthorizationRequest(
         redirect_uri=portal.redirect_uris[0], scope="openid", asked_at=services.clock.now(), code_challenge=challenge()
     )
     with pytest.raises(SessionEnded):
-        grant_code(services, portal, wanted, session)
+        grant_code(services, portal, wanted, replace(as_signed_on(session), sid=sid))
+    db.session.commit()
+    assert db.session.scalars(select(Grant).where(Grant.revoked_at.is_(None))).all() == []

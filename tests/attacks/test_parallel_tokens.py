@@ -17,6 +17,7 @@ from idp.models.base import db
 from idp.models.signing_key import SigningKey
 from idp.services.bundle import Services
 from idp.services.devices import normalise
+from idp.services.issuing import keep_grant
 from tests.support.holder import ProofKey
 from tests.support.portal_client import DEVICE, PortalClient, client, sign_in
 
@@ -47,9 +48,10 @@ def test_an_allowed_device_code_gives_tokens_once(portal: PortalClient, services
     session, _ = sign_in(services, portal.portal)
     waiting = services.devices.find_waiting(normalise(begun["user_code"]))
     assert waiting is not None
-    presence = services.sessions.portal_session(session, portal.portal)
-    grant = services.tokens.grant(session, portal.portal, presence, scope=waiting.scope, nonce=None)
-    assert services.devices.approve(waiting, grant)
+    sid = services.sessions.portal_session(session.id, portal.portal.id)
+    grant = services.tokens.make_grant(session, portal.portal, sid, scope=waiting.scope, nonce=None)
+    keep_grant(grant)
+    assert services.devices.approve(waiting, grant["id"])
     db.session.commit()
     body = {"grant_type": DEVICE, "device_code": begun["device_code"]}
     assert at_once(lambda: portal.post("/token", body).status_code) == {200: 1, 400: PARALLEL - 1}

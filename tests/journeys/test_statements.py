@@ -37,9 +37,9 @@ BUDGET = {  # statements and commits, where portals are known
     "GET /<slug>/register/sms": 5,
     "POST /<slug>/register/sms": 28,
     "GET /<slug>/register/done": 3,
-    "GET /authorize": 7,
+    "GET /authorize": 5,
     "GET /authorize/resume/<handle>": 10,
-    "GET /<slug>/login": 4,
+    "GET /<slug>/login": 5,  # one says that a session is in use
     "POST /<slug>/login": 18,
     "GET /<slug>/login/code": 6,
     "POST /<slug>/login/code": 20,  # one ends what two operators agreed on

@@ -16,7 +16,9 @@ from idp.models import known_portals
 from idp.models.base import db, writes_in_queries
 from idp.services.bundle import Services
 from tests.support.holder import ProofKey
-from tests.support.portal_client import EVERY_GRANT, EXCHANGE, PortalClient, client
+from tests.support.person import ISSUER
+from tests.support.portal_client import EVERY_GRANT, EXCHANGE, PortalClient, client, sign_in
+from tests.support.relying_party import answer_of, challenge
 
 TABLE = re.compile(
     r"(?:WITH \w+ AS\s*\()?(?:(UPDATE)\s+(\w+)|(SELECT|INSERT|DELETE).*?(?:FROM|INTO)\s+(\w+))", re.DOTALL
@@ -158,6 +160,30 @@ def test_a_pushed_request_is_one_statement(portal: PortalClient) -> None:
     }  # fmt: skip
     seen = spent(portal, lambda: portal.post("/par", pushed), 201)
     assert seen == ["INSERT pushed_request", *([] if writes_in_queries() else ["COMMIT"])]
+
+
+def test_a_sign_on_is_a_read_and_the_statement_that_keeps_its_code(portal: PortalClient, services: Services) -> None:
+    browser = portal.web.test_client()
+    browser.set_cookie("connect_session", sign_in(services, portal.portal)[1], domain="localhost")
+    asked = {
+        "client_id": portal.portal.client_id, "response_type": "code", "redirect_uri": portal.portal.redirect_uris[0],
+        "scope": "openid profile", "state": "s", "nonce": "n", "code_challenge": challenge(),
+        "code_challenge_method": "S256",
+    }  # fmt: skip
+
+    def sign_on() -> Any:
+        answer = browser.get("/authorize", query_string=asked, base_url=ISSUER)
+        assert "code" in answer_of(answer.headers["Location"])
+        return answer
+
+    keeps = [f"{verb} session" for verb in ("SELECT", "UPDATE")]
+    rest = [] if writes_in_queries() else ["INSERT oauth_grant", "INSERT authorization_code"]
+    first = spent(portal, sign_on, 303)
+    assert [name for name in first if name != "COMMIT"] == [
+        *keeps, "SELECT portal_session", "INSERT portal_session", "UPDATE session", *rest
+    ]  # fmt: skip
+    assert first[-1] == "COMMIT"
+    assert spent(portal, sign_on, 303) == [*keeps, *rest, *([] if writes_in_queries() else ["COMMIT"])]
 
 
 def test_userinfo_asks_for_the_token_with_its_person(portal: PortalClient) -> None:

@@ -18,6 +18,8 @@ from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.bundle import Services
+from idp.services.issuing import sign_on
+from idp.services.sessions import SignedOn
 from tests.support.builders import BORN, add_person, add_portal
 from tests.support.holder import MAKERS, Certificate, ProofKey, signed
 from tests.support.person import ISSUER
@@ -131,6 +133,11 @@ def sign_in(services: Services, portal: Portal, email: str = "helene@example.ch"
     return session, secret
 
 
+def as_signed_on(session: Session) -> SignedOn:
+    """As the first request of a linked portal finds this session."""
+    return SignedOn(session.id, session.account_id, session.auth_time, session.acr, session.amr, True, None)
+
+
 def issue_code(
     services: Services,
     portal: Portal,
@@ -145,14 +152,15 @@ def issue_code(
     with_challenge: bool = True,
 ) -> str:
     session = session or sign_in(services, portal, email)[0]
-    presence = services.sessions.portal_session(session, portal)
-    grant = services.tokens.grant(
-        session, portal, presence, scope=scope, nonce=nonce, claims=claims, resources=resources
+    sid = services.sessions.portal_session(session.id, portal.id)
+    grant = services.tokens.make_grant(
+        session, portal, sid, scope=scope, nonce=nonce, claims=claims, resources=resources
     )
-    code = services.tokens.issue_code(
+    code, row = services.tokens.make_code(
         grant, redirect_uri=portal.redirect_uris[0], code_challenge=challenge() if with_challenge else None,
         dpop_jkt=dpop_jkt,
     )  # fmt: skip
+    assert sign_on(grant, row)
     db.session.commit()
     return code
 
