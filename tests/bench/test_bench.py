@@ -44,7 +44,7 @@ def measured(*names: str) -> dict[str, dict[str, Any]]:
     return documents
 
 
-SMALL, FURTHER = ("pages", "start", "flood"), ("memory", "imports", "letters", "register")
+SMALL, FURTHER = ("pages", "flood"), ("start", "memory", "imports", "letters", "register")
 OF_EACH_KIND = ("exchange", "authorize", "static")  # what spends a value, what uses some in turn, what needs none
 LARGE = ("persons", "exports", "fund", "grow", "scale")  # seeding them alone takes half a minute
 
