@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 AT_ONCE = 5  # at 50 requests a second
 OUT_WITHIN_S, ANSWERS_WITHIN_S, REPLACED_WITHIN_S = 10.0, 5.0, 2.0
 RESPAWNED_AFTER_S = 0.5  # as the instance tells granian
+FAILURES = 3  # after which nginx leaves an instance out
 IN_FLIGHT_S = 0.1  # what nginx had just passed on when the processes were gone
 KILLS = pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.long)])
 
@@ -107,6 +108,6 @@ def test_an_instance_that_hangs_is_left_out_within_ten_seconds(site: Site, times
         lost, slow = failed(asked), [one for one in asked if one.took > 2]
         assert {one.method for one in lost} <= {"POST"}, lost
         assert slow, "nobody noticed that it hung"
-        assert len(slow) <= AT_ONCE  # each of those who ask met it once
+        assert len(slow) <= AT_ONCE + FAILURES - 1  # each met it once, or again before the last one failed
         assert all(one.begun < hung + OUT_WITHIN_S for one in slow)
         be_forgiven(times)
