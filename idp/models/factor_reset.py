@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, Select, and_, func, or_, select, text, update
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from idp.models.base import Base, db, write
+from idp.models.base import Base, UTCDateTime, db, write
 from idp.models.person import InsuredPerson
+from idp.models.prepared import Prepared
 
 APPROVED_WITHIN = timedelta(days=3)
 COOLING = timedelta(hours=24)
@@ -112,6 +128,20 @@ def end_open(*where: ColumnElement[bool], now: datetime, end: str) -> list[UUID]
     ended = update(FactorReset).where(FactorReset.ended_at.is_(None), *where).values(ended_at=now, end=end)
     done = ended.returning(FactorReset.id).execution_options(synchronize_session=False)
     return list(db.session.scalars(done))
+
+
+RESET = cast(Table, FactorReset.__table__)
+STOP_ALL = Prepared(  # asked at every sign-in
+    update(RESET)
+    .where(RESET.c.account_id == bindparam("account"), RESET.c.ended_at.is_(None))
+    .values(ended_at=bindparam("now", type_=UTCDateTime()), end="stopped")
+    .returning(RESET.c.id)
+)
+
+
+def stop_all(account_id: UUID, now: datetime) -> list[UUID]:
+    """Stop every open one of an account; which those were."""
+    return [row.id for row in STOP_ALL.all(account=account_id, now=now)]
 
 
 def count_deeds(operator_id: UUID, since: datetime) -> int:

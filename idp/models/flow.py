@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text, update
+from sqlalchemy import ForeignKey, Index, Table, bindparam, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.models.base import Base, write
+from idp.models.base import Base
+from idp.models.prepared import Prepared
 
 IS_UNTALLIED = text("tallied_at IS NULL AND consumed_at IS NULL")
 IS_ENDED = text("tallied_at IS NULL AND consumed_at IS NOT NULL")
@@ -90,12 +91,17 @@ class AttemptCounter(Base):
     blocked_until: Mapped[datetime | None]
 
 
+RUN = cast(Table, FlowRun.__table__)
+CONSUME = Prepared(
+    update(RUN)
+    .where(RUN.c.id == bindparam("run"), RUN.c.version == bindparam("seen"), RUN.c.consumed_at.is_(None))
+    .values(
+        consumed_at=bindparam("now"), version=bindparam("next"), state=bindparam("kept"), entries=bindparam("nothing"),
+        errors=bindparam("nothing"), notice=bindparam("nothing"),
+    )
+)  # fmt: skip
+
+
 def consume_run(run_id: UUID, version: int, state: dict[str, Any], now: datetime) -> bool:
     """Finish a run, once; of what was typed and proved only `state` is kept, for the page at the end."""
-    done = write(
-        update(FlowRun)
-        .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
-        .values(consumed_at=now, version=version + 1, state=state, entries={}, errors={}, notice={})
-        .execution_options(synchronize_session=False)
-    )
-    return done == 1
+    return CONSUME.count(run=run_id, seen=version, now=now, next=version + 1, kept=state, nothing={}) == 1

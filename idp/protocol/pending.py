@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from idp.chance import new_id, token
 from idp.models.authorization import PendingRequest
-from idp.models.base import db, write
+from idp.models.base import UTCDateTime, write
 from idp.models.known_portals import known_portal
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.protocol.authorization import AuthorizationRequest
 from idp.services.bundle import Services
 
-BY_HANDLE = select(PendingRequest).where(PendingRequest.handle_hash == bindparam("handle"))
+PENDING = cast(Table, PendingRequest.__table__)
+GIVEN = ("id", "handle_hash", "browser_hash", "portal_id", "parameters", "created_at", "expires_at")
+KEEP = Prepared(insert(PENDING), *GIVEN)
+BY_HANDLE = Prepared(select(PENDING).where(PENDING.c.handle_hash == bindparam("handle")))
+CONSUME = Prepared(
+    update(PENDING)
+    .where(PENDING.c.id == bindparam("pending"), PENDING.c.consumed_at.is_(None))
+    .values(consumed_at=bindparam("now", type_=UTCDateTime()))
+)
 
 
 def _hash(handle: str) -> str:
@@ -26,16 +36,14 @@ def _hash(handle: str) -> str:
 def keep(bundle: Services, portal: Portal, request: AuthorizationRequest, browser_hash: str) -> str:
     """Let the request wait for its person in this browser; returns the handle it is found by."""
     now, handle = bundle.clock.now(), token(bundle.random)
-    db.session.add(
-        PendingRequest(
-            id=new_id(bundle.random, now),
-            handle_hash=_hash(handle),
-            browser_hash=browser_hash,
-            portal_id=portal.id,
-            parameters=request.stored(),
-            created_at=now,
-            expires_at=now + bundle.settings.registration_idle_for,
-        )
+    KEEP.count(
+        id=new_id(bundle.random, now),
+        handle_hash=_hash(handle),
+        browser_hash=browser_hash,
+        portal_id=portal.id,
+        parameters=request.stored(),
+        created_at=now,
+        expires_at=now + bundle.settings.registration_idle_for,
     )
     return handle
 
@@ -51,7 +59,7 @@ class Pending:
 
 def find(bundle: Services, handle: str, browser_hash: str | None) -> Pending | None:
     """The request that waits under this handle, if it was left by this very browser (RFC 9700 §4.7)."""
-    row = db.session.scalar(BY_HANDLE, {"handle": _hash(handle)})
+    row = BY_HANDLE.first(handle=_hash(handle))
     if row is None or row.browser_hash != browser_hash or row.expires_at <= bundle.clock.now():
         return None
     portal = known_portal(row.portal_id)
@@ -72,9 +80,4 @@ def deny(bundle: Services, pending: Pending) -> None:
 
 def consume(bundle: Services, pending: Pending) -> bool:
     """Answer a waiting request once."""
-    done = write(
-        update(PendingRequest)
-        .where(PendingRequest.id == pending.id, PendingRequest.consumed_at.is_(None))
-        .values(consumed_at=bundle.clock.now())
-    )
-    return done == 1
+    return CONSUME.count(pending=pending.id, now=bundle.clock.now()) == 1

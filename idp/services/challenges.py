@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
-from typing import Any
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Integer, Row, ScalarResult, bindparam, func, select, update
+from sqlalchemy import Integer, Row, Table, bindparam, func, insert, select, update
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
-from idp.models.base import db, write
+from idp.models.base import UTCDateTime, db
 from idp.models.flow import Challenge
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.services.attempts import Attempts, Budget
 from idp.services.audit import Audit, AuditTag
 from idp.services.outbox import Outbox
@@ -54,18 +55,35 @@ LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whate
 }
 
 
-TO, OF_KIND = Challenge.recipient_hash == bindparam("recipient"), Challenge.kind == bindparam("kind")
-NEWEST = (
-    select(Challenge)
-    .where(Challenge.run_id == bindparam("run"), OF_KIND, TO)
-    .order_by(Challenge.sent_at.desc())
+CHALLENGE = cast(Table, Challenge.__table__)
+TO, OF_KIND = CHALLENGE.c.recipient_hash == bindparam("recipient"), CHALLENGE.c.kind == bindparam("kind")
+RECORD = Prepared(insert(CHALLENGE), *(column.key for column in CHALLENGE.c if column.key != "used_at"))
+NEWEST = Prepared(
+    select(CHALLENGE.c.id, CHALLENGE.c.code_hash, CHALLENGE.c.sent_at, CHALLENGE.c.expires_at, CHALLENGE.c.used_at)
+    .where(CHALLENGE.c.run_id == bindparam("run"), OF_KIND, TO)
+    .order_by(CHALLENGE.c.sent_at.desc())
     .limit(bindparam("most", type_=Integer()))
+)
+USE = Prepared(
+    update(CHALLENGE)
+    .where(CHALLENGE.c.id == bindparam("used"), CHALLENGE.c.used_at.is_(None))
+    .values(used_at=bindparam("now", type_=UTCDateTime()))
 )
 SENT = (
     select(Challenge.sent_at, Challenge.run_id)
     .where(OF_KIND, TO, Challenge.sent_at > bindparam("since"))
     .order_by(Challenge.sent_at.desc())
 )
+
+
+class Sent(Protocol):
+    """What is kept of a code that was sent."""
+
+    id: UUID
+    code_hash: str | None
+    sent_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
 
 
 class Verdict(StrEnum):
@@ -114,13 +132,12 @@ class Challenges:
         self._attempts = attempts
         self._audit = audit
 
-    def newest(self, run_id: UUID, kind: Kind, recipient: str) -> Challenge | None:
+    def newest(self, run_id: UUID, kind: Kind, recipient: str) -> Sent | None:
         """The code last sent in this run to this address."""
-        return self._newest(run_id, kind, recipient, most=1).first()
+        return next(iter(self._newest(run_id, kind, recipient, most=1)), None)
 
-    def _newest(self, run_id: UUID, kind: Kind, recipient: str, most: int) -> ScalarResult[Challenge]:
-        sought = {"run": run_id, "kind": kind, "recipient": self._address(recipient), "most": most}
-        return db.session.scalars(NEWEST, sought)
+    def _newest(self, run_id: UUID, kind: Kind, recipient: str, most: int) -> list[Sent]:
+        return NEWEST.all(run=run_id, kind=kind, recipient=self._address(recipient), most=most)
 
     def runs_of(self, recipients: Sequence[str], since: datetime) -> set[UUID]:
         """The walks that sent a code to one of these addresses."""
@@ -144,7 +161,7 @@ class Challenges:
         now, code = self._clock.now(), digits(self._random)
         life = self._life(errand)
         digest = self._code(errand.run_id, errand.kind, errand.recipient, code)
-        row = Challenge(
+        RECORD.count(
             id=new_id(self._random, now),
             run_id=errand.run_id,
             kind=errand.kind,
@@ -153,8 +170,7 @@ class Challenges:
             sent_at=now,
             expires_at=now + life,
         )
-        db.session.add(row)
-        self._post(errand, code, row.expires_at)
+        self._post(errand, code, now + life)
         return None
 
     def _post(self, errand: Errand, code: str, until: datetime) -> None:
@@ -179,17 +195,14 @@ class Challenges:
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
         """Compare with the two newest codes of this run and address; a right one is used up with what it proves."""
         now = self._clock.now()
-        rows = self._newest(run_id, kind, recipient, most=ACCEPTED_CODES).all()
+        rows = self._newest(run_id, kind, recipient, most=ACCEPTED_CODES)
         live = [row for row in rows if row.expires_at > now]
         if not live:
             return Verdict.EXPIRED
         digest = self._code(run_id, kind, recipient, code)
         for row in live:
             if row.code_hash == digest:
-                done = write(
-                    update(Challenge).where(Challenge.id == row.id, Challenge.used_at.is_(None)).values(used_at=now)
-                )
-                return Verdict.RIGHT if done == 1 else Verdict.WRONG
+                return Verdict.RIGHT if USE.count(used=row.id, now=now) == 1 else Verdict.WRONG
         return Verdict.WRONG
 
     def refusal(self, errand: Errand) -> Wait | Stopped | None:

@@ -136,8 +136,7 @@ class FactorResets:
 
     def stop_all(self, account_id: UUID, *, device: str, place: str) -> None:
         """Whoever has the present factor, or a new one, needs none of them (security.md F-41)."""
-        ended = resets.end_open(FactorReset.account_id == account_id, now=self._clock.now(), end="stopped")
-        for ident in ended:
+        for ident in resets.stop_all(account_id, self._clock.now()):
             reset = db.session.get_one(FactorReset, ident, populate_existing=True)
             self._record(BY_OWNER, reset)
             if reset.approved_at is not None:

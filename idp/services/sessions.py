@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, select, update
+from sqlalchemy import Table, and_, bindparam, insert, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
@@ -25,6 +25,10 @@ from idp.settings import Settings
 SESSION, ACCOUNT, PRESENCE, RECORD = (
     cast(Table, model.__table__) for model in (Session, Account, PortalSession, InsuredPerson)
 )
+OPENED = (
+    "id", "secret_hash", "account_id", "browser_hash", "created_at", "auth_time", "seen_at", "acr", "amr", "user_agent",
+)  # fmt: skip
+OPEN = Prepared(insert(SESSION), *OPENED)
 AT_PORTAL = Prepared(
     select(
         SESSION.c.id, SESSION.c.account_id, SESSION.c.auth_time, SESSION.c.acr, SESSION.c.amr, SESSION.c.created_at,
@@ -78,7 +82,7 @@ class Sessions:
         """A new session; returns the secret for its cookie."""
         now = self._clock.now()
         secret = token(self._random, "cc_se_")
-        session = Session(
+        OPEN.count(
             id=new_id(self._random, now),
             secret_hash=hash_of(secret),
             account_id=account.id,
@@ -90,8 +94,6 @@ class Sessions:
             amr=amr,
             user_agent=user_agent[:200],
         )
-        db.session.add(session)
-        db.session.flush()
         return secret
 
     def renew(self, session: Session, *, acr: str, amr: list[str], user_agent: str = "") -> str:
