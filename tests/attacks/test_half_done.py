@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -9,7 +10,6 @@ import pytest
 import structlog
 from flask import Flask
 from sqlalchemy import event, select
-from sqlalchemy.orm import Session as ORMSession
 
 from idp.clock import FrozenClock
 from idp.models.account import Account, Password, Phone, RecoveryCode, TOTPSecret
@@ -33,19 +33,20 @@ class Breaker:
 
     table: type[Base] | None = None
 
-    def __call__(self, session: ORMSession, *_: object) -> None:
-        table = self.table
-        if table and any(isinstance(row, table) for row in (*session.new, *session.dirty)):
+    def __call__(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if self.table and re.match(rf"(INSERT INTO|UPDATE) {self.table.__tablename__}\b", statement):
             self.table = None
-            raise PowerCut(table.__name__)
+            raise PowerCut(statement)
 
 
 @pytest.fixture
-def breaker() -> Iterator[Breaker]:
+def breaker(web: Flask) -> Iterator[Breaker]:
     made = Breaker()
-    event.listen(ORMSession, "before_flush", made)
+    with web.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", made)
     yield made
-    event.remove(ORMSession, "before_flush", made)
+    event.remove(engine, "before_cursor_execute", made)
 
 
 @pytest.fixture(autouse=True)
