@@ -129,14 +129,13 @@ class Crowd:
     def _code(self, channel: str, to: str) -> str:
         """As it arrives, when the database lets it."""
         for _ in range(MOST_TRIES):
-            with self._web.app_context():
-                try:
+            try:
+                with self._web.app_context():  # whose end may meet the outage, too
                     found = re.search(r"\b\d{6}\b", newest_message(channel, to))
                     assert found
                     return found[0]
-                except Exception:  # as long as it is away
-                    db.session.rollback()
-            time.sleep(PATIENCE_S)
+            except Exception:  # as long as it is away
+                time.sleep(PATIENCE_S)
         raise AssertionError(f"no {channel}")
 
 
