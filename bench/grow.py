@@ -21,6 +21,7 @@ from bench.persons import seed
 from bench.report import RATIO, Figure, Report, circumstances, percentile
 from bench.walk import Place, Stopwatch, Walker, place
 from idp.models.base import db
+from idp.models.postgresql import take_your_time
 from tests.support import servers
 from tests.support.engines import empty_postgresql_database
 from tests.support.operators import add_operator
@@ -103,6 +104,7 @@ def _measured(at: Place, size: int, expired: int, rounds: int, lives: int) -> tu
 
 def _pile_up(at: Place, count: int) -> None:
     with db.engine.begin() as connection:
+        take_your_time(connection)
         connection.execute(sql("SET LOCAL statement_timeout = 0"))
         for heap in HEAPS:
             connection.execute(sql(heap), {"portal": at.portals[0].id, "count": count})

@@ -24,6 +24,7 @@ from idp.admin.paging import Asked, Sort, page_of
 from idp.models.base import db
 from idp.models.person import RegistrationCode
 from idp.models.portal import Portal
+from idp.models.postgresql import take_your_time
 from idp.services.bundle import Services
 from idp.services.code_changes import CodeState
 from idp.services.person_lists import BY_NAME, Ages, Filter, Wanted
@@ -80,8 +81,9 @@ def seed(services: Services, count: int, known: Sequence[Portal] = ()) -> list[P
     """Persons, their words, a third of them registered and most others with a code. `known`: portals that there are."""
     slugs = {portal.slug: portal for portal in known}
     portals = [slugs.get(slug) or add_portal(slug) for slug, _ in SHARES]
-    connection = db.engine.raw_connection()
-    cursor: Any = connection.cursor()
+    connection = db.engine.connect()
+    take_your_time(connection)
+    cursor: Any = connection.connection.cursor()
     cursor.execute("SET statement_timeout = 0")
     open_until = services.clock.now() + timedelta(days=30)
     account = "COPY account (id, email, email_verified_at, given_name, family_name, language, status, " \
@@ -109,10 +111,11 @@ def seed(services: Services, count: int, known: Sequence[Portal] = ()) -> list[P
                 until += timedelta(days=int(kind * 1000) % 20)
                 whose = (row["id"], row["id"], row["portal_id"])
                 copy.write_row((*whose, "register", str(at), BORN, until, begun, redeemed))
-    connection.commit()
+    connection.connection.commit()
     connection.close()
     db.session.rollback()  # a transaction that is open would keep VACUUM from its work
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as analysed:
+        take_your_time(analysed)
         analysed.execute(sql("SET statement_timeout = 0"))
         analysed.execute(sql("VACUUM ANALYZE"))
     return portals
