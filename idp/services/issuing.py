@@ -137,16 +137,13 @@ def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any]) -> bool:
     if USE_SESSION.first(**used) is None:
         return False
     keep_grant(grant)
-    keep_code(code)
+    RECORD_CODE.count(**code)
     return True
 
 
 def keep_grant(grant: Mapping[str, Any]) -> None:
+    """By itself; a device has its code already."""
     RECORD_GRANT.count(**grant)
-
-
-def keep_code(code: Mapping[str, Any]) -> None:
-    RECORD_CODE.count(**code)
 
 
 def record(made: Made) -> None:
