@@ -36,8 +36,6 @@ log = structlog.get_logger(__name__)
 
 @blueprint.get("/authorize")
 def authorize() -> Response:
-    if not {"request", "request_uri"} & request.args.keys():  # which are used up together with what is given for them
-        each_alone()
     try:
         portal, wanted = request_sources.read(services(), request.args)
     except Refused as refused:
@@ -83,6 +81,8 @@ def resume(handle: str) -> Response:
 
 
 def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, handle: str) -> Response:
+    if pending is None and wanted.pushed_id is None:  # which are used up together with what is given for them
+        each_alone()
     bundle, session = services(), signed_on(portal.id)
     try:
         if pending is not None and pending.is_denied:

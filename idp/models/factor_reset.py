@@ -123,11 +123,11 @@ def stop(reset_id: UUID, now: datetime) -> bool:
     return _change(reset_id, FactorReset.ended_at.is_(None), ended_at=now, end="stopped")
 
 
-def end_open(*where: ColumnElement[bool], now: datetime, end: str) -> list[UUID]:
-    """End every open one of these; which those were."""
-    ended = update(FactorReset).where(FactorReset.ended_at.is_(None), *where).values(ended_at=now, end=end)
-    done = ended.returning(FactorReset.id).execution_options(synchronize_session=False)
-    return list(db.session.scalars(done))
+def end_lapsed(person_id: UUID, now: datetime) -> None:
+    """End the one of this person that nobody approved or used in time."""
+    lapsed = (FactorReset.insured_person_id == person_id, FactorReset.ended_at.is_(None), ~lives(now))
+    ended = update(FactorReset).where(*lapsed).values(ended_at=now, end="lapsed")
+    write(ended.execution_options(synchronize_session=False))
 
 
 RESET = cast(Table, FactorReset.__table__)

@@ -68,7 +68,7 @@ class FactorResets:
     def ask(self, person: InsuredPerson, account: Account, by: UUID, reason: str, told: str) -> FactorReset:
         """What the caller had said is recorded beside the reason. Raises IntegrityError when a colleague was faster."""
         now = self._clock.now()
-        resets.end_open(FactorReset.insured_person_id == person.id, ~lives(now), now=now, end="lapsed")
+        resets.end_lapsed(person.id, now)
         reset = FactorReset(
             id=new_id(self._random, now), account_id=account.id, insured_person_id=person.id,
             portal_id=person.portal_id, reason=reason, asked_by=by, asked_at=now,

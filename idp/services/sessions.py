@@ -111,7 +111,7 @@ class Sessions:
     def load(self, secret: str, *, is_used: bool = True) -> Session | None:
         """The live session of this cookie, or None. Being used is written at most once a minute."""
         found = find_session(hash_of(secret))
-        if found is None or not self._is_live(found[0], found[1].status):
+        if found is None or not self._is_live(*found):
             return None
         session, now = found[0], self._clock.now()
         if is_used and now - session.seen_at > TOUCHED_EVERY:
@@ -121,14 +121,14 @@ class Sessions:
     def former(self, secret: str) -> Session | None:
         """The session of this cookie that ended because it was left alone or grew old, and that nobody ended."""
         found = find_session(hash_of(secret))
-        if found is None or found[0].ended_at is not None or not found[1].is_active:
+        if found is None or found[0].ended_at is not None or not found[1].is_active or self._is_live(*found):
             return None
-        return None if self._is_live(found[0], found[1].status) else found[0]
+        return found[0]
 
     def at_portal(self, secret: str, portal_id: UUID) -> SignedOn | None:
         """The live session of this cookie, as a portal's request must know it."""
         row = AT_PORTAL.first(secret=hash_of(secret), portal=portal_id)
-        if row is None or not self._is_live(row, row.status):
+        if row is None or not self._is_live(row, row):
             return None
         return SignedOn(row.id, row.account_id, row.auth_time, row.acr, row.amr, bool(row.is_linked), row.sid)
 
@@ -142,14 +142,14 @@ class Sessions:
         absolute = session.created_at + self._settings.session_absolute_for
         return SessionEnd(min(idle, absolute), is_final=absolute <= idle, left=min(idle, absolute) - self._clock.now())
 
-    def _is_live(self, session: Any, status: str) -> bool:
-        """`session`: one, or a row with its columns; `status`: of its account."""
+    def _is_live(self, session: Any, account: Any) -> bool:
+        """Both as objects, or a row with the columns of both."""
         now = self._clock.now()
         return (
             session.ended_at is None
             and now - session.seen_at < self._settings.session_idle_for
             and now - session.created_at < self._settings.session_absolute_for
-            and status == "active"
+            and account.status == "active"
         )
 
     def is_confirmed(self, session: Session, *, with_factor: bool = False) -> bool:
@@ -169,7 +169,7 @@ class Sessions:
         """The sessions of an account that are open, newest first."""
         open_ones = select(Session).where(Session.account_id == account.id, Session.ended_at.is_(None))
         found = db.session.scalars(open_ones.order_by(Session.seen_at.desc()))
-        return [session for session in found if self._is_live(session, account.status)]
+        return [session for session in found if self._is_live(session, account)]
 
     def end(self, session: Session) -> bool:
         """End it for good, once; what hangs from it is ended by services/sign_out.py."""
