@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app, g
 from flask_sqlalchemy import SQLAlchemy
@@ -30,6 +30,9 @@ from sqlalchemy.orm import DeclarativeBase, Session, registry
 from sqlalchemy.types import TypeDecorator
 
 from idp.models.outage import PRIMARY_CODE
+
+if TYPE_CHECKING:
+    from idp.models.single_statements import Single
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -86,8 +89,8 @@ class _Session(SessionOfFlask):
             self.expire_on_commit = False
 
     def get_bind(self, *given: Any, **named: Any) -> Engine | Connection:
-        alone: Connection | None = g.get(ALONE)
-        return super().get_bind(*given, **named) if alone is None else alone
+        alone: Single | None = g.get(ALONE)
+        return super().get_bind(*given, **named) if alone is None else alone.connection
 
 
 db = SQLAlchemy(model_class=Base, session_options={"class_": _Session})

@@ -96,14 +96,27 @@ def prepare_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "checkout")
     def _on_checkout(connection: PatientConnection, record: Any, _proxy: object) -> None:
         used_at = record.info.get(USED_AT)
-        if used_at is None or used_at > max(time.monotonic() - TRUSTED_FOR_S, _doubted_at.get(engine, 0.0)):
-            return
-        connection.patience = PING_S
-        try:
-            dialect.do_ping(connection)  # type: ignore[arg-type]
-        except psycopg.Error as error:
-            raise InvalidatePoolError from error  # the pool makes a new one, of all that are older
-        connection.patience = PATIENCE_S
+        if used_at is not None and not is_alive(engine, connection, used_at):
+            raise InvalidatePoolError  # the pool makes a new one, of all that are older
+
+
+def is_alive(engine: Engine, connection: PatientConnection, used_at: float) -> bool:
+    """Whether a connection last used then (monotonic seconds) still lives; the server is asked only in doubt."""
+    if used_at > time.monotonic() - TRUSTED_FOR_S and not is_in_doubt(engine, used_at):
+        return True
+    connection.patience = PING_S
+    try:
+        engine.dialect.do_ping(connection)  # type: ignore[arg-type]
+    except psycopg.Error:
+        _doubted_at[engine] = time.monotonic()
+        return False
+    connection.patience = PATIENCE_S
+    return True
+
+
+def is_in_doubt(engine: Engine, used_at: float) -> bool:
+    """Whether another connection was found to be of no use since then."""
+    return used_at <= _doubted_at.get(engine, 0.0)
 
 
 class _Door:

@@ -11,15 +11,19 @@ from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import g
 from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from idp.models.base import ALONE, db
+
+if TYPE_CHECKING:
+    from idp.models.single_statements import Single
 
 Convert = Callable[[Any], Any] | None
 
@@ -31,7 +35,7 @@ class Prepared:
         """`columns`: of an INSERT, those that are given."""
         self._statement = statement
         self._columns = columns
-        self._compiled: dict[str, _Compiled] = {}  # by dialect
+        self._compiled: dict[tuple[str, bool], _Compiled] = {}  # by dialect, and whether its way is the direct one
 
     def first(self, **values: Any) -> Any:
         """The first row, its columns by name, or None."""
@@ -46,13 +50,13 @@ class Prepared:
         return int(self._run(values, lambda cursor: cursor.rowcount))
 
     def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
-        alone: Connection | None = g.get(ALONE)
-        connection = db.session.connection() if alone is None else alone
-        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
+        alone: Single | None = g.get(ALONE)
+        connection = db.session.connection() if alone is None else alone.connection
+        compiled = self._for(connection.dialect, is_direct=alone is not None)
         bound = compiled.bind(values)
         context, cursor = SimpleNamespace(), None
         try:
-            cursor = connection.connection.cursor()
+            cursor = connection.connection.cursor() if alone is None else alone.cursor
             _execute(connection, cursor, compiled.text, bound, context)
             found = then(cursor)
         except connection.dialect.loaded_dbapi.Error as error:
@@ -64,10 +68,13 @@ class Prepared:
             return [compiled.read(row) for row in found]
         return compiled.read(found) if isinstance(found, tuple) else found
 
-    def _compile(self, dialect: Dialect) -> _Compiled:
-        compiled = self._statement.compile(dialect=dialect, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
-        made = self._compiled[dialect.name] = _Compiled.of(compiled, dialect)
-        return made
+    def _for(self, dialect: Dialect, *, is_direct: bool) -> _Compiled:
+        found = self._compiled.get((dialect.name, is_direct))
+        if found is None:
+            kind = cast("type[DefaultDialect]", type(dialect))(paramstyle="numeric_dollar") if is_direct else dialect
+            text = self._statement.compile(dialect=kind, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
+            found = self._compiled[dialect.name, is_direct] = _Compiled.of(text, dialect)
+        return found
 
 
 @dataclass(frozen=True, repr=False)

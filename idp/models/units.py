@@ -6,10 +6,14 @@ end of a transaction, and we the session: such statements have a connection of t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Flask, current_app, g
-from sqlalchemy import Connection
 
 from idp.models.base import ALONE, db
+
+if TYPE_CHECKING:
+    from idp.models.single_statements import Single, SingleStatements
 
 
 def install(app: Flask) -> None:
@@ -19,19 +23,21 @@ def install(app: Flask) -> None:
 
 def prepare(app: Flask) -> None:
     """For the present application, whose engine is known now. SQLite begins nothing for a read."""
-    is_spared = db.engine.dialect.name == "postgresql"
-    app.extensions[ALONE] = db.engine.execution_options(isolation_level="AUTOCOMMIT") if is_spared else None
+    app.extensions[ALONE] = None
+    if db.engine.dialect.name == "postgresql":
+        from idp.models.single_statements import SingleStatements  # its driver is not everywhere
+
+        app.extensions[ALONE] = SingleStatements(db.engine)
 
 
 def each_alone() -> None:
     """From here on each statement is committed by itself, unless a transaction was begun; each sees what was committed
     before it, as without this. Raises what connecting raises.
     """
-    engine = current_app.extensions[ALONE]
-    if engine is None or ALONE in g or (db.session.registry.has() and db.session().in_transaction()):
+    spared: SingleStatements | None = current_app.extensions[ALONE]
+    if spared is None or ALONE in g or (db.session.registry.has() and db.session().in_transaction()):
         return
-    connection: Connection = engine.connect()
-    setattr(g, ALONE, connection)
+    setattr(g, ALONE, spared.take())
 
 
 def together() -> None:
@@ -50,6 +56,6 @@ def keep() -> None:
 
 def give_back() -> None:
     """The connection of single statements, if there is one."""
-    connection = g.pop(ALONE, None)
-    if connection is not None:
-        connection.close()
+    single: Single | None = g.pop(ALONE, None)
+    if single is not None:
+        current_app.extensions[ALONE].give_back(single)

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from flask import Flask, has_request_context, request
 from sqlalchemy import event
-from sqlalchemy.pool import QueuePool
 
 from idp.clock import FrozenClock
 from idp.models import known_portals
@@ -18,6 +17,7 @@ from idp.services.bundle import Services
 from idp.services.bundle import services as current_services
 from idp.services.passwords import Passwords
 from tests.actions import PASSWORD, finish_registration, letter, sign_in
+from tests.support.engines import held_connections
 from tests.support.letters import printed
 from tests.support.person import ISSUER, Person, newest_code, newest_message
 from tests.support.relying_party import RelyingParty, answer_of
@@ -182,13 +182,12 @@ def test_no_write_is_open_and_no_connection_held_while_a_password_is_hashed(
     """SQLite has one writer, and PostgreSQL few connections: whoever kept one meanwhile would stop everybody."""
     portal.second_item = second_item
     db.session.commit()
-    pool, writes, held = counter.engine.pool, list[bool](), list[int]()
-    assert isinstance(pool, QueuePool)
+    writes, held = list[bool](), list[int]()
     keyed = Passwords._keyed
 
     def watched(passwords: Passwords, password: str) -> str:
         writes.append(counter.is_writing)
-        held.append(pool.checkedout())
+        held.append(held_connections(web))
         return keyed(passwords, password)
 
     monkeypatch.setattr(Passwords, "_keyed", watched)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.services.bundle import Services
+from tests.support.engines import held_connections
 from tests.support.person import ISSUER
 from tests.support.portal_client import EVERY_GRANT, PortalClient, client
 from tests.support.relying_party import PORTAL_SECRET
@@ -193,7 +194,7 @@ def test_what_one_statement_keeps_begins_no_transaction_and_what_belongs_togethe
             assert list(dict.fromkeys(begun)) == expected
     finally:
         event.remove(engine, "before_cursor_execute", look)
-    assert engine.pool.checkedout() == 0, "a connection was not given back"
+    assert held_connections(app) == 0, "a connection was not given back"
 
 
 def test_a_self_test_sees_whole_requests(

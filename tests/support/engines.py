@@ -15,7 +15,8 @@ import redis
 from flask import Flask
 from sqlalchemy import delete
 
-from idp.models.base import Base, db
+from idp.models.base import ALONE, Base, db
+from idp.models.single_statements import SingleStatements
 from idp.services import schema
 from tests.support import servers
 
@@ -97,3 +98,11 @@ def _migrate(url: str) -> None:
     with app.app_context():
         schema.upgrade()
         db.engine.dispose()
+
+
+def held_connections(web: Flask) -> int:
+    """How many are in the hands of requests, without those that are kept for single statements meanwhile."""
+    spared: SingleStatements | None = web.extensions[ALONE]
+    with web.app_context():
+        given_out: int = db.engine.pool.checkedout()  # type: ignore[attr-defined]
+    return given_out - (spared.kept if spared else 0)

@@ -26,7 +26,7 @@ from tests.support.big import big_database, growing
 from tests.support.engines import POSTGRESQL
 
 EXPLAINED = re.compile(r"SELECT|WITH|INSERT|UPDATE|DELETE")
-PLACE = re.compile(r"(LIMIT )?%\((\w+)\)s|%%")
+PLACE = re.compile(r"(LIMIT )?(?:%\((\w+)\)s|\$(\d+))|%%")
 MOST = 100  # an answer that is bounded costs what its bound costs, if its rows are found by an index
 DEAREST = 1100  # of the planner's cost; to read 20,000 short rows from end to end costs 500 and more
 # How many persons each fund has, on the page of portals; how many rows of each fund a file will have that an operator
@@ -56,7 +56,9 @@ def statements_of_requests(web: Flask) -> Iterator[Noted]:
 
     def note(connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
         if IS_ASKED.get() and connection.dialect.name == POSTGRESQL and statement not in _explained:
-            noted.setdefault(statement, parameters[0] if many else parameters)
+            given = parameters[0] if many else parameters
+            named = given if isinstance(given, Mapping) else {str(at): one for at, one in enumerate(given, 1)}
+            noted.setdefault(statement, named)
 
     web.wsgi_app = asked  # type: ignore[method-assign]
     event.listen(Engine, "after_cursor_execute", note)
@@ -88,7 +90,7 @@ def plan(connection: psycopg.Connection[Any], text: str, bound: Mapping[str, Any
     ids: list[str] = []
 
     def put(found: re.Match[str]) -> str:
-        limit, name = found.groups()
+        limit, name = found[1], found[2] or found[3]
         if name is None:
             return "%"
         if limit:

@@ -21,6 +21,7 @@ from idp.services.bundle import Services
 from idp.texts import Texts
 from tests.support.builders import add_person, add_portal
 from tests.support.console import said
+from tests.support.engines import held_connections
 from tests.support.operators import add_operator, sign_in
 from tests.support.person import ISSUER, Person
 
@@ -102,7 +103,7 @@ def test_whoever_reads_the_file_slowly_holds_no_connection(olga: Person) -> None
     db.session.rollback()
     parts = answer.iter_encoded()
     next(parts), next(parts)
-    held = db.engine.pool.checkedout()  # type: ignore[attr-defined]
+    held = held_connections(olga.client.application)
     answer.close()
     assert held == 0
 

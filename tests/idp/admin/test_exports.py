@@ -26,6 +26,7 @@ from idp.services.permissions import Rights, Role
 from tests.support.batches import draft
 from tests.support.builders import add_person, add_portal
 from tests.support.console import said
+from tests.support.engines import held_connections
 from tests.support.operators import add_operator, sign_in
 from tests.support.person import ISSUER, Person
 from tests.support.persons_file import many
@@ -344,7 +345,7 @@ def test_whoever_reads_slowly_holds_no_connection(web: Flask, services: Services
     db.session.rollback()
     reading = services.list_exports.pieces(ident, 1)
     assert next(reading)
-    assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert held_connections(web) == 0
     reading.close()
 
 
