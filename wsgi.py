@@ -82,7 +82,7 @@ from idp.endpoints.discovery import blueprint as discovery
 from idp.endpoints.end_session import blueprint as end_session
 from idp.endpoints.import_feed import blueprint as import_feed
 from idp.endpoints.introspection import blueprint as introspection
-from idp.endpoints.machines import TABLE
+from idp.endpoints.machines import DOCUMENTS, TABLE
 from idp.endpoints.probes import blueprint as probes
 from idp.endpoints.pushed_authorization import blueprint as pushed_authorization
 from idp.endpoints.registration import blueprint as registration
@@ -100,6 +100,7 @@ from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
 from idp.web import errors, freshness, guard, headers, i18n, log, render, trace, unit
+from idp.web.application import Application
 from idp.web.machine_door import MachineDoor
 
 gc.freeze()  # nor is it looked through again later
@@ -110,12 +111,12 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
     """The web application. Raises `SettingsError` when the configuration cannot be used."""
     settings = settings or (services.settings if services else Settings.from_environ())
     services = services or build_services(settings)
-    app = Flask("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
+    app = Application("idp", static_folder="static", static_url_path="/static", template_folder=str(TEMPLATES))
     app.url_map.merge_slashes = False  # `//host/` is no page; nothing is answered by a redirect of the router's own
     services.metrics.start()
     services.spans.start()
     attach(app, services)
-    app.wsgi_app = MachineDoor(app, services, TABLE)  # type: ignore[method-assign]
+    app.wsgi_app = MachineDoor(app, services, TABLE, DOCUMENTS)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     for part in (trace, log, freshness, render, guard, i18n, unit, headers, errors):

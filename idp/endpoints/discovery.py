@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Request, Response, g, request
+from werkzeug.http import quote_etag
 
 from idp.protocol import metadata
-from idp.services.bundle import services
+from idp.services.bundle import Services, services
 from idp.web.headers import CACHEABLE
 from idp.web.session import cookie_blind
 
@@ -35,33 +37,62 @@ def jwks() -> Response:
 
 
 def answer_discovery(asked: Request) -> Response:
-    settings = services().settings
-    return DISCOVERY.answer(asked, vars(settings), lambda: metadata.document(settings))  # another one when they change
+    return DISCOVERY.answer(asked, services())
 
 
 def answer_keys(asked: Request) -> Response:
-    ring = services().keyring.ring()
-    return KEYS.answer(asked, ring, ring.document)
+    return KEYS.answer(asked, services())
 
 
-class _Public:
-    """A document that everybody may read, as bytes that are made anew when what it tells of is another object."""
+@dataclass(frozen=True, eq=False)
+class Document:
+    """What everybody may read, as bytes, and its entity tag."""
 
-    def __init__(self) -> None:
-        self._made: tuple[object, bytes, str] = (None, b"", "")
+    body: bytes
+    tag: str
 
-    def answer(self, asked: Request, source: object, document: Callable[[], Mapping[str, Any]]) -> Response:
-        known, body, tag = self._made
-        if known is not source:
-            body = json.dumps(document(), separators=(",", ":")).encode()
-            tag = hashlib.sha256(body).hexdigest()[:20]
-            self._made = (source, body, tag)
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return [*HEADERS.items(), ("Content-Type", "application/json"), ("ETag", quote_etag(self.tag))]
+
+
+class Public:
+    """A document that is made anew when what it tells of is another object: another one when that changes."""
+
+    def __init__(
+        self, source: Callable[[Services], object], known_source: Callable[[Services], object | None],
+        make: Callable[[Services, Any], Mapping[str, Any]],
+    ) -> None:  # fmt: skip
+        """`known_source`: the same where nothing must be read for it, else None."""
+        self._source, self._known_source, self._make = source, known_source, make
+        self._made: tuple[object, Document | None] = (None, None)
+
+    def known(self, bundle: Services) -> Document | None:
+        """The document, where nothing must be read or made for it."""
+        of, document = self._made
+        return document if of is not None and of is self._known_source(bundle) else None
+
+    def answer(self, asked: Request, bundle: Services) -> Response:
+        source = self._source(bundle)
+        of, document = self._made
+        if document is None or of is not source:
+            body = json.dumps(self._make(bundle, source), separators=(",", ":")).encode()
+            document = Document(body, hashlib.sha256(body).hexdigest()[:20])
+            self._made = (source, document)
         setattr(g, CACHEABLE, True)
-        response = Response(body, headers=HEADERS, content_type="application/json")
-        response.set_etag(tag)
+        response = Response(document.body, headers=document.headers)
         if "If-None-Match" in asked.headers:
             response.make_conditional(asked)
         return response
 
 
-DISCOVERY, KEYS = _Public(), _Public()
+DISCOVERY = Public(
+    lambda bundle: vars(bundle.settings),
+    lambda bundle: vars(bundle.settings),
+    lambda bundle, _: metadata.document(bundle.settings),
+)
+KEYS = Public(
+    lambda bundle: bundle.keyring.ring(),
+    lambda bundle: bundle.keyring.known_ring(),
+    lambda _, ring: ring.document(),
+)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from flask import Request, Response
 
-from idp.endpoints.discovery import answer_discovery, answer_keys
+from idp.endpoints.discovery import DISCOVERY, KEYS, Public, answer_discovery, answer_keys
 from idp.endpoints.introspection import answer_introspection
 from idp.endpoints.pushed_authorization import answer_push
 from idp.endpoints.revocation import answer_revocation
@@ -22,4 +22,9 @@ TABLE: Mapping[tuple[str, str], Callable[[Request], Response]] = {
     ("GET", "/jwks"): answer_keys,
     ("GET", "/.well-known/openid-configuration"): answer_discovery,
     ("GET", "/.well-known/oauth-authorization-server"): answer_discovery,
+}
+DOCUMENTS: Mapping[str, Public] = {
+    "/jwks": KEYS,
+    "/.well-known/openid-configuration": DISCOVERY,
+    "/.well-known/oauth-authorization-server": DISCOVERY,
 }

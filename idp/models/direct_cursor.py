@@ -7,6 +7,7 @@ This one serves single statements with positional parameters in autocommit, and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ class DirectCursor:
         self.driver_connection = connection
         self._transformer = Transformer(connection)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}  # by text and types of the parameters
+        self._numbers = count()
         self._rows = 0
         self.rowcount = -1
 
@@ -56,7 +58,7 @@ class DirectCursor:
         self._rows = 0
 
     def _prepare(self, statement: str, types: tuple[int, ...]) -> bytes:
-        name = b"connect_%d" % len(self._names)
+        name = b"connect_%d" % next(self._numbers)
         self._pgconn().send_prepare(name, statement.encode(), types)
         self._answer()
         self._names[statement, types] = name

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, event
 from idp.models.direct_cursor import DirectCursor
 from idp.models.postgresql import is_alive, is_in_doubt
 
+CURSOR = "direct_cursor"
 MOST = 4  # kept while nobody needs them, of the many that a pool may open
 
 
@@ -52,7 +53,10 @@ class SingleStatements:
             _end(single)
         connection = self._autocommit.connect()
         driver: Any = connection.connection.driver_connection
-        return Single(connection, DirectCursor(driver))
+        kept = (
+            connection.info
+        )  # of the connection to the server, as what is prepared there: it may come from the pool again
+        return Single(connection, kept.get(CURSOR) or kept.setdefault(CURSOR, DirectCursor(driver)))
 
     def give_back(self, single: Single) -> None:
         """It may be used again, unless it broke or something is still open in it."""

@@ -149,4 +149,5 @@ class Services:
 
 def services() -> Services:
     """The bundle of the current application."""
-    return cast(Services, current_app.extensions["connect"])
+    # Through the proxy's object, not the proxy: this is asked many times in a request.
+    return cast(Services, current_app._get_current_object().extensions["connect"])  # type: ignore[attr-defined]

@@ -159,6 +159,11 @@ class Keyring:
         """The keys as they are now: another object whenever they were read anew."""
         return self._read().ring
 
+    def known_ring(self) -> Ring | None:
+        """The keys, where they need not be read for it."""
+        loaded = self._loaded
+        return loaded.ring if loaded is not None and self._is_fresh(loaded) else None
+
     def unreadable(self) -> list[str]:
         """The kids of published keys that this master key does not open."""
         kids = []
@@ -176,13 +181,16 @@ class Keyring:
     def _read(self) -> _Loaded:
         now = self._clock.now()
         with self._lock:
-            if self._loaded is None or not timedelta(0) <= now - self._loaded.at < FRESH_FOR:
+            if self._loaded is None or not self._is_fresh(self._loaded):
                 rows = [row for row in self.rows() if row.state in PUBLISHED]
                 sealed = {row.kid: row.sealed_private for row in rows}
                 planned = {row.kid: row.rotate_at for row in rows if row.rotate_at is not None and row.state == ACTIVE}
                 self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), sealed, planned, now)
                 self._opened = {kid: key for kid, key in self._opened.items() if kid in sealed}
             return self._loaded
+
+    def _is_fresh(self, loaded: _Loaded) -> bool:
+        return timedelta(0) <= self._clock.now() - loaded.at < FRESH_FOR
 
     def _forget(self) -> None:
         with self._lock:

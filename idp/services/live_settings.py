@@ -67,9 +67,9 @@ class LiveSettings:
         """Look whether somebody chose otherwise, unless somebody looked within the last second or is looking now.
         Called where nothing is begun yet: before a request, a message or a pass.
         """
-        now, looked_at = self._clock.now(), self._looked_at
-        if looked_at is not None and timedelta(0) <= now - looked_at < FRESH_FOR:
+        if self.is_fresh():
             return
+        now, looked_at = self._clock.now(), self._looked_at
         if not self._lock.acquire(blocking=looked_at is None):  # a database that does not answer holds up one alone
             return
         try:
@@ -82,6 +82,10 @@ class LiveSettings:
         finally:
             self._looked_at = now
             self._lock.release()
+
+    def is_fresh(self) -> bool:
+        looked_at = self._looked_at
+        return looked_at is not None and timedelta(0) <= self._clock.now() - looked_at < FRESH_FOR
 
     def forget(self) -> None:
         """Look at the next occasion, for something was changed here."""

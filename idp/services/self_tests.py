@@ -80,7 +80,7 @@ class SelfTests:
         """Who is watched, as it was at most two seconds ago."""
         now = self._clock.now()
         with self._lock:
-            if self._watched.at is None or not timedelta(0) <= now - self._watched.at < FRESH_FOR:
+            if self._watched.at is None or not self._is_fresh(self._watched.at):
                 self._watched = replace(self._watched, at=now)  # who waits for the lock must not wait for this again
                 rows = db.session.execute(
                     select(SelfTest.portal_id, SelfTest.watched_until, Portal.client_id)
@@ -92,6 +92,14 @@ class SelfTests:
                     {row.client_id: row.portal_id for row in rows},
                 )  # fmt: skip
             return self._watched
+
+    def is_known_to_watch_nobody(self) -> bool:
+        """Without asking the database; False where that would be needed."""
+        watched = self._watched
+        return watched.at is not None and not watched.until and self._is_fresh(watched.at)
+
+    def _is_fresh(self, at: datetime) -> bool:
+        return timedelta(0) <= self._clock.now() - at < FRESH_FOR
 
     def note(self, portal_id: UUID, endpoint: str, observation: dict[str, Any]) -> None:
         """Keep what was observed, unless the watch has seen too much."""

@@ -19,7 +19,7 @@ import structlog
 from flask import Flask, Request, Response, g, request
 
 from idp.services import statements
-from idp.services.bundle import services
+from idp.services.bundle import Services, services
 from idp.services.metrics import LATENCY, REQUESTS
 from idp.web import request_ids
 from idp.web.known import known_method, known_route
@@ -105,7 +105,7 @@ def configure(level: str) -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        wrapper_class=structlog.make_filtering_bound_logger(level.upper()),  # what is not told is not put together
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -137,29 +137,40 @@ def configure(level: str) -> None:
 def begin(asked: Request) -> None:
     """Name the request, and look at the clock."""
     kept = g._get_current_object()  # each look through a proxy costs as much as a figure
-    kept.request_id = request_ids.of_request(asked) or trace_id() or services().random.bytes(16).hex()
+    kept.request_id = name(asked, services(), trace_id())
     kept.started = time.perf_counter()
     statements.sum_up()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=kept.request_id)
 
 
+def name(asked: Request, bundle: Services, trace: str = "") -> str:
+    """The id of this request."""
+    return request_ids.of_request(asked, bundle.settings) or trace or bundle.random.bytes(16).hex()
+
+
 def finish(response: Response, rule: str, method: str, known: tuple[str, str]) -> Response:
     """The line of a request that was answered, and its figures under the route and method that are known."""
-    kept, bundle = g._get_current_object(), services()
-    status, seconds = response.status_code, time.perf_counter() - kept.started
+    kept = g._get_current_object()
+    tell(services(), rule, method, known, response.status_code, time.perf_counter() - kept.started)
+    response.headers["X-Request-Id"] = kept.request_id
+    return response
+
+
+def tell(
+    bundle: Services, rule: str, method: str, known: tuple[str, str], status: int, seconds: float, **more: str
+) -> None:
+    """As `finish` does, where there is no context of a request; `more` stands in the line."""
     spent = round(seconds * 1000, 1)
-    access.info("request", method=method, rule=rule, status_code=status, ms=spent)
+    access.info("request", method=method, rule=rule, status_code=status, ms=spent, **more)
     if spent > bundle.settings.slow_request_ms:
         count, waited = statements.spent()
         access.warning(
             "slow_request", method=method, rule=rule, status_code=status, ms=spent, statements=count,
-            database_ms=round(waited * 1000, 1),
+            database_ms=round(waited * 1000, 1), **more,
         )  # fmt: skip
     bundle.metrics.count(REQUESTS, *known, str(status))
     bundle.metrics.observe(LATENCY, seconds, *known)
-    response.headers["X-Request-Id"] = kept.request_id
-    return response
 
 
 def install(app: Flask) -> None:

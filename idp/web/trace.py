@@ -14,7 +14,9 @@ from idp.web.known import known_method, known_route
 
 def begin(asked: Request, method: str, route: str) -> None:
     noted = {"http.request.method": method, "http.route": route}
-    g.span = services().spans.begin(f"{method} {route}", SERVER, noted, request_ids.traceparent(asked) or "")
+    bundle = services()
+    begun_by = request_ids.traceparent(asked, bundle.settings) or ""
+    g.span = bundle.spans.begin(f"{method} {route}", SERVER, noted, begun_by)
 
 
 def note(response: Response) -> Response:

@@ -138,11 +138,31 @@ def test_few_stay(app: Flask) -> None:
 
 def test_what_is_still_open_goes_back_to_the_pool_which_ends_it(portal: Portal) -> None:
     spared: SingleStatements = current_app.extensions[ALONE]
+    assert BY_ID.first(ident=uuid4()) is None
+    first = backend()
     single().connection.execute(sql("SELECT 1"))
     assert single().connection.in_transaction()
     kept = spared.kept
-    give_back()
+    again()
     assert spared.kept == kept
+    assert backend() == first
+    assert BY_ID.first(ident=uuid4()) is None, "what is prepared there is known to whoever has it next"
+
+
+def test_what_psycopg_forgets_with_a_rollback_is_prepared_anew(portal: Portal) -> None:
+    ident = person_of(portal).id
+    db.session.commit()
+    assert BY_ID.first(ident=ident) is not None
+    first = backend()
+    single().connection.execute(sql("SELECT 1"))
+    give_back()
+    for _ in range(8):  # so often that psycopg prepares it
+        db.session.execute(sql("SELECT 2"))
+    assert db.session.connection().connection.driver_connection.info.backend_pid == first  # type: ignore[union-attr]
+    db.session.rollback()
+    each_alone()
+    assert backend() == first
+    assert BY_ID.first(ident=ident) is not None
 
 
 def test_after_a_pause_a_broken_connection_is_noticed_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,48 @@
+"""A request that the door of the machines found plain: what Flask's request works out of it, known beforehand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Request
+from werkzeug.datastructures import EnvironHeaders, ImmutableMultiDict
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+FORM = "application/x-www-form-urlencoded"
+NOTHING: ImmutableMultiDict[str, Any] = ImmutableMultiDict()
+
+
+class _Headers(EnvironHeaders):
+    """Asked for one after the other, most of which are not there: no exception is raised and caught for each."""
+
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
+        if type is not None or key in {"Content-Type", "Content-Length"}:
+            return super().get(key, default, type)
+        return self.environ.get("HTTP_" + key.upper().replace("-", "_"), default)
+
+
+class MachineRequest(Request):
+    """Without a query; `form` is given once the body was read. Everything else is Flask's."""
+
+    args = NOTHING
+    form = NOTHING
+    files = NOTHING
+    headers: _Headers
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.environ = environ
+        self.shallow = False
+        self.method = environ["REQUEST_METHOD"]
+        self.scheme = environ["wsgi.url_scheme"]
+        self.server = None
+        self.root_path = ""
+        self.path = environ["PATH_INFO"]
+        self.query_string = b""
+        self.remote_addr = environ.get("REMOTE_ADDR")
+        self.headers = _Headers(environ)
+
+    @property
+    def mimetype(self) -> str:
+        return FORM if self.environ.get("CONTENT_TYPE") == FORM else super().mimetype
