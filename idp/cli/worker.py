@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 
@@ -26,4 +27,5 @@ def worker() -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        gc.freeze()  # looking through all that is loaded again and again takes longer than rows may be held meanwhile
         Worker(current_app._get_current_object()).run_forever(stop)  # type: ignore[attr-defined]
