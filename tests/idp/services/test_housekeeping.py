@@ -39,6 +39,7 @@ from idp.services.bundle import Services
 from idp.services.housekeeping import Cleaned, clean, heaps
 from idp.services.kept_forms import KEPT_FOR
 from idp.services.trusted_devices import TRUSTED_FOR
+from idp.services.walk_tallies import ended
 from tests.support.engines import POSTGRESQL
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -278,6 +279,7 @@ def explained(statement: Select[Any]) -> str:
     words = statement.compile(db.engine, compile_kwargs={"literal_binds": True})
     if db.engine.dialect.name == POSTGRESQL:
         db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        db.session.execute(text("SET LOCAL enable_sort = off"))  # nor would it sort all of them to take a few
         return "\n".join(db.session.scalars(text(f"EXPLAIN {words}")))
     return "\n".join(row.detail for row in db.session.execute(text(f"EXPLAIN QUERY PLAN {words}")))
 
@@ -291,6 +293,13 @@ def test_cleaning_reads_no_table_from_end_to_end(app: Flask, clock: FrozenClock)
                 plan = explained(statement)
                 assert "Seq Scan" not in plan, plan
                 assert not re.search(r"SCAN \w+$", plan, re.MULTILINE), plan
+
+
+def test_walks_to_count_are_found_by_their_own_index(app: Flask, clock: FrozenClock) -> None:
+    for some, index in zip(ended(clock.now()), ("ix_flow_run_ended", "ix_flow_run_untallied"), strict=True):
+        plan = explained(some)
+        assert index in plan, plan
+        assert not re.search("Seq Scan|Bitmap|Sort|TEMP B-TREE", plan), plan
 
 
 VOLUME = [2_500, pytest.param(200_000, marks=pytest.mark.long)]
