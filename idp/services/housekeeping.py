@@ -1,8 +1,8 @@
 """Housekeeping: what has ended is removed in small batches, and the signing keys follow the calendar.
 
-A pass is bounded, so that a heap of old rows never holds up the requests of the living; the next pass goes on. Several
-may run: each takes rows that no other has taken. Letter codes and accounts are never touched; events stay, and
-lose what is personal when their time is over.
+A pass is bounded, and a transaction takes fewer rows after one that lasted long, so that a heap of old rows never holds
+up the requests of the living; the next pass goes on. Several may run: each takes rows that no other has taken. Letter
+codes and accounts are never touched; events stay, and lose what is personal when their time is over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from flask import Flask
-from sqlalchemy import ColumnElement, and_, delete, exists, select
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -53,14 +53,15 @@ from idp.services.bounces import collect
 from idp.services.bundle import Services, services
 from idp.services.duty import keep_at
 from idp.services.message_tallies import tally_messages
+from idp.services.pace import Pace
 from idp.services.recovery_codes import forget_recovery_codes
 from idp.services.walk_tallies import tally_walks
 from idp.settings import Settings
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 EVERY_S, BREATH_S = 60.0, 0.5  # between two passes, and while there is more to remove
-BATCH, BATCHES = 500, 20  # rows of one transaction; transactions of one heap in a pass
-GRANTS = 50  # of one transaction: each takes along whatever hangs from it
+BATCH, BATCHES = 500, 20  # rows of one transaction, at most; transactions of one heap in a pass
+GRANTS = 50  # of one transaction, at most: each takes along whatever hangs from it
 AT_ONCE, HOUR, DAY = timedelta(0), timedelta(hours=1), timedelta(days=1)
 KNOWN_FOR = timedelta(days=400)  # as long as a browser's cookie: a lock spares browsers that signed in before
 OF_GRANT = (AuthorizationCode.grant_id, AccessToken.grant_id, RefreshToken.grant_id, DeviceAuthorization.grant_id)
@@ -106,12 +107,29 @@ class Kept:
 
 @dataclass(frozen=True)
 class Heap:
-    """Rows that have ended, by their key, and the columns by which other rows hang from them and go along."""
+    """Rows that have ended, by their key and by when, and the columns by which others hang from them and go along."""
 
     key: Column
+    ended_at: Column
     ended: ColumnElement[bool]
     along: tuple[Column, ...] = ()
     batch: int = BATCH
+
+    def some(self, count: int, after: datetime) -> Select[Any, datetime]:
+        """The oldest of them, but for those that another worker is removing: neither waits for the other."""
+        found = select(self.key, self.ended_at).where(self.ended, self.ended_at >= after)
+        found = found.order_by(self.ended_at).limit(count)
+        return found.with_for_update(skip_locked=True, of=self.key.class_)
+
+
+@dataclass
+class Progress:
+    """How far a heap is removed. What is gone lies about until the next VACUUM, and to look through it again for every
+    batch would take longer and longer; so the next one goes on where the last one ended, until nothing is left.
+    """
+
+    pace: Pace
+    after: datetime = BEGINNING
 
 
 @dataclass(frozen=True)
@@ -126,6 +144,7 @@ class Housekeeper:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._redacted_at = BEGINNING
+        self._progress: dict[int, Progress] = {}
 
     def run_forever(self, stop: threading.Event) -> None:
         """A pass a minute until told to stop; an unreachable database is waited for."""
@@ -143,7 +162,7 @@ class Housekeeper:
             tally_walks(bundle.clock.now())
             collect(bundle)
             tally_messages(bundle.clock.now(), bundle.settings.messages_kept_for)
-            return clean(bundle.clock.now(), Kept.of(bundle.settings))
+            return clean(bundle.clock.now(), Kept.of(bundle.settings), self._progress)
 
 
 def rotate_keys(bundle: Services) -> None:
@@ -169,9 +188,13 @@ def begin_months(now: datetime) -> None:
             log.info("audit_months_made", names=made)
 
 
-def clean(now: datetime, kept: Kept | None = None) -> Cleaned:
-    """Remove what has ended, a bounded number of rows."""
-    done = [_take_off(heap) for heap in heaps(now, kept or Kept())]
+def clean(now: datetime, kept: Kept | None = None, progress: dict[int, Progress] | None = None) -> Cleaned:
+    """Remove what has ended, a bounded number of rows. `progress`: of earlier passes, by the number of the heap."""
+    progress = {} if progress is None else progress
+    done = [
+        _take_off(heap, progress.setdefault(number, Progress(Pace(heap.batch))))
+        for number, heap in enumerate(heaps(now, kept))
+    ]
     forget_recovery_codes(now)
     db.session.commit()
     return Cleaned(sum(one.removed for one in done), any(one.is_unfinished for one in done))
@@ -180,32 +203,35 @@ def clean(now: datetime, kept: Kept | None = None) -> Cleaned:
 def heaps(now: datetime, kept: Kept | None = None) -> Iterator[Heap]:
     """What may go, in an order in which nothing goes before what hangs from it."""
     for key, expires_at, kept_for in EXPIRING:
-        yield Heap(key, expires_at < now - kept_for)
+        yield Heap(key, expires_at, expires_at < now - kept_for)
     for ended_at in (Grant.expires_at, Grant.revoked_at):  # one by one: each has an index of its own
-        yield Heap(Grant.id, ended_at < now - DAY, OF_GRANT, GRANTS)
+        yield Heap(Grant.id, ended_at, ended_at < now - DAY, OF_GRANT, GRANTS)
     is_granted = exists().where(Grant.session_id == Session.id)
-    yield Heap(Session.id, and_(Session.created_at < now - KNOWN_FOR, ~is_granted), (PortalSession.session_id,))
-    yield Heap(OperatorSession.id, OperatorSession.created_at < now - KNOWN_FOR)
+    is_over = and_(Session.created_at < now - KNOWN_FOR, ~is_granted)
+    yield Heap(Session.id, Session.created_at, is_over, (PortalSession.session_id,))
+    yield Heap(OperatorSession.id, OperatorSession.created_at, OperatorSession.created_at < now - KNOWN_FOR)
     kept = kept or Kept()
-    yield Heap(OutboxMessage.id, OutboxMessage.settled_at < now - kept.messages_for)
-    yield Heap(WebhookDelivery.id, WebhookDelivery.created_at < now - kept.messages_for)
-    yield Heap(CallNote.id, CallNote.written_at < now - kept.notes_for)
+    yield Heap(OutboxMessage.id, OutboxMessage.settled_at, OutboxMessage.settled_at < now - kept.messages_for)
+    yield Heap(WebhookDelivery.id, WebhookDelivery.created_at, WebhookDelivery.created_at < now - kept.messages_for)
+    yield Heap(CallNote.id, CallNote.written_at, CallNote.written_at < now - kept.notes_for)
     for says_nothing in say_nothing(now):
-        yield Heap(AttemptCounter.subject, says_nothing)
+        yield Heap(AttemptCounter.subject, AttemptCounter.last_at, says_nothing)
 
 
-def _take_off(heap: Heap) -> Cleaned:
+def _take_off(heap: Heap, progress: Progress) -> Cleaned:
     """Batch after batch, each in its own transaction, until one is not full or the bound is reached."""
     removed = 0
-    # Rows that another worker is removing are passed over, instead of both waiting for each other.
-    batch = select(heap.key).where(heap.ended).limit(heap.batch).with_for_update(skip_locked=True, of=heap.key.class_)
     for _ in range(BATCHES):
-        keys = db.session.scalars(batch).all()
-        for column in heap.along:
-            write(delete(column.class_).where(column.in_(keys)).execution_options(synchronize_session=False))
-        write(delete(heap.key.class_).where(heap.key.in_(keys)).execution_options(synchronize_session=False))
-        db.session.commit()
+        with progress.pace.timed() as count:
+            found = db.session.execute(heap.some(count, progress.after)).all()
+            keys = [key for key, _ in found]
+            for column in heap.along:
+                write(delete(column.class_).where(column.in_(keys)).execution_options(synchronize_session=False))
+            write(delete(heap.key.class_).where(heap.key.in_(keys)).execution_options(synchronize_session=False))
+            db.session.commit()
         removed += len(keys)
-        if len(keys) < heap.batch:
+        if len(keys) < count:
+            progress.after = BEGINNING  # what another worker passed on, or somebody gave an earlier end, goes next time
             return Cleaned(removed, is_unfinished=False)
+        progress.after = found[-1][1]
     return Cleaned(removed, is_unfinished=True)

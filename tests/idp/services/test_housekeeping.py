@@ -36,8 +36,9 @@ from idp.models.trusted_device import TrustedDevice
 from idp.services import housekeeping
 from idp.services.attempts import FOREVER, PASSWORD
 from idp.services.bundle import Services
-from idp.services.housekeeping import Cleaned, clean, heaps
+from idp.services.housekeeping import Cleaned, Progress, clean, heaps
 from idp.services.kept_forms import KEPT_FOR
+from idp.services.pace import LONG_S, Pace
 from idp.services.trusted_devices import TRUSTED_FOR
 from idp.services.walk_tallies import ended
 from tests.support.engines import POSTGRESQL
@@ -81,13 +82,17 @@ class Household:
     def hang_from(self, grant_id: UUID, until: datetime) -> None:
         common = {"grant_id": grant_id, "expires_at": until}
         self._add(AuthorizationCode, code_hash=str(uuid4()), portal_id=self.portal, redirect_uri="x", **common)
-        self._add(
-            AccessToken, token_hash=str(uuid4()), portal_id=self.portal, scope="openid", created_at=self.at, **common
-        )
+        self.token(grant_id, until)
         self._add(RefreshToken, token_hash=str(uuid4()), scope="openid", **common)
         self._add(
             DeviceAuthorization, device_code_hash=str(uuid4()), user_code_hash=str(uuid4()), portal_id=self.portal,
             scope="openid", created_at=self.at, interval_s=5, **common,
+        )  # fmt: skip
+
+    def token(self, grant_id: UUID, until: datetime) -> None:
+        self._add(
+            AccessToken, token_hash=str(uuid4()), portal_id=self.portal, scope="openid", created_at=self.at,
+            grant_id=grant_id, expires_at=until,
         )  # fmt: skip
 
     def run(self) -> None:
@@ -258,6 +263,46 @@ def test_a_pass_is_bounded_and_the_next_goes_on(
     assert clean(late) == Cleaned(0, is_unfinished=False)
 
 
+def test_the_batch_after_a_long_one_is_smaller_and_all_go_in_the_end(
+    household: Household, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCHES", 2)
+    session = household.session()
+    for number in range(100):
+        household.grant(session, clock.now() - timedelta(minutes=number))
+    db.session.commit()
+    late, batches, passed = clock.now() + DAY + SECOND, list[int](), [0.0]
+
+    def removed(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM oauth_grant") and cursor.rowcount:
+            batches.append(cursor.rowcount)
+            passed[0] += LONG_S * 2
+
+    event.listen(db.engine, "after_cursor_execute", removed)
+    progress = {number: Progress(Pace(heap.batch, lambda: passed[0])) for number, heap in enumerate(heaps(late))}
+    while clean(late, progress=progress).is_unfinished:
+        pass
+    assert batches == [50, 25, 12, 10, 3]
+    assert [count(model) for model in (Grant, AuthorizationCode, AccessToken, RefreshToken)] == [0] * 4
+
+
+def test_a_pass_goes_on_where_the_last_one_ended_and_comes_back_for_the_rest(
+    household: Household, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCHES", 1)
+    progress = dict[int, Progress]()
+    now, living = clock.now(), household.grant(household.session(), clock.now() + 30 * DAY)
+    for number in range(600):
+        household.token(living.id, now + number * SECOND)
+    db.session.commit()
+    late = now + HOUR
+    assert clean(late, progress=progress) == Cleaned(500, is_unfinished=True)
+    household.token(living.id, now)  # earlier than what went last
+    db.session.commit()
+    assert clean(late, progress=progress) == Cleaned(100, is_unfinished=False)
+    assert clean(late, progress=progress) == Cleaned(1, is_unfinished=False)
+
+
 def test_two_that_clean_at_once_share_the_work(
     app: Flask, services: Services, clock: FrozenClock, database: str
 ) -> None:
@@ -286,13 +331,14 @@ def explained(statement: Select[Any]) -> str:
 
 def test_cleaning_reads_no_table_from_end_to_end(app: Flask, clock: FrozenClock) -> None:
     for heap in heaps(clock.now()):
-        looked_for = [select(heap.key).where(heap.ended)]
+        looked_for: list[Select[Any]] = [heap.some(10, clock.now() - DAY)]
         looked_for += [select(literal(1)).where(column == uuid4()) for column in heap.along]
         for statement in looked_for:
             if heap.key is not SelfTest.portal_id:  # one row a portal
                 plan = explained(statement)
                 assert "Seq Scan" not in plan, plan
                 assert not re.search(r"SCAN \w+$", plan, re.MULTILINE), plan
+                assert not re.search("Sort|TEMP B-TREE", plan), f"it reads all that have ended for some of them: {plan}"
 
 
 def test_walks_to_count_are_found_by_their_own_index(app: Flask, clock: FrozenClock) -> None:
