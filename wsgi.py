@@ -215,6 +215,7 @@ def _production() -> Flask:
     with app.app_context():
         current_services().keyring.ensure()
         notice(current_services())
+    gc.freeze()  # nor is what was built of it: each full look through it would stop every thread
     if settings.embedded_worker:
         threading.Thread(target=Worker(app).run_forever, args=(threading.Event(),), name="worker", daemon=True).start()
     return app

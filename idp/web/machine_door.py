@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response, g
@@ -29,13 +29,26 @@ from idp.web.unit import begin, settle
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from idp.endpoints.discovery import Document, Public
-
 LONGEST_LENGTH = len(str(LARGEST_BODY))
 NOT_MODIFIED = 304
 NO_STORE = "Cache-Control", "no-store"
 REASONS = {200: "200 OK", 201: "201 CREATED", 400: "400 BAD REQUEST", 401: "401 UNAUTHORIZED"}
 Endpoint = Callable[[Request], Response]
+
+
+class Document(Protocol):
+    """What everybody may read, as bytes, and its own headers."""
+
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+
+
+class Public(Protocol):
+    """Where a document comes from (idp/endpoints/discovery.py)."""
+
+    def known(self, bundle: Services) -> Document | None: ...
 
 
 class MachineDoor:
