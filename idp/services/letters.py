@@ -132,7 +132,7 @@ class Letters:
                 raise BadInput("somebody else issued codes to these persons meanwhile, or one registered; start again")
             for letter in batch:
                 self._codes.store(letter.code, letter.person, letter.last_day)
-                self._audit.record(AuditTag.CODE_ISSUED, person=letter.person.id, portal=portal.id)
+            self._audit.record_all(AuditTag.CODE_ISSUED, ids, portal.id)
 
     def render(self, letters: list[Letter]) -> bytes:
         """The PDF of these letters, one page each, in their order. Raises `Unprintable`."""

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from html import escape
+from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, func, select
+from sqlalchemy import ScalarSelect, Table, func, insert, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
+from idp.models.prepared import Prepared
 from idp.services.gsm import fits_one_sms
 from idp.settings import Settings
 from idp.texts import Texts
@@ -27,6 +29,10 @@ from keys import Vault
 
 OUR_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([A-Za-z0-9_-]{20})@")
 MINUTE = timedelta(minutes=1)
+RECORD = Prepared(
+    insert(cast(Table, OutboxMessage.__table__)), "id", "channel", "portal_id", "state", "sealed_content", "created_at",
+    "due_at", "expires_at", "tries", "settled_at", "run_id",
+)  # fmt: skip
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 HTML = (
     '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
@@ -68,23 +74,21 @@ class Outbox:
         self, kind: str, *, to: str, language: str, portal: Portal | None, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None, is_decoy: bool = False,
         added: tuple[str, ...] = (),
-    ) -> OutboxMessage:  # fmt: skip
+    ) -> UUID:  # fmt: skip
         """Queue one of the mails of ux.md §7.2: code, exists, reset, welcome or notice; or operator, of no portal.
+        Returns its id.
 
         `added` are lines below it. A decoy costs the same and is never sent: whoever made us write it learns nothing
         (security.md F-10).
         """
         content = self.mail_content(kind, to=to, language=language, portal=portal, values=values, added=added)
-        row = self._add("mail", portal, content, expires_at, run_id)
-        if is_decoy:
-            row.state, row.settled_at, row.sealed_content = "dropped", row.created_at, None
-        return row
+        return self._add("mail", portal, content, expires_at, run_id, is_decoy=is_decoy)
 
     def sms(
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None,
-    ) -> OutboxMessage:  # fmt: skip
-        """Queue one of the SMS of ux.md §7.1: code, changed, letter. Raises ValueError when it is too long."""
+    ) -> UUID:  # fmt: skip
+        """Queue one of the SMS of ux.md §7.1: code, changed, letter; returns its id. Raises ValueError when it is too long."""
         text = self.sms_text(kind, language=language, portal=portal, values=values)
         if not fits_one_sms(text):
             raise ValueError("the text does not fit one SMS of the GSM alphabet")
@@ -158,27 +162,28 @@ class Outbox:
         return portal.name(language), portal.phone, portal.email
 
     def _add(
-        self, channel: str, portal: Portal | None, content: Content, expires_at: datetime | None, run_id: UUID | None
-    ) -> OutboxMessage:
+        self, channel: str, portal: Portal | None, content: Content, expires_at: datetime | None, run_id: UUID | None,
+        *, is_decoy: bool = False,
+    ) -> UUID:  # fmt: skip
         now = self._clock.now()
         ident = new_id(self._random, now)
         if channel == "mail":
             content = replace(content, name=f"{ident}.{id_mac(self._vault, ident)}")
         sealed = self._vault.seal(json.dumps(asdict(content)).encode(), f"outbox_message.sealed_content.{ident}")
-        row = OutboxMessage(
+        RECORD.count(
             id=ident,
             channel=channel,
             portal_id=portal.id if portal else None,
-            state="waiting",
-            sealed_content=sealed,
+            state="dropped" if is_decoy else "waiting",
+            sealed_content=None if is_decoy else sealed,
             created_at=now,
             due_at=now,
             expires_at=expires_at,
             tries=0,
+            settled_at=now if is_decoy else None,
             run_id=run_id,
         )
-        db.session.add(row)
-        return row
+        return ident
 
 
 def _html(language: str, subject: str, lines: list[str], footer: list[str]) -> str:

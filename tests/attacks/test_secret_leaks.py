@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text as sql
 
 from idp.models.base import db
+from idp.models.outbox import OutboxMessage
 from tests.actions import link
 from tests.support.canary_portals import PortalSide, add_portal_side
 from tests.support.canary_run import Browser, Insured, World, invite, register, sign_in, world
@@ -57,10 +58,10 @@ def fail_to_deliver(world: World, side: PortalSide) -> None:
         world.services.outbox.mail("welcome", to=to, language="fr", portal=side.portal, values=values)
         db.session.commit()
         world.wait_for(lambda: _count("state NOT IN ('waiting', 'sending')") == _count("1"))
-    row = world.services.outbox.sms(
+    ident = world.services.outbox.sms(
         "code", to=BY_SMS.e164, language="fr", portal=side.portal, values={"code": "555123"}
     )  # fmt: skip
-    row.sealed_content = "v1.cannot.be.opened"
+    db.session.get_one(OutboxMessage, ident).sealed_content = "v1.cannot.be.opened"
     db.session.commit()
     world.wait_for(lambda: "message_fault" in world.logs())
 

@@ -51,7 +51,8 @@ def test_a_preview_says_what_is_sent_in_the_words_of_the_chosen_portal_and_sends
             "code", to="a@b.ch", language=language, portal=db.session.merge(portal),
             values={"code": "123456", "time": "14:30"},
         )  # fmt: skip
-        lines = services.outbox.open(sent).text.replace("CPX", "FON").replace("cpx", "fon").splitlines()
+        said_there = services.outbox.open(db.session.get_one(OutboxMessage, sent)).text
+        lines = said_there.replace("CPX", "FON").replace("cpx", "fon").splitlines()
         db.session.rollback()
         for line in lines:
             assert html.escape(line, quote=False).replace("'", "&#39;") in olga.text, line
@@ -75,14 +76,15 @@ def test_the_desk_of_one_portal_sees_the_texts_of_no_other_and_not_the_invitatio
 
 def test_the_sms_tells_the_time_that_is_set(app: Flask, services: Services, portal: Portal) -> None:
     services.setting_changes.apply({"sms_code_for": "300"}, 0)
-    row = services.outbox.sms("code", to="+41791234567", language="de", portal=portal, values={"code": "123456"})
-    assert "5 Minuten gültig" in services.outbox.open(row).text
+    sent = services.outbox.sms("code", to="+41791234567", language="de", portal=portal, values={"code": "123456"})
+    assert "5 Minuten gültig" in services.outbox.open(db.session.get_one(OutboxMessage, sent)).text
 
 
 def test_the_gateway_that_is_asked_first_and_the_one_that_took_an_sms_are_told(
     web: Flask, services: Services, portal: Portal
 ) -> None:
-    row = services.outbox.sms("code", to="+41791234567", language="de", portal=portal, values={"code": "123456"})
+    sent = services.outbox.sms("code", to="+41791234567", language="de", portal=portal, values={"code": "123456"})
+    row = db.session.get_one(OutboxMessage, sent)
     row.state, row.gateway = "sent", "provider"
     db.session.commit()
     add_operator(services, EMAIL, ["security"])

@@ -219,7 +219,8 @@ def test_a_settled_message_goes_after_thirty_days_and_one_that_waits_never(
 ) -> None:
     values = {"code": "123456", "time": "14:30"}
     for to in ("a@example.ch", "b@example.ch"):
-        row = services.outbox.mail("code", to=to, language="fr", portal=portal, values=values)
+        sent = services.outbox.mail("code", to=to, language="fr", portal=portal, values=values)
+    row = db.session.get_one(OutboxMessage, sent)
     row.state, row.settled_at = "dead", clock.now()
     db.session.commit()
     clean(clock.now() + 30 * DAY)
