@@ -173,11 +173,13 @@ def inserted_if_absent(model: type[Base], dialect: str, **values: Any) -> Any:
 
 def insert_or_update(
     model: type[Base], dialect: str, first: dict[str, Any], again: dict[str, Any],
-    where: ColumnElement[bool] | None = None,
+    where: ColumnElement[bool] | None = None, key: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
-    """The statement that inserts a row or, where its key is taken, changes the one that is there, if it is `where`."""
-    key = list(model.__table__.primary_key.columns)  # type: ignore[attr-defined]
-    return _insert(model, dialect).values(**first).on_conflict_do_update(index_elements=key, set_=again, where=where)
+    """The statement that inserts a row or, where its key is taken, changes the one that is there, if it is `where`.
+    `key`: of the columns that are unique, if not the primary one.
+    """
+    taken = key or tuple(model.__table__.primary_key.columns.keys())  # type: ignore[attr-defined]
+    return _insert(model, dialect).values(**first).on_conflict_do_update(index_elements=taken, set_=again, where=where)
 
 
 def _insert(model: type[Base], dialect: str) -> Any:

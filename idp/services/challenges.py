@@ -25,7 +25,7 @@ from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 from idp.services.attempts import Attempts, Budget
 from idp.services.audit import Audit, AuditTag
-from idp.services.outbox import Outbox
+from idp.services.outbox import SENT_SINCE, Outbox
 from idp.settings import Settings
 from idp.texts import format_time
 from keys import Vault
@@ -56,6 +56,7 @@ LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whate
 
 
 CHALLENGE = cast(Table, Challenge.__table__)
+SINCE = bindparam("since", type_=UTCDateTime())
 TO, OF_KIND = CHALLENGE.c.recipient_hash == bindparam("recipient"), CHALLENGE.c.kind == bindparam("kind")
 RECORD = Prepared(insert(CHALLENGE), *(column.key for column in CHALLENGE.c if column.key != "used_at"))
 NEWEST = Prepared(
@@ -69,11 +70,23 @@ USE = Prepared(
     .where(CHALLENGE.c.id == bindparam("used"), CHALLENGE.c.used_at.is_(None))
     .values(used_at=bindparam("now", type_=UTCDateTime()))
 )
-SENT = (
-    select(Challenge.sent_at, Challenge.run_id)
-    .where(OF_KIND, TO, Challenge.sent_at > bindparam("since"))
-    .order_by(Challenge.sent_at.desc())
+SENT = Prepared(
+    select(CHALLENGE.c.sent_at, CHALLENGE.c.run_id)
+    .where(OF_KIND, TO, CHALLENGE.c.sent_at > SINCE)
+    .order_by(CHALLENGE.c.sent_at.desc())
 )
+TEXTED = Prepared(select(SENT_SINCE.label("today")))
+LATEST = (
+    select(CHALLENGE.c.used_at)
+    .where(CHALLENGE.c.kind == Kind.SMS, CHALLENGE.c.sent_at > SINCE)
+    .order_by(CHALLENGE.c.sent_at.desc())
+    .limit(CIRCUIT_WINDOW)
+    .subquery()
+)
+TEXTED_AND_USED = Prepared(
+    select(SENT_SINCE.label("today"), func.count().label("sent"), func.count(LATEST.c.used_at).label("used"))
+    .select_from(LATEST)
+)  # fmt: skip
 
 
 class Sent(Protocol):
@@ -222,19 +235,10 @@ class Challenges:
         more codes are sent than entered (security.md F-23).
         """
         since = self._clock.now() - timedelta(days=1)
-        sent_by_portal = self._outbox.sent_since(portal.id, "sms", since)
-        if not enrolling:
-            return (db.session.scalar(select(sent_by_portal)) or 0) >= self._settings.sms_per_day
-        newest = (
-            select(Challenge.used_at)
-            .where(Challenge.kind == Kind.SMS, Challenge.sent_at > since)
-            .order_by(Challenge.sent_at.desc())
-            .limit(CIRCUIT_WINDOW)
-            .subquery()
-        )
-        counts = select(sent_by_portal, func.count(), func.count(newest.c.used_at)).select_from(newest)
-        today, sent, used = db.session.execute(counts).one()
-        return bool(today >= self._settings.sms_per_day or (sent >= CIRCUIT_WINDOW and used * CIRCUIT_RATIO < sent))
+        found = (TEXTED_AND_USED if enrolling else TEXTED).first(portal=portal.id, channel="sms", since=since)
+        if found.today >= self._settings.sms_per_day:
+            return True
+        return enrolling and found.sent >= CIRCUIT_WINDOW and bool(found.used * CIRCUIT_RATIO < found.sent)
 
     def _pace(self, errand: Errand) -> Wait | None:
         """The hour and the day are counted over all journeys and browsers; the pause between two codes is for sending
@@ -256,7 +260,7 @@ class Challenges:
     def _sent_within_a_day(self, errand: Errand) -> Sequence[Row[datetime, UUID]]:
         """When and in which run codes went to this address, newest first."""
         sought = {"kind": errand.kind, "recipient": self._address(errand.recipient)}
-        return db.session.execute(SENT, {**sought, "since": self._clock.now() - timedelta(days=1)}).all()
+        return SENT.all(**sought, since=self._clock.now() - timedelta(days=1))
 
     def _wait_until(self, moment: datetime) -> Wait:
         return Wait(max(1, ceil((moment - self._clock.now()).total_seconds())))

@@ -14,11 +14,11 @@ from html import escape
 from typing import cast
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Table, func, insert, select
+from sqlalchemy import Table, bindparam, func, insert, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
-from idp.models.base import db
+from idp.models.base import UTCDateTime, db
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
@@ -29,9 +29,19 @@ from keys import Vault
 
 OUR_ID = re.compile(r"<([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([A-Za-z0-9_-]{20})@")
 MINUTE = timedelta(minutes=1)
+MESSAGE = cast(Table, OutboxMessage.__table__)
 RECORD = Prepared(
-    insert(cast(Table, OutboxMessage.__table__)), "id", "channel", "portal_id", "state", "sealed_content", "created_at",
+    insert(MESSAGE), "id", "channel", "portal_id", "state", "sealed_content", "created_at",
     "due_at", "expires_at", "tries", "settled_at", "run_id",
+)  # fmt: skip
+SENT_SINCE = (  # how many messages a portal's persons were sent by a channel, as part of a statement
+    select(func.count())
+    .select_from(MESSAGE)
+    .where(
+        MESSAGE.c.portal_id == bindparam("portal"), MESSAGE.c.channel == bindparam("channel"),
+        MESSAGE.c.created_at > bindparam("since", type_=UTCDateTime()),
+    )
+    .scalar_subquery()
 )  # fmt: skip
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 HTML = (
@@ -88,7 +98,9 @@ class Outbox:
         self, kind: str, *, to: str, language: str, portal: Portal, values: dict[str, str],
         expires_at: datetime | None = None, run_id: UUID | None = None,
     ) -> UUID:  # fmt: skip
-        """Queue one of the SMS of ux.md §7.1: code, changed, letter; returns its id. Raises ValueError when it is too long."""
+        """Queue one of the SMS of ux.md §7.1: code, changed, letter; returns its id. Raises ValueError when it is too
+        long.
+        """
         text = self.sms_text(kind, language=language, portal=portal, values=values)
         if not fits_one_sms(text):
             raise ValueError("the text does not fit one SMS of the GSM alphabet")
@@ -141,19 +153,6 @@ class Outbox:
             .limit(1)
         )
         return state in {"dead", "bounced"}
-
-    def sent_since(self, portal_id: UUID, channel: str, since: datetime) -> ScalarSelect[int]:
-        """How many messages a portal's persons were sent by this channel, as part of a statement."""
-        return (
-            select(func.count())
-            .select_from(OutboxMessage)
-            .where(
-                OutboxMessage.portal_id == portal_id,
-                OutboxMessage.channel == channel,
-                OutboxMessage.created_at > since,
-            )
-            .scalar_subquery()
-        )
 
     def _sender(self, portal: Portal | None, language: str) -> tuple[str, str, str]:
         """Name, telephone and address of who writes: the portal, or the installation itself."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Table, and_, bindparam, insert, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account
-from idp.models.base import db, write
+from idp.models.base import UTCDateTime, db, insert_or_update, write
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
@@ -25,6 +26,7 @@ from idp.settings import Settings
 SESSION, ACCOUNT, PRESENCE, RECORD = (
     cast(Table, model.__table__) for model in (Session, Account, PortalSession, InsuredPerson)
 )
+NOW = bindparam("now", type_=UTCDateTime())
 OPENED = (
     "id", "secret_hash", "account_id", "browser_hash", "created_at", "auth_time", "seen_at", "acr", "amr", "user_agent",
 )  # fmt: skip
@@ -42,6 +44,10 @@ AT_PORTAL = Prepared(
     )
     .where(SESSION.c.secret_hash == bindparam("secret"))
 )  # fmt: skip
+TOUCH = Prepared(
+    update(SESSION).where(SESSION.c.id == bindparam("used"), SESSION.c.ended_at.is_(None)).values(seen_at=NOW)
+)
+KEY = ("session_id", "portal_id")
 TOUCHED_EVERY = timedelta(seconds=60)
 CONFIRMED_FOR = timedelta(minutes=10)
 
@@ -70,6 +76,15 @@ class SignedOn:
     amr: list[str]
     is_linked: bool  # the account to a record of the portal
     sid: UUID | None
+
+
+@cache
+def _enter(dialect: str) -> Prepared:
+    """A presence, of this id unless there is one, and whose id it has."""
+    portal: BindParameter[UUID] = bindparam("portal")
+    first = {"id": bindparam("ident"), "session_id": bindparam("session"), "portal_id": portal, "created_at": NOW}
+    same = {"portal_id": portal}
+    return Prepared(insert_or_update(PortalSession, dialect, first, same, key=KEY).returning(PortalSession.id))
 
 
 class Sessions:
@@ -196,21 +211,10 @@ class Sessions:
         given in it is withdrawn with all the rest, and one presence is made. Raises `SessionEnded`.
         """
         now = self._clock.now()
-        is_alive = (
-            update(Session)
-            .where(Session.id == session_id, Session.ended_at.is_(None))
-            .values(seen_at=now)
-            .execution_options(synchronize_session=False)
-        )
-        if write(is_alive) != 1:
+        if TOUCH.count(used=session_id, now=now) != 1:
             raise SessionEnded
-        found = db.session.scalar(
-            select(PortalSession.id).where(PortalSession.session_id == session_id, PortalSession.portal_id == portal_id)
-        )
-        if found is None:
-            found = new_id(self._random, now)
-            db.session.add(PortalSession(id=found, session_id=session_id, portal_id=portal_id, created_at=now))
-            db.session.flush()
+        given = {"ident": new_id(self._random, now), "session": session_id, "portal": portal_id, "now": now}
+        found: UUID = _enter(db.engine.dialect.name).first(**given).id
         return found
 
     def presences(self, session_id: UUID) -> list[tuple[Portal, UUID]]:
