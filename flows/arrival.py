@@ -20,7 +20,6 @@ from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
 from flows.kept import over_sign_in
 from flows.trust import is_enough
 from idp.models.account import load_account
-from idp.models.flow import FlowRun
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.protocol import pending
@@ -149,7 +148,7 @@ def _is_over(ctx: Context) -> bool:
     return session.has_factors or is_enough(ctx)
 
 
-def context(journey: Journey, run: FlowRun, portal: Portal, handle: str) -> Context:
+def context(journey: Journey, run: runs.Run, portal: Portal, handle: str) -> Context:
     return Context(
         services=services(),
         portal=portal,

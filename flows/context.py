@@ -10,11 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from flows.engine import Message, Outcome, Restart, Retry
-from flows.run import waiting_request
+from flows.run import Run, waiting_request
 from idp.clock import swiss
 from idp.errors import Fault
 from idp.models.base import db, once_committed
-from idp.models.flow import FlowRun
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.accounts import NO_FACTORS, Factors, Standing
@@ -47,7 +46,7 @@ class Context:
 
     services: Services
     portal: Portal
-    run: FlowRun
+    run: Run
     handle: str
     state: Any
     language: str

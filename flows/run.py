@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from idp.chance import new_id, token
-from idp.models.base import UTCDateTime, db, inserted_if_absent, once_committed, write
-from idp.models.flow import FlowRun, Submission
+from idp.models.base import UTCDateTime, db, inserted_if_absent, once_committed
+from idp.models.flow import RUN, Submission
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 from idp.services.bundle import Services
@@ -24,7 +24,30 @@ STATE_VERSION = 1
 RESUME = "/authorize/resume/"
 DUPLICATE_WAITS_S, DUPLICATE_POLL_S = 5.0, 0.05
 
-BY_HANDLE = select(FlowRun).where(FlowRun.handle_hash == bindparam("handle"))
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """The row as it was read or begun; what is written meanwhile does not change it."""
+
+    id: UUID
+    browser_hash: str
+    journey: str
+    portal_id: UUID
+    state: dict[str, Any]
+    entries: dict[str, Any]
+    errors: dict[str, Any]
+    notice: dict[str, Any]
+    resume: str | None
+    version: int
+    created_at: datetime
+    expires_at: datetime
+    consumed_at: datetime | None = None
+    marks: dict[str, Any] | None = None
+
+
+KNOWN = [field.name for field in fields(Run)]
+BY_HANDLE = Prepared(select(*(RUN.c[name] for name in KNOWN)).where(RUN.c.handle_hash == bindparam("handle")))
+BEGIN = Prepared(insert(RUN), "handle_hash", *KNOWN)
 SETTLE = Prepared(
     update(Submission)
     .where(Submission.run_id == bindparam("run"), Submission.nonce == bindparam("form"))
@@ -47,15 +70,14 @@ def begin(
     resume: str | None,
     entries: dict[str, dict[str, str]] | None = None,
     notice: dict[str, list[Any]] | None = None,
-) -> tuple[FlowRun, str]:
+) -> tuple[Run, str]:
     """A new run and its handle. `resume` is the local address the person returns to when it is finished; `entries`
     are what is filled in for them, `notice` what a step says at first.
     """
     now = bundle.clock.now()
     ident, handle = new_id(bundle.random, now), token(bundle.random)[:22]
-    run = FlowRun(
+    run = Run(
         id=ident,
-        handle_hash=_hash(handle),
         browser_hash=browser_hash,
         journey=journey,
         portal_id=portal.id,
@@ -68,22 +90,23 @@ def begin(
         created_at=now,
         expires_at=now + idle_for,
     )
-    db.session.add(run)
+    BEGIN.count(handle_hash=_hash(handle), **vars(run))
     slug = portal.slug
     once_committed(lambda: bundle.metrics.count(JOURNEYS, journey, slug, "begun"))
     return run, handle
 
 
-def find(handle: str) -> FlowRun | None:
-    return db.session.scalar(BY_HANDLE, {"handle": _hash(handle)})
+def find(handle: str) -> Run | None:
+    row = BY_HANDLE.first(handle=_hash(handle))
+    return Run(*row) if row else None
 
 
-def resume_address(bundle: Services, run: FlowRun) -> str | None:
+def resume_address(bundle: Services, run: Run) -> str | None:
     """Where the person came from, if from anywhere."""
     return bundle.vault.open(run.resume, f"flow_run.resume.{run.id}").decode() if run.resume else None
 
 
-def waiting_request(bundle: Services, run: FlowRun) -> str | None:
+def waiting_request(bundle: Services, run: Run) -> str | None:
     """The handle of the portal's request that waits for this run, if one does."""
     address = resume_address(bundle, run) or ""
     return address.removeprefix(RESUME) if address.startswith(RESUME) else None
@@ -108,19 +131,17 @@ def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, move
     False when another tab was faster: then nothing of this request stands, so no second mail or SMS goes out. The
     transaction goes on, until the form is settled.
     """
-    done = write(
-        update(FlowRun)
-        .where(FlowRun.id == run_id, FlowRun.version == version, FlowRun.consumed_at.is_(None))
-        .values(version=version + int(moves), expires_at=now + idle_for, **values)
-        .execution_options(synchronize_session=False)
+    given = {f"new_{name}": value for name, value in values.items()}
+    saved = _save(*values).count(
+        run=run_id, seen=version, new_version=version + int(moves), new_expires_at=now + idle_for, **given
     )
-    if done != 1:
+    if saved != 1:
         db.session.rollback()
         return False
     return True
 
 
-def claim(run: FlowRun, nonce: str) -> bool:
+def claim(run: Run, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first: for its first
     commit in the database, and from there on here.
     """
@@ -143,6 +164,13 @@ def settle(run_id: Any, nonce: str, now: datetime) -> None:
     db.session.flush()
     SETTLE.count(run=run_id, form=nonce[:64], now=now)
     db.session.commit()
+
+
+@cache
+def _save(*names: str) -> Prepared:
+    written: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("version", "expires_at", *names)}
+    is_same = (RUN.c.id == bindparam("run"), RUN.c.version == bindparam("seen"), RUN.c.consumed_at.is_(None))
+    return Prepared(update(RUN).where(*is_same).values(**written))
 
 
 @cache

@@ -15,7 +15,6 @@ from flows import run as runs
 from flows.context import Context, Step
 from flows.engine import Handover, Leave, Message, Outcome, Proved, Restart, Retry, Revisit
 from flows.journeys import JOURNEYS, Journey
-from idp.models.base import db
 from idp.services.metrics import JOURNEYS as JOURNEYS_WALKED
 from idp.services.metrics import STEPS
 
@@ -214,13 +213,15 @@ def _hand_over(walk: Walk, journey: Journey) -> str:
         idle_for=journey.idle_for(ctx.services.settings),
         resume=runs.resume_address(ctx.services, ctx.run),
     )
-    db.session.flush()
-    state = journey.itinerary.initial
+    begun = replace(ctx, run=run, handle=handle, state=journey.itinerary.initial, version=run.version)
     if _move_code(ctx, run.id):
-        known = {field.name for field in fields(state)} & {"code_id", "person_id"}
-        state = replace(state, **{name: getattr(ctx.state, name) for name in known})
-        run.state = runs.freeze(state)
-    return Walk.stand(journey, replace(ctx, run=run, handle=handle, state=state, version=run.version)).here()
+        known = {field.name for field in fields(begun.state)} & {"code_id", "person_id"}
+        begun = replace(begun, state=replace(begun.state, **{name: getattr(ctx.state, name) for name in known}))
+        runs.save(
+            run.id, run.version, now=ctx.now, idle_for=journey.idle_for(ctx.services.settings), moves=False,
+            state=runs.freeze(begun.state),
+        )  # fmt: skip
+    return Walk.stand(journey, begun).here()
 
 
 def _move_code(ctx: Context, run_id: UUID) -> bool:

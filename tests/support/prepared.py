@@ -54,7 +54,6 @@ def stand(services: Services, portal: Portal, journey: Journey, step: str, **fac
         idle_for=journey.idle_for(services.settings),
         resume=None,
     )
-    db.session.flush()
     return Stand(f"/{portal.slug}/{journey.paths[step]}?f={handle}", secret, run.id)
 
 

@@ -18,7 +18,7 @@ from flows.steps.lock import FACTOR_BUDGETS
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.base import db
-from idp.models.flow import AttemptCounter, FlowRun
+from idp.models.flow import AttemptCounter
 from idp.models.outbox import OutboxMessage
 from idp.models.portal import Portal
 from idp.services.bundle import Services
@@ -224,7 +224,7 @@ class World:
         proved = frozenset[str]().union(*(stop.proves for stop in self.variant.stops()))
         return {name: value for name, value in self.run().state.items() if name in proved}
 
-    def run(self) -> FlowRun:
+    def run(self) -> runs.Run:
         db.session.rollback()
         found = runs.find(self.handle)
         assert found is not None
