@@ -90,6 +90,14 @@ class Context:
         found: Standing | None = self.read[key]
         return found
 
+    @property
+    def holder(self) -> Standing:
+        """The account of a walk that proved one; nobody else comes to its end."""
+        standing = self.standing()
+        if standing is None:
+            raise Fault("the end of a walk without its account")
+        return standing
+
     def factors(self) -> Factors:
         """The second factors of the account of this walk."""
         standing = self.standing()

@@ -15,7 +15,7 @@ from flows.run import freeze, resume_address, waiting_request
 from flows.steps.consent import open_items
 from flows.steps.lock import FACTOR_BUDGETS, WAYS_BACK
 from flows.trust import TRUSTED, trust, use_trust
-from idp.models.account import Account, hold_account, load_account
+from idp.models.account import Holder, hold_account, load_account
 from idp.models.base import db
 from idp.models.flow import consume_run
 from idp.models.person import InsuredPerson
@@ -76,7 +76,7 @@ def consume(ctx: Context, **kept: str) -> bool:
     return consume_run(ctx.run_id, ctx.version, freeze(type(ctx.state)(**kept)), ctx.now)
 
 
-def _open_session(ctx: Context, account: Account, method: str) -> None:
+def _open_session(ctx: Context, account: Holder, method: str) -> None:
     """A new secret at every sign-in (OWASP ASVS 5.0 §7.2.4). The same person again stays signed in at their portals."""
     bundle, before = ctx.services, current_session()
     acr, amr = METHODS[method]
@@ -94,7 +94,7 @@ def _open_session(ctx: Context, account: Account, method: str) -> None:
         prefer([account.language])
 
 
-def store_factor(ctx: Context, account: Account) -> str:
+def store_factor(ctx: Context, account: Holder) -> str:
     """Keep the factor that the walk set up; returns its name."""
     state, bundle = ctx.state, ctx.services
     if state.factor == "sms":
@@ -107,7 +107,7 @@ def store_factor(ctx: Context, account: Account) -> str:
     return str(state.factor)
 
 
-def rebind_factor(ctx: Context, account: Account) -> str:
+def rebind_factor(ctx: Context, account: Holder) -> str:
     """The same for an account that had factors: what was guessed at the one before says nothing of this one. For an
     operator the console stays shut until another one lets them in (docs/decisions/0015).
     """
@@ -117,7 +117,7 @@ def rebind_factor(ctx: Context, account: Account) -> str:
     return kept
 
 
-def redeem_letter(ctx: Context, account: Account) -> Restart | None:
+def redeem_letter(ctx: Context, account: Holder) -> Restart | None:
     """Use up the code of the recovery letter that brought the person here; why it is not good, where it is not."""
     code_id = ctx.state.letter_code_id
     if code_id is None:
@@ -129,7 +129,7 @@ def redeem_letter(ctx: Context, account: Account) -> Restart | None:
     return None
 
 
-def use_reset(ctx: Context, account: Account) -> Restart | None:
+def use_reset(ctx: Context, account: Holder) -> Restart | None:
     """The same for what two operators agreed on: used up here, unless its owner stopped it this very moment."""
     if ctx.state.method != "desk" or ctx.services.factor_resets.use(account.id, ctx.portal):
         return None
@@ -137,12 +137,12 @@ def use_reset(ctx: Context, account: Account) -> Restart | None:
     return Restart("choose_method", "method", Message("res.over"))
 
 
-def stop_resets(ctx: Context, account: Account) -> None:
+def stop_resets(ctx: Context, account: Holder) -> None:
     """Whoever signs in with a factor, or set a new password, needs none that the desk agreed on."""
     ctx.services.factor_resets.stop_all(account.id, device=ctx.device, place=ctx.network)
 
 
-def replace_factor(ctx: Context, account: Account) -> str:
+def replace_factor(ctx: Context, account: Holder) -> str:
     """Whoever lost the telephone gives up what was on it, and every session that may be open there."""
     bundle, kept = ctx.services, rebind_factor(ctx, account)
     bundle.accounts.keep_only(account.id, kept)
@@ -154,7 +154,7 @@ def replace_factor(ctx: Context, account: Account) -> str:
 
 def finish_login(ctx: Context) -> Ending:
     """Open the session."""
-    account, standing = load_account(ctx.state.account()), ctx.standing()
+    account = ctx.holder
     method = _method(ctx, account)
     if method is None:
         return Restart("credentials", "passkey", Message("e.passkey"))
@@ -173,13 +173,13 @@ def finish_login(ctx: Context) -> Ending:
         ctx.services.recovery_letters.void(account.id)
     elif ctx.state.is_trusted and ctx.portal.trusted_devices:
         trust(ctx, account)
-    elif not (standing and standing.is_known_here):
+    elif not account.is_known_here:
         ctx.services.notices.tell("device", account, portal=ctx.portal, device=ctx.device, place=ctx.network)
     _open_session(ctx, account, method)
     return onward(ctx, account.id)
 
 
-def _method(ctx: Context, account: Account) -> str | None:
+def _method(ctx: Context, account: Holder) -> str | None:
     """How the person proved themselves; None where the passkey was removed this very moment."""
     if not ctx.state.passkey_id:
         return str(ctx.state.method)

@@ -11,7 +11,7 @@ from flask import request
 from flows.context import Context
 from flows.refusal import waiting_for
 from flows.run import resume_address, waiting_request
-from idp.models.account import Account
+from idp.models.account import Holder
 from idp.models.session import TRUSTED_DEVICE
 from idp.models.trusted_device import TrustedDevice
 from idp.web.after_sign_in import ANY_SESSION, PAGES
@@ -47,7 +47,7 @@ def use_trust(ctx: Context) -> bool:
     return True
 
 
-def trust(ctx: Context, account: Account) -> None:
+def trust(ctx: Context, account: Holder) -> None:
     """From now on this browser counts as the second factor of this account; its owner hears of it."""
     agent = request.headers.get("User-Agent", "")
     secret = ctx.services.trusted_devices.trust(account.id, ctx.browser_hash, agent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, select, update
@@ -11,6 +12,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 from idp.models.base import Base, db, write
 
 NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
+
+
+class Holder(Protocol):
+    """Whose account it is, however that was read."""
+
+    @property
+    def id(self) -> UUID: ...
+
+    @property
+    def email(self) -> str: ...
+
+    @property
+    def language(self) -> str: ...
 
 
 class Account(Base):

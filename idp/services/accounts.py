@@ -42,7 +42,9 @@ NO_FACTORS = Factors(None, has_app=False)
 class Standing:
     """Of an account that can sign in. `is_known_here`: whether this browser opened a session of it before."""
 
+    id: UUID
     email: str
+    language: str
     password_changed_at: datetime
     factors: Factors
     is_known_here: bool
@@ -69,7 +71,9 @@ WAS_SEEN_HERE = exists().where(
     Session.account_id == Account.id, Session.browser_hash == bindparam("browser_hash", type_=String())
 )
 STANDING = Prepared(
-    select(Account.email, Password.changed_at, WAS_SEEN_HERE.label("is_known_here"), *FACTORS)
+    select(
+        Account.id, Account.email, Account.language, Password.changed_at, WAS_SEEN_HERE.label("is_known_here"), *FACTORS
+    )
     .join(Password, Password.account_id == Account.id)
     .outerjoin(Phone, Phone.account_id == Account.id)
     .outerjoin(TOTPSecret, TOTPSecret.account_id == Account.id)
@@ -107,7 +111,9 @@ class Accounts:
     def standing(self, account_id: UUID, browser_hash: str = "") -> Standing | None:
         """What walks that go on must know anew of an account, while it can sign in."""
         row = STANDING.first(account_id=account_id, browser_hash=browser_hash)
-        return Standing(row.email, row.changed_at, _factors(row[3:]), bool(row.is_known_here)) if row else None
+        if row is None:
+            return None
+        return Standing(row.id, row.email, row.language, row.changed_at, _factors(row[5:]), bool(row.is_known_here))
 
     def exists(self, email: str) -> bool:
         """Whether the address is taken, by an account of any status."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from idp.clock import Clock
-from idp.models.account import Account
+from idp.models.account import Holder
 from idp.models.portal import Portal
 from idp.services.outbox import Outbox
 from idp.texts import Texts, format_day, format_time
@@ -16,7 +16,7 @@ class Notices:
         self._outbox = outbox
 
     def tell(
-        self, event: str, account: Account | None, *, portal: Portal | None, device: str, place: str, typed: str = "",
+        self, event: str, account: Holder | None, *, portal: Portal | None, device: str, place: str, typed: str = "",
         language: str = "fr", left: int | None = None, to: str = "", added: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         """Queue the mail for `event.…`. Without an account the same row is written and dropped, for `typed`.

@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Table, and_, bindparam, insert, select, up
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
-from idp.models.account import Account
+from idp.models.account import Account, Holder
 from idp.models.base import UTCDateTime, db, insert_or_update, write
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
@@ -93,7 +93,7 @@ class Sessions:
         self._clock = clock
         self._random = random
 
-    def open(self, account: Account, *, browser_hash: str, acr: str, amr: list[str], user_agent: str = "") -> str:
+    def open(self, account: Holder, *, browser_hash: str, acr: str, amr: list[str], user_agent: str = "") -> str:
         """A new session; returns the secret for its cookie."""
         now = self._clock.now()
         secret = token(self._random, "cc_se_")
