@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from sqlalchemy import String, bindparam, delete, exists, func, select
 from idp.chance import Random, new_id
 from idp.clock import Clock
 from idp.models.account import Account, Password, Phone, TOTPSecret, find_account
-from idp.models.base import db
+from idp.models.base import UTCDateTime, db, insert_or_update
 from idp.models.factor_reset import FactorReset
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
@@ -83,6 +84,13 @@ STANDING = Prepared(
 
 def _factors(cells: Sequence[Any]) -> Factors:
     return Factors(cells[0], cells[1] is not None, bool(cells[2]))
+
+
+@cache
+def _keep_phone(dialect: str) -> Prepared:
+    again = {"number": bindparam("number"), "verified_at": bindparam("now", type_=UTCDateTime())}
+    first = {"account_id": bindparam("account"), **again}
+    return Prepared(insert_or_update(Phone, dialect, first, again))
 
 
 def guessed_at(email: str, browser_hash: str, *, is_known: bool) -> str:
@@ -172,7 +180,8 @@ class Accounts:
         return account
 
     def add_phone(self, account_id: UUID, number: str) -> None:
-        db.session.merge(Phone(account_id=account_id, number=number, verified_at=self._clock.now()))
+        """The number that was just proved, in place of another one."""
+        _keep_phone(db.engine.dialect.name).count(account=account_id, number=number, now=self._clock.now())
 
     def keep_only(self, account_id: UUID, factor: str) -> None:
         """Give up every second factor but this one."""
