@@ -14,12 +14,13 @@ from idp.web.session import BLIND
 
 def language() -> str:
     """One of fr, de, it, en."""
-    chosen = g.get("language") or request.cookies.get(cookie_name("lang"), "")
-    if chosen in LANGUAGES:
-        return str(chosen)
-    if "accepted" not in g:  # asked for with every text of a page
-        g.accepted = request.accept_languages.best_match(LANGUAGES) or "fr"
-    return str(g.accepted)
+    kept = g._get_current_object()  # asked for with every text of a page, where each look through a proxy counts
+    chosen: str | None = kept.get("language") or kept.get("accepted")
+    if chosen is None:
+        remembered = request.cookies.get(cookie_name("lang"), "")
+        is_known = remembered in LANGUAGES
+        kept.accepted = chosen = remembered if is_known else request.accept_languages.best_match(LANGUAGES) or "fr"
+    return chosen
 
 
 def text(key: str, **values: object) -> str:
