@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import DeclarativeBase, Session, registry
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, registry
 from sqlalchemy.types import TypeDecorator
 
 from idp.models.outage import PRIMARY_CODE
@@ -45,6 +45,7 @@ NAMING = {
 BUSY_TIMEOUT_MS = 10_000
 PENDING = "once_committed"
 ALONE = "alone"  # the connection of statements that are kept each by itself (units.py)
+HELD = "held"  # the connection of a transaction that lasts
 READS_STAY = "reads_stay"
 
 
@@ -147,6 +148,31 @@ def _act(session: Session) -> None:
 @event.listens_for(db.session, "after_rollback")
 def _forget(session: Session) -> None:
     session.info.pop(PENDING, None)
+
+
+@event.listens_for(db.session, "after_begin")
+def _hold(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    session.info[HELD] = connection
+
+
+@event.listens_for(db.session, "after_transaction_end")
+def _let_go(session: Session, ended: SessionTransaction) -> None:
+    if ended.parent is None:
+        session.info.pop(HELD, None)
+
+
+@event.listens_for(db.session, "after_soft_rollback")  # also of a flush that failed: then the session is asked again
+def _doubt(session: Session, _failed: SessionTransaction) -> None:
+    session.info.pop(HELD, None)
+
+
+def connection_of_transaction() -> Connection:
+    """That of the session's transaction, which begins where there is none. A session takes as long to say so as a
+    statement to be sent.
+    """
+    session = db.session()
+    held: Connection | None = session.info.get(HELD)
+    return session.connection() if held is None else held
 
 
 def write(statement: Executable) -> int:

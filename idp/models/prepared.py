@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import ALONE, db
+from idp.models.base import ALONE, connection_of_transaction
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
@@ -51,7 +51,7 @@ class Prepared:
 
     def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
         alone: Single | None = g.get(ALONE)
-        connection = db.session.connection() if alone is None else alone.connection
+        connection = connection_of_transaction() if alone is None else alone.connection
         compiled = self._for(connection.dialect, is_direct=alone is not None)
         bound = compiled.bind(values)
         context, cursor = SimpleNamespace(), None
