@@ -60,7 +60,7 @@ def _portal(slug: str) -> Portal:
 
 
 def _show(journey: Journey, slug: str, path: str) -> Response:
-    if "f" in request.args and not journey.is_own:
+    if not journey.is_own:  # what is written here is a walk that begins, by one statement
         each_alone()
     portal = _portal(slug)
     if "f" not in request.args and path == journey.first_path:
