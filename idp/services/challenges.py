@@ -65,9 +65,23 @@ NEWEST = Prepared(
     .order_by(CHALLENGE.c.sent_at.desc())
     .limit(bindparam("most", type_=Integer()))
 )
+ACCEPTED = (
+    select(CHALLENGE.c.id, CHALLENGE.c.code_hash, CHALLENGE.c.sent_at, CHALLENGE.c.expires_at)
+    .where(CHALLENGE.c.run_id == bindparam("run"), OF_KIND, TO)
+    .order_by(CHALLENGE.c.sent_at.desc())
+    .limit(bindparam("most", type_=Integer()))
+    .subquery()
+)
+SHOWN = (
+    select(ACCEPTED.c.id)
+    .where(ACCEPTED.c.code_hash == bindparam("digest"), ACCEPTED.c.expires_at > bindparam("now", type_=UTCDateTime()))
+    .order_by(ACCEPTED.c.sent_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
 USE = Prepared(
     update(CHALLENGE)
-    .where(CHALLENGE.c.id == bindparam("used"), CHALLENGE.c.used_at.is_(None))
+    .where(CHALLENGE.c.id == SHOWN, CHALLENGE.c.used_at.is_(None))
     .values(used_at=bindparam("now", type_=UTCDateTime()))
 )
 SENT = Prepared(
@@ -207,16 +221,14 @@ class Challenges:
 
     def judge(self, kind: Kind, *, run_id: UUID, recipient: str, code: str) -> Verdict:
         """Compare with the two newest codes of this run and address; a right one is used up with what it proves."""
-        now = self._clock.now()
+        now, digest = self._clock.now(), self._code(run_id, kind, recipient, code)
+        used = USE.count(
+            run=run_id, kind=kind, recipient=self._address(recipient), most=ACCEPTED_CODES, digest=digest, now=now
+        )
+        if used:
+            return Verdict.RIGHT
         rows = self._newest(run_id, kind, recipient, most=ACCEPTED_CODES)
-        live = [row for row in rows if row.expires_at > now]
-        if not live:
-            return Verdict.EXPIRED
-        digest = self._code(run_id, kind, recipient, code)
-        for row in live:
-            if row.code_hash == digest:
-                return Verdict.RIGHT if USE.count(used=row.id, now=now) == 1 else Verdict.WRONG
-        return Verdict.WRONG
+        return Verdict.WRONG if any(row.expires_at > now for row in rows) else Verdict.EXPIRED
 
     def refusal(self, errand: Errand) -> Wait | Stopped | None:
         """Why nothing would be sent now, or None."""
