@@ -47,8 +47,10 @@ def install(app: Flask) -> None:
     def _add(response: Response) -> Response:
         headers = response.headers
         headers["Content-Security-Policy"] = policy(g.get("form_targets", ()))
+        said = {name.lower() for name, _ in headers}  # each look into them goes through them all
         for name, value in of_every_answer(services().settings).items():
-            headers.setdefault(name, value)
+            if name.lower() not in said:
+                headers.add(name, value)
         if request.endpoint == "static" and response.status_code in FOUND:
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
         elif not g.get(CACHEABLE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from flask import Flask, Response, after_this_request, g, redirect, request
@@ -26,6 +28,11 @@ def language() -> str:
 def text(key: str, **values: object) -> str:
     """The text in the language of this page, in the words of the portal whose page it is."""
     return services().texts.of(g.get("own_texts")).get(language(), key, **values)
+
+
+def texts() -> Callable[..., str]:
+    """The same for a whole page, whose language and portal are looked for once."""
+    return partial(services().texts.of(g.get("own_texts")).get, language())
 
 
 def prefer(locales: list[str]) -> None:

@@ -18,7 +18,7 @@ from idp.texts import LANGUAGE_NAMES
 from idp.web.browser import remember_portal
 from idp.web.forms import FormView
 from idp.web.headers import allow_form_targets
-from idp.web.i18n import here, language, text
+from idp.web.i18n import here, language, text, texts
 from idp.web.session import session_end
 from idp.web.theme import logo_address, theme_address
 
@@ -48,7 +48,8 @@ class Frame:
             return []
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
         path = here() if request.method == "GET" else "/"  # what answers a POST has no address to come back to
-        return [(code, name, f"{path}?{urlencode([*kept, ('lang', code)])}") for code, name in LANGUAGE_NAMES.items()]
+        address = f"{path}?{urlencode([*kept, ('lang', '')])}"
+        return [(code, name, address + code) for code, name in LANGUAGE_NAMES.items()]
 
 
 def origins(portal: Portal) -> tuple[str, ...]:
@@ -78,6 +79,7 @@ def page(template: str, frame: Frame, view: object = None, *, status: int = 200)
         warn_for=min(WARN_FOR, settings.session_idle_for / 2),
         view=view,
         language=language(),
+        _=texts(),
         settings=settings,
         is_demo=settings.demo_folder is not None,
         notice=_notice(),
