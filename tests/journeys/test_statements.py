@@ -31,18 +31,18 @@ BUDGET = {  # statements and commits, where portals are known
     "GET /<slug>/register/email": 3,
     "POST /<slug>/register/email": 17,
     "GET /<slug>/register/email-code": 6,
-    "POST /<slug>/register/email-code": 13,
+    "POST /<slug>/register/email-code": 12,
     "GET /<slug>/register/details": 4,
     "POST /<slug>/register/details": 22,
     "GET /<slug>/register/sms": 5,
-    "POST /<slug>/register/sms": 28,
+    "POST /<slug>/register/sms": 27,
     "GET /<slug>/register/done": 3,
     "GET /authorize": 5,
-    "GET /authorize/resume/<handle>": 10,
+    "GET /authorize/resume/<handle>": 9,
     "GET /<slug>/login": 5,  # one says that a session is in use
     "POST /<slug>/login": 18,
     "GET /<slug>/login/code": 6,
-    "POST /<slug>/login/code": 20,  # one ends what two operators agreed on
+    "POST /<slug>/login/code": 18,  # one ends what two operators agreed on
     "GET /<slug>/login/help": 8,
     "GET /<slug>/login/letter": 8,
     "POST /<slug>/login/letter": 16,
