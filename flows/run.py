@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -116,7 +116,7 @@ def freeze(state: Any) -> dict[str, Any]:
     """The facts as JSON."""
     if not is_dataclass(state) or isinstance(state, type):
         raise TypeError("a state is a dataclass of facts")
-    return {"v": STATE_VERSION, **asdict(state)}
+    return {"v": STATE_VERSION, **vars(state)}
 
 
 def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:

@@ -108,7 +108,8 @@ class Attempts:
 
     def refusals_of_all(self, subjects: Sequence[tuple[Budget, str]]) -> dict[tuple[str, str], Refused]:
         """Whether guessing is closed for many subjects, by kind and subject; who may guess is left out."""
-        keys = {self._key(budget, subject): (budget.kind, subject) for budget, subject in subjects}
+        hashed = {subject: self._vault.mac("attempt", subject) for subject in {subject for _, subject in subjects}}
+        keys = {f"{budget.kind}:{hashed[subject]}": (budget.kind, subject) for budget, subject in subjects}
         if not keys:
             return {}
         asked = {f"key_{at}": key for at, key in enumerate(keys)}

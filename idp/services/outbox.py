@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from html import escape
 from typing import cast
@@ -168,7 +168,7 @@ class Outbox:
         ident = new_id(self._random, now)
         if channel == "mail":
             content = replace(content, name=f"{ident}.{id_mac(self._vault, ident)}")
-        sealed = self._vault.seal(json.dumps(asdict(content)).encode(), f"outbox_message.sealed_content.{ident}")
+        sealed = self._vault.seal(json.dumps(vars(content)).encode(), f"outbox_message.sealed_content.{ident}")
         RECORD.count(
             id=ident,
             channel=channel,
