@@ -104,13 +104,16 @@ def test_what_was_known_last_goes_on_while_the_database_is_away(
     choose(services, sms_per_day="7")
     db.session.execute(text("ALTER TABLE shared_version RENAME TO elsewhere"))
     db.session.commit()
-    for _ in range(5):
-        clock.advance(FRESH_FOR)
-        services.live.refresh()
-        assert services.settings.sms_per_day == 7
-    assert capsys.readouterr().out.count("settings_unread") == 1, "told once"
-    db.session.execute(text("ALTER TABLE elsewhere RENAME TO shared_version"))
-    db.session.commit()
+    try:
+        for _ in range(5):
+            clock.advance(FRESH_FOR)
+            services.live.refresh()
+            assert services.settings.sms_per_day == 7
+        assert capsys.readouterr().out.count("settings_unread") == 1, "told once"
+    finally:
+        db.session.rollback()
+        db.session.execute(text("ALTER TABLE elsewhere RENAME TO shared_version"))
+        db.session.commit()
     clock.advance(FRESH_FOR)
     services.live.refresh()
     choose(services, sms_per_day="8")
