@@ -22,6 +22,12 @@ class _Headers(EnvironHeaders):
             return super().get(key, default, type)
         return self.environ.get("HTTP_" + key.upper().replace("-", "_"), default)
 
+    def __repr__(self) -> str:
+        """Without what they say: a secret may be among them."""
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
+
 
 class MachineRequest(Request):
     """Without a query; `form` is given once the body was read. Everything else is Flask's."""
