@@ -1,4 +1,4 @@
-"""Statements of the token path: built and compiled once, run on the driver's own cursor (docs/performance.md).
+"""Statements of requests: built and compiled once, run on the driver's own cursor (docs/performance.md).
 
 They run in the transaction of `db.session`, or each by itself (units.py), and raise what the session would raise; what
 listens to its statements hears of them.
