@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ RUNS_IN_MEMORY = (
     "full_page_writes=off",
 )  # no power fails here, and a crash loses nothing committed
 OPTIONS = ("max_connections=40", "superuser_reserved_connections=3", "max_wal_senders=4", "listen_addresses=127.0.0.1")
+ROUNDS, CALM_ROUNDS = 200, 5
 USER = "outage"  # no superuser, for whom some connections are kept
 
 
@@ -111,12 +113,22 @@ class Server:
     def full(self) -> Iterator[None]:
         """Whoever wants a connection is refused; those that are open are cut, as by an impatient operator."""
         held: list[psycopg.Connection[Any]] = []
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s AND pid <> ALL(%s)"
         with self.admin() as admin:
-            admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s", [USER])
             try:
-                while True:
-                    held.append(self._connect(USER, "connect"))
-            except psycopg.OperationalError:
+                calm = 0
+                for _ in range(ROUNDS):  # whoever was cut off comes back at once, and may be faster than we are
+                    cut = admin.execute(others, [USER, [one.info.backend_pid for one in held]]).fetchall()
+                    had = len(held)
+                    with suppress(psycopg.OperationalError):
+                        while True:
+                            held.append(self._connect(USER, "connect"))
+                    calm = calm + 1 if not cut and len(held) == had else 0
+                    if calm == CALM_ROUNDS:
+                        break
+                    time.sleep(0.02)
+                else:
+                    raise AssertionError("somebody always found a place")
                 yield
             finally:
                 for one in held:
