@@ -53,10 +53,11 @@ class SingleStatements:
             _end(single)
         connection = self._autocommit.connect()
         driver: Any = connection.connection.driver_connection
-        kept = (
-            connection.info
-        )  # of the connection to the server, as what is prepared there: it may come from the pool again
-        return Single(connection, kept.get(CURSOR) or kept.setdefault(CURSOR, DirectCursor(driver)))
+        # What is prepared in a connection to the server stays there, when that comes from the pool again too.
+        cursor = connection.info.get(CURSOR)
+        if cursor is None:
+            cursor = connection.info[CURSOR] = DirectCursor(driver)
+        return Single(connection, cursor)
 
     def give_back(self, single: Single) -> None:
         """It may be used again, unless it broke or something is still open in it."""
