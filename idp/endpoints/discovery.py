@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Request, Response, g, request
@@ -14,6 +13,7 @@ from werkzeug.http import quote_etag
 from idp.protocol import metadata
 from idp.services.bundle import Services, services
 from idp.web.headers import CACHEABLE
+from idp.web.machine_door import Document
 from idp.web.session import cookie_blind
 
 blueprint = cookie_blind(Blueprint("discovery", __name__))
@@ -44,18 +44,6 @@ def answer_keys(asked: Request) -> Response:
     return KEYS.answer(asked, services())
 
 
-@dataclass(frozen=True, eq=False)
-class Document:
-    """What everybody may read, as bytes, and its entity tag."""
-
-    body: bytes
-    tag: str
-
-    @property
-    def headers(self) -> list[tuple[str, str]]:
-        return [*HEADERS.items(), ("Content-Type", "application/json"), ("ETag", quote_etag(self.tag))]
-
-
 class Public:
     """A document that is made anew when what it tells of is another object: another one when that changes."""
 
@@ -77,10 +65,11 @@ class Public:
         of, document = self._made
         if document is None or of is not source:
             body = json.dumps(self._make(bundle, source), separators=(",", ":")).encode()
-            document = Document(body, hashlib.sha256(body).hexdigest()[:20])
+            tag = quote_etag(hashlib.sha256(body).hexdigest()[:20])
+            document = Document(body, (*HEADERS.items(), ("Content-Type", "application/json"), ("ETag", tag)))
             self._made = (source, document)
         setattr(g, CACHEABLE, True)
-        response = Response(document.body, headers=document.headers)
+        response = Response(document.body, headers=list(document.headers))
         if "If-None-Match" in asked.headers:
             response.make_conditional(asked)
         return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
@@ -36,13 +37,12 @@ REASONS = {200: "200 OK", 201: "201 CREATED", 400: "400 BAD REQUEST", 401: "401 
 Endpoint = Callable[[Request], Response]
 
 
-class Document(Protocol):
+@dataclass(frozen=True, eq=False)
+class Document:
     """What everybody may read, as bytes, and its own headers."""
 
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def headers(self) -> list[tuple[str, str]]: ...
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
 
 
 class Public(Protocol):

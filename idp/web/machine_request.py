@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 FORM = "application/x-www-form-urlencoded"
+OF_THE_BODY = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})  # which stand without HTTP_ in front (PEP 3333)
 NOTHING: ImmutableMultiDict[str, Any] = ImmutableMultiDict()
 
 
@@ -18,9 +19,10 @@ class _Headers(EnvironHeaders):
     """Asked for one after the other, most of which are not there: no exception is raised and caught for each."""
 
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        if type is not None or key in {"Content-Type", "Content-Length"}:
+        name = key.upper().replace("-", "_")
+        if type is not None or name in OF_THE_BODY:
             return super().get(key, default, type)
-        return self.environ.get("HTTP_" + key.upper().replace("-", "_"), default)
+        return self.environ.get("HTTP_" + name, default)
 
     def __repr__(self) -> str:
         """Without what they say: a secret may be among them."""

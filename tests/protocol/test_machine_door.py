@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from idp.clock import FrozenClock
 from idp.models.base import db
 from idp.services.bundle import Services
+from idp.web import log
 from tests.support.engines import held_connections
 from tests.support.person import ISSUER
 from tests.support.portal_client import EVERY_GRANT, PortalClient, client
@@ -195,6 +197,40 @@ def test_what_one_statement_keeps_begins_no_transaction_and_what_belongs_togethe
     finally:
         event.remove(engine, "before_cursor_execute", look)
     assert held_connections(app) == 0, "a connection was not given back"
+
+
+@pytest.mark.parametrize("path", ["/jwks", "/.well-known/openid-configuration"])
+def test_what_lies_ready_is_sent_without_a_context_and_as_the_dispatch_sends_it(
+    both: tuple[Flask, list[str]], portal: PortalClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    app, _ = both
+    door: Any = app.wsgi_app
+    portal.tokens()
+    made = sent(app, "GET", path, {})
+    table, door.table = door.table, {}
+    dispatched = sent(app, "GET", path, {})
+    door.table = table
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(log, "access", SimpleNamespace(info=lambda _, **given: told.append(given)))
+    with monkeypatch.context() as without:
+        without.setattr(app, "app_context", None)
+        answer = app.test_client().get(path, base_url=ISSUER)
+        assert sent(app, "GET", path, {}) == made == dispatched
+    assert told[0]["request_id"] == answer.headers["X-Request-Id"]
+    assert {name: told[0][name] for name in ("rule", "method", "status_code")} == {
+        "rule": path, "method": "GET", "status_code": 200,
+    }  # fmt: skip
+
+
+def test_what_lies_ready_is_made_anew_as_soon_as_it_changes_here(
+    both: tuple[Flask, list[str]], portal: PortalClient, services: Services
+) -> None:
+    app, _ = both
+    before = [sent(app, "GET", "/jwks", {}) for _ in range(2)]
+    assert services.keyring.rotate()  # within the second in which nothing is asked of the database
+    db.session.commit()
+    after = [sent(app, "GET", "/jwks", {}) for _ in range(2)]
+    assert before[0] == before[1] != after[0] == after[1]
 
 
 def test_a_self_test_sees_whole_requests(

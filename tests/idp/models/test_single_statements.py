@@ -35,7 +35,6 @@ FIXED = "100 % :a %(b)s $1"
 TEXTS = Prepared(
     select(literal(FIXED).label("fixed"), bindparam("said", type_=PERSON.c.family_name.type).label("given"))
 )
-BACKEND = "SELECT pg_backend_pid()"
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 

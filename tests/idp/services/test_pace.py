@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from idp.services.pace import FEWEST, LONG_S, Pace
 
 
@@ -41,9 +43,6 @@ def test_short_batches_grow_back_slowly_and_no_further() -> None:
 
 def test_a_batch_that_failed_says_nothing_of_the_next() -> None:
     pace = Pace(50, Watch())
-    try:
-        with pace.timed():
-            raise ConnectionError
-    except ConnectionError:
-        pass
+    with pytest.raises(ConnectionError), pace.timed():
+        raise ConnectionError
     assert pace.rows == 50
