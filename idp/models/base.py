@@ -47,6 +47,7 @@ PENDING = "once_committed"
 ALONE = "alone"  # the connection of statements that are kept each by itself (units.py)
 HELD = "held"  # the connection of a transaction that lasts
 READS_STAY = "reads_stay"
+OPENED = "session_opened"
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -83,14 +84,22 @@ class Base(DeclarativeBase):
     )
 
 
+def of_context() -> dict[str, Any]:
+    """What `g` holds, for whoever asks it often: each question through the proxy is three calls of functions."""
+    kept: dict[str, Any] = vars(g._get_current_object())
+    return kept
+
+
 class _Session(SessionOfFlask):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        if READS_STAY in g:
+        kept = of_context()
+        kept[OPENED] = True
+        if READS_STAY in kept:
             self.expire_on_commit = False
 
     def get_bind(self, *given: Any, **named: Any) -> Engine | Connection:
-        alone: Single | None = g.get(ALONE)
+        alone: Single | None = of_context().get(ALONE)
         return super().get_bind(*given, **named) if alone is None else alone.connection
 
 
@@ -133,7 +142,7 @@ def _keep_write_ahead_log(cursor: Any) -> None:
 
 def once_committed(act: Callable[[], None]) -> None:
     """Do this as soon as the present transaction is committed, and not at all where it is rolled back."""
-    if ALONE in g:
+    if ALONE in of_context():
         act()
         return
     db.session().info.setdefault(PENDING, []).append(act)
@@ -184,7 +193,7 @@ def write(statement: Executable) -> int:
 
 def writes_in_queries() -> bool:
     """Whether an INSERT or UPDATE may stand in the WITH of a query: on PostgreSQL."""
-    return current_app.extensions[ALONE] is not None
+    return current_app._get_current_object().extensions[ALONE] is not None  # type: ignore[attr-defined]
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

@@ -6,19 +6,28 @@ This one serves single statements with positional parameters in autocommit, and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
-import psycopg
 from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
+from psycopg.types.json import set_json_loads
 
 from idp.models.postgresql import PatientConnection
 
 WELL = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
+
+
+_scan = cast(Any, json.JSONDecoder()).scan_once
+
+
+def _read_json(written: Any) -> Any:
+    """What the server wrote, which has neither a mark of its encoding nor space around it."""
+    return _scan(written.decode(), 0)[0]
 
 
 class DirectCursor:
@@ -26,6 +35,7 @@ class DirectCursor:
 
     def __init__(self, connection: PatientConnection) -> None:
         self.driver_connection = connection
+        set_json_loads(_read_json, connection)
         self._transformer = Transformer(connection)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}  # by text and types of the parameters
         self._numbers = count()
@@ -59,22 +69,17 @@ class DirectCursor:
 
     def _prepare(self, statement: str, types: tuple[int, ...]) -> bytes:
         name = b"connect_%d" % next(self._numbers)
-        self._pgconn().send_prepare(name, statement.encode(), types)
+        self.driver_connection.pgconn.send_prepare(name, statement.encode(), types)
         self._answer()
         self._names[statement, types] = name
         return name
 
     def _ask(self, name: bytes, given: Sequence[Any]) -> Any:
-        self._pgconn().send_query_prepared(name, given, self._transformer.formats)
+        self.driver_connection.pgconn.send_query_prepared(name, given, self._transformer.formats)
         return self._answer()
 
     def _answer(self) -> Any:
-        (result,) = self.driver_connection.wait(execute(self._pgconn()))
+        (result,) = self.driver_connection.wait(execute(self.driver_connection.pgconn))
         if result.status not in WELL:
             raise error_from_result(result, encoding=self.driver_connection.info.encoding)
         return result
-
-    def _pgconn(self) -> Any:
-        if self.driver_connection.closed:
-            raise psycopg.OperationalError("the connection is closed")
-        return self.driver_connection.pgconn

@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
-from sqlalchemy import Engine, event
+from flask import current_app
+from sqlalchemy import event
 from sqlalchemy.orm import Mapper, Session
 
 from idp.models.base import db
 from idp.models.portal import Portal, find_client, find_portal, load_enabled
 
 FRESH_FOR_S = 1.0
-CHANGED = "portals_changed"
+CHANGED, KNOWN = "portals_changed", "known_portals"
 
 _Name = str | UUID | tuple[str, str]
-_Known = dict[_Name, tuple[Portal, float]]
-_known: WeakKeyDictionary[Engine, _Known] = WeakKeyDictionary()
+
+
+@dataclass(eq=False)
+class _Known:
+    """What one application knows, and since when (monotonic seconds)."""
+
+    portals: dict[_Name, tuple[Portal, float]] = field(default_factory=dict)
+
+
+_of_every_application: WeakSet[_Known] = WeakSet()
 
 
 def known_client(client_id: str) -> Portal | None:
@@ -42,13 +52,13 @@ def known_slug(slug: str) -> Portal | None:
 
 
 def _fresh(name: _Name) -> Portal | None:
-    portal, asked_at = _of_engine().get(name, (None, 0.0))
+    portal, asked_at = _known().get(name, (None, 0.0))
     return portal if portal is not None and time.monotonic() - asked_at < FRESH_FOR_S else None
 
 
 def _keep(name: _Name, find: Callable[[], Portal | None]) -> Portal | None:
     """Who is unknown is asked for again: strangers choose what they ask for, and memory is not theirs to fill."""
-    known, asked_at = _of_engine(), time.monotonic()  # a change that is committed meanwhile leaves another one behind
+    known, asked_at = _known(), time.monotonic()  # a change that is committed meanwhile leaves another one behind
     portal = find()
     if portal is not None:
         db.session.expunge(portal)  # a commit must not make it be asked for again
@@ -58,8 +68,13 @@ def _keep(name: _Name, find: Callable[[], Portal | None]) -> Portal | None:
     return portal
 
 
-def _of_engine() -> _Known:
-    return _known.setdefault(db.engine, {})
+def _known() -> dict[_Name, tuple[Portal, float]]:
+    extensions = current_app._get_current_object().extensions  # type: ignore[attr-defined]
+    known: _Known | None = extensions.get(KNOWN)
+    if known is None:
+        known = extensions.setdefault(KNOWN, _Known())
+        _of_every_application.add(known)
+    return known.portals
 
 
 def _note(_mapper: Mapper[Any], _connection: object, portal: Portal) -> None:
@@ -70,7 +85,8 @@ def _note(_mapper: Mapper[Any], _connection: object, portal: Portal) -> None:
 
 def _forget(session: Session) -> None:
     if session.info.pop(CHANGED, False):
-        _known.clear()  # of every engine: two applications of one process may share a database
+        for known in list(_of_every_application):  # of which two may share a database
+            known.portals = {}  # not emptied: what was read before this commit is still to be put into the other
 
 
 for _change in ("after_insert", "after_update", "after_delete"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -45,9 +46,9 @@ IS_LIVE: ColumnElement[bool] = and_(
     GRANT.c.revoked_at.is_(None), GRANT.c.expires_at > NOW, ACCOUNT.c.status == "active"
 )
 BY_ID = Prepared(select(*COLUMNS).select_from(OF_ACCOUNT).where(GRANT.c.id == bindparam("grant_id"), IS_LIVE))
-LABELS = tuple(column.key for column in COLUMNS)
+CELLS = attrgetter(*(column.key for column in COLUMNS))
 
 
 def read(row: Any) -> LiveGrant:
     """The grant of a row that holds `COLUMNS`."""
-    return LiveGrant(*[getattr(row, label) for label in LABELS])
+    return LiveGrant(*CELLS(row))

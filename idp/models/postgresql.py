@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -41,7 +42,19 @@ CHOICES: dict[str, int | str] = {  # that the address may make otherwise
     "tcp_user_timeout": int(PATIENCE_S * 1000),
 }  # fmt: skip
 
-_doubted_at: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
+
+@dataclass
+class Doubts:
+    """When a connection was last found to be of no use, in monotonic seconds: those used before may be so too."""
+
+    at: float = 0.0
+
+
+_doubts: WeakKeyDictionary[Engine, Doubts] = WeakKeyDictionary()
+
+
+def doubts_of(engine: Engine) -> Doubts:
+    return _doubts.setdefault(engine, Doubts())
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -74,7 +87,7 @@ def prepare_postgresql(engine: Engine) -> None:
     """Ask of a pooled connection whether it is alive only where there is doubt: after a pause, and where another one
     was found dead since its last use. Asking each time would cost every request a journey to the server and back.
     """
-    dialect, door = engine.dialect, _Door()
+    dialect, door, doubts = engine.dialect, _Door(), doubts_of(engine)
     is_gone: Callable[..., bool] = dialect.is_disconnect
     dialect.is_disconnect = lambda error, *rest: of_no_use(error) or is_gone(error, *rest)  # type: ignore[method-assign]
 
@@ -91,32 +104,34 @@ def prepare_postgresql(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:
         if context.is_disconnect:
-            _doubted_at[engine] = time.monotonic()
+            doubts.at = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _on_checkout(connection: PatientConnection, record: Any, _proxy: object) -> None:
         used_at = record.info.get(USED_AT)
-        if used_at is not None and not is_alive(engine, connection, used_at):
+        if used_at is not None and not is_alive(engine, doubts, connection, used_at):
             raise InvalidatePoolError  # the pool makes a new one, of all that are older
 
 
-def is_alive(engine: Engine, connection: PatientConnection, used_at: float) -> bool:
+def is_alive(engine: Engine, doubts: Doubts, connection: PatientConnection, used_at: float) -> bool:
     """Whether a connection last used then (monotonic seconds) still lives; the server is asked only in doubt."""
-    if used_at > time.monotonic() - TRUSTED_FOR_S and not is_in_doubt(engine, used_at):
+    if used_at > doubts.at and used_at > time.monotonic() - TRUSTED_FOR_S:
         return True
     connection.patience = PING_S
     try:
         engine.dialect.do_ping(connection)  # type: ignore[arg-type]
     except psycopg.Error:
-        _doubted_at[engine] = time.monotonic()
+        doubts.at = time.monotonic()
         return False
     connection.patience = PATIENCE_S
     return True
 
 
-def is_in_doubt(engine: Engine, used_at: float) -> bool:
-    """Whether another connection was found to be of no use since then."""
-    return used_at <= _doubted_at.get(engine, 0.0)
+def _speak_in_utc(connection: PatientConnection) -> None:
+    """Also where the address brings options of its own: what is read is not looked at for its zone (prepared.py)."""
+    if connection.info.parameter_status("TimeZone") != "UTC":
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
 
 
 class _Door:
@@ -140,6 +155,7 @@ class _Door:
                 self._is_shut, self._try_at = True, time.monotonic() + AGAIN_AFTER_S
             raise
         self._is_shut = False
+        _speak_in_utc(opened)
         return opened
 
     def _is_tried(self) -> bool:

@@ -7,25 +7,28 @@ Half of what a short statement costs through SQLAlchemy is the way there and bac
 
 from __future__ import annotations
 
+import json
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter, methodcaller
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import g
-from sqlalchemy import Connection, Dialect, Executable
+from sqlalchemy import JSON, Connection, Dialect, Executable
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import ALONE, connection_of_transaction
+from idp.models.base import ALONE, UTCDateTime, connection_of_transaction, of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
 
 Convert = Callable[[Any], Any] | None
+ONE, ALL, COUNT = methodcaller("fetchone"), methodcaller("fetchall"), attrgetter("rowcount")  # of a cursor
 
 
 class Prepared:
@@ -39,25 +42,26 @@ class Prepared:
 
     def first(self, **values: Any) -> Any:
         """The first row, its columns by name, or None."""
-        return self._run(values, lambda cursor: cursor.fetchone())
+        return self._run(values, ONE)
 
     def all(self, **values: Any) -> list[Any]:
         """Every row, its columns by name."""
-        return list(self._run(values, lambda cursor: cursor.fetchall()))
+        return list(self._run(values, ALL))
 
     def count(self, **values: Any) -> int:
         """How many rows it met."""
-        return int(self._run(values, lambda cursor: cursor.rowcount))
+        return int(self._run(values, COUNT))
 
     def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
-        alone: Single | None = g.get(ALONE)
+        alone: Single | None = of_context().get(ALONE)
         connection = connection_of_transaction() if alone is None else alone.connection
         compiled = self._for(connection.dialect, is_direct=alone is not None)
         bound = compiled.bind(values)
         context, cursor = SimpleNamespace(), None
         try:
             cursor = connection.connection.cursor() if alone is None else alone.cursor
-            _execute(connection, cursor, compiled.text, bound, context)
+            listeners = connection.dispatch if alone is None else alone.listeners
+            _execute(connection, cursor, compiled.text, bound, context, listeners)
             found = then(cursor)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _as_sqlalchemy_says(connection, cursor, compiled.text, context, error) from error
@@ -73,7 +77,7 @@ class Prepared:
         if found is None:
             kind = cast("type[DefaultDialect]", type(dialect))(paramstyle="numeric_dollar") if is_direct else dialect
             text = self._statement.compile(dialect=kind, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
-            found = self._compiled[dialect.name, is_direct] = _Compiled.of(text, dialect)
+            found = self._compiled[dialect.name, is_direct] = _Compiled.of(text, dialect, is_direct=is_direct)
         return found
 
 
@@ -89,10 +93,10 @@ class _Compiled:
     results: tuple[tuple[int, Callable[[Any], Any]], ...]
 
     @classmethod
-    def of(cls, compiled: SQLCompiler, dialect: Dialect) -> _Compiled:
+    def of(cls, compiled: SQLCompiler, dialect: Dialect, *, is_direct: bool) -> _Compiled:
         given, fixed = [], {}
         for name, parameter in compiled.binds.items():
-            convert = _bound(parameter.type, dialect)
+            convert = _bound(parameter.type, dialect, is_direct=is_direct)
             if parameter.required or parameter.value is None:
                 given.append((name, convert))
             else:
@@ -117,6 +121,8 @@ class _Compiled:
         return bound if self.order is None else [bound[name] for name in self.order]
 
     def read(self, found: tuple[Any, ...]) -> Any:
+        if self.row and not self.results:
+            return self.row(found)
         cells = list(found)
         for at, convert in self.results:
             cells[at] = convert(cells[at])
@@ -126,8 +132,7 @@ class _Compiled:
 def _row(names: list[str]) -> Callable[[Any], Any]:
     """A constructor of rows whose cells have these names."""
     kind: Any = type("Row", (namedtuple("Row", names),), {"__slots__": (), "__repr__": _named})
-    make: Callable[[Any], Any] = kind._make
-    return make
+    return partial(tuple.__new__, kind)  # what its `_make` does, after a look at the length
 
 
 def _named(row: Any) -> str:
@@ -135,22 +140,37 @@ def _named(row: Any) -> str:
     return f"<Row {', '.join(row._fields)}>"
 
 
-def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+def _bound(kind: TypeEngine[Any], dialect: Dialect, *, is_direct: bool) -> Convert:
+    if isinstance(kind, JSON) and is_direct:
+        return _written
+    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
+        return partial(kind.process_bind_param, dialect=dialect)  # after which there is nothing else to do
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
+def _written(value: Any) -> str | None:
+    """JSON as text, of which the statement's cast makes what the column holds; nothing is NULL (`none_as_null`)."""
+    return None if value is None else json.dumps(value)
+
+
 def _read(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
+        return None  # every connection speaks in UTC (postgresql.py)
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
-def _execute(connection: Connection, cursor: Any, text: str, bound: Any, context: SimpleNamespace) -> None:
+def _execute(
+    connection: Connection, cursor: Any, text: str, bound: Any, context: SimpleNamespace, listeners: Any
+) -> None:
     """With what SQLAlchemy's own execution tells to whoever listens."""
-    listeners = connection.dispatch
-    for listener in listeners.before_cursor_execute:
-        listener(connection, cursor, text, bound, context, False)
+    before, after = listeners.before_cursor_execute, listeners.after_cursor_execute
+    if before:  # to go through none of them takes longer than to ask
+        for listener in before:
+            listener(connection, cursor, text, bound, context, False)
     connection.dialect.do_execute(cursor, text, bound)
-    for listener in listeners.after_cursor_execute:
-        listener(connection, cursor, text, bound, context, False)
+    if after:
+        for listener in after:
+            listener(connection, cursor, text, bound, context, False)
 
 
 def _as_sqlalchemy_says(

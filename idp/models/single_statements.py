@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from idp.models.direct_cursor import DirectCursor
-from idp.models.postgresql import is_alive, is_in_doubt
+from idp.models.postgresql import doubts_of, is_alive
 
 CURSOR = "direct_cursor"
 MOST = 4  # kept while nobody needs them, of the many that a pool may open
@@ -25,12 +25,15 @@ class Single:
 
     connection: Connection
     cursor: DirectCursor
+    listeners: Any  # of the engine; nobody listens to one connection
+    keeper: SingleStatements
 
 
 class SingleStatements:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._doubts = doubts_of(engine)
         self._idle: list[tuple[Single, float]] = []  # each with the moment since when
         event.listen(engine, "engine_disposed", lambda _: self._let_go())
 
@@ -47,8 +50,7 @@ class SingleStatements:
             except IndexError:  # another thread was faster
                 break
             # What was in doubt goes, as it does from the pool: a server that only reads now answers all the same.
-            is_known = not is_in_doubt(self._engine, since)
-            if is_known and is_alive(self._engine, single.cursor.driver_connection, since):
+            if since > self._doubts.at and is_alive(self._engine, self._doubts, single.cursor.driver_connection, since):
                 return single
             _end(single)
         connection = self._autocommit.connect()
@@ -57,7 +59,7 @@ class SingleStatements:
         cursor = connection.info.get(CURSOR)
         if cursor is None:
             cursor = connection.info[CURSOR] = DirectCursor(driver)
-        return Single(connection, cursor)
+        return Single(connection, cursor, self._engine.dispatch, self)
 
     def give_back(self, single: Single) -> None:
         """It may be used again, unless it broke or something is still open in it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, cast
 from uuid import UUID
 
@@ -45,7 +46,7 @@ COLUMNS = tuple(
     (SOURCES[name] if name in SOURCES else (ACCOUNT if name in OF_ACCOUNT else RECORD).c[name]).label(f"told_{name}")
     for name in NAMES
 )
-LABELS = tuple(column.key for column in COLUMNS)
+CELLS = attrgetter(*(column.key for column in COLUMNS))
 FIND = Prepared(
     select(*COLUMNS)
     .select_from(ACCOUNT.join(RECORD, RECORD.c.account_id == ACCOUNT.c.id).outerjoin(PHONE))
@@ -57,7 +58,7 @@ FIND = Prepared(
 
 def read(row: Any) -> ToldPerson | None:
     """The person of a row that holds `COLUMNS`, if there is one."""
-    return ToldPerson(*[getattr(row, label) for label in LABELS]) if row.told_record_id is not None else None
+    return ToldPerson(*CELLS(row)) if row.told_record_id is not None else None
 
 
 def find_told(account_id: UUID, portal_id: UUID) -> ToldPerson | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app
 
-from idp.models.base import ALONE, db
+from idp.models.base import ALONE, OPENED, db, of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single, SingleStatements
@@ -34,28 +34,30 @@ def each_alone() -> None:
     """From here on each statement is committed by itself, unless a transaction was begun; each sees what was committed
     before it, as without this. Raises what connecting raises.
     """
-    spared: SingleStatements | None = current_app.extensions[ALONE]
-    if spared is None or ALONE in g or (db.session.registry.has() and db.session().in_transaction()):
+    spared: SingleStatements | None = current_app._get_current_object().extensions[ALONE]  # type: ignore[attr-defined]
+    kept = of_context()
+    if spared is None or ALONE in kept or (OPENED in kept and db.session().in_transaction()):
         return
-    setattr(g, ALONE, spared.take())
+    kept[ALONE] = spared.take()
 
 
 def together() -> None:
     """From here on everything is kept together, or nothing of it."""
-    if ALONE in g:
-        if db.session.registry.has():
+    kept = of_context()
+    if ALONE in kept:
+        if OPENED in kept:
             db.session.commit()
         give_back()
 
 
 def keep() -> None:
     """What was written so far stays, whatever comes."""
-    if ALONE not in g:
+    if ALONE not in of_context():
         db.session.commit()
 
 
 def give_back() -> None:
     """The connection of single statements, if there is one."""
-    single: Single | None = g.pop(ALONE, None)
+    single: Single | None = of_context().pop(ALONE, None)
     if single is not None:
-        current_app.extensions[ALONE].give_back(single)
+        single.keeper.give_back(single)

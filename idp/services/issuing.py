@@ -108,11 +108,11 @@ class Usable:
 
     def spend(self) -> bool:
         """Use it and give nothing; False where somebody else did before."""
-        return self.use.value.use.first(**self.values) is not None
+        return self.use._value_.use.first(**self.values) is not None
 
     def give(self, made: Made) -> bool:
         """Use it and keep what it gives; False, and nothing is kept, where somebody else used it before."""
-        statements: _Statements = self.use.value
+        statements: _Statements = self.use._value_  # `value` takes three calls to say the same
         if not writes_in_queries():
             if not self.spend():
                 return False

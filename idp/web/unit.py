@@ -6,21 +6,22 @@ request: whatever must hold at the moment of writing is a condition of the state
 
 from __future__ import annotations
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 
-from idp.models.base import READS_STAY, db
+from idp.models.base import OPENED, READS_STAY, db, of_context
 from idp.models.units import give_back
 
 
 def begin() -> None:
-    setattr(g, READS_STAY, True)  # for a session that is not made yet: who asks nothing needs none
-    if db.session.registry.has():
+    kept = of_context()
+    kept[READS_STAY] = True  # for a session that is not made yet: who asks nothing needs none
+    if OPENED in kept:
         db.session().expire_on_commit = False
 
 
 def settle(response: Response) -> Response:
     """Keep what was written for this answer, unless it says that something of ours failed."""
-    if db.session.registry.has():  # else nothing was asked of it
+    if OPENED in of_context():  # else nothing was asked of it
         end = db.session.rollback if response.status_code >= 500 else db.session.commit
         end()
     give_back()

@@ -83,7 +83,7 @@ def test_what_another_process_did_counts_within_a_second(portal: Portal, monkeyp
 def test_strangers_fill_no_memory(app: Flask) -> None:
     for number in range(50):
         assert known_client(f"nobody-{number}") is None
-    assert known_portals._of_engine() == {}
+    assert known_portals._known() == {}
 
 
 def test_a_new_portal_is_known(app: Flask) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,16 @@ def test_the_address_may_choose_otherwise_and_what_it_names_are_parameters_of_th
     assert {"target_session_attrs", "connect_timeout"} & given.keys() == set()
     assert postgresql.arguments(make_url("postgresql+psycopg://c@/c"))["target_session_attrs"] == "read-write"
     assert re.search(r"statement_timeout=5s .*lock_timeout=4s", str(given["options"]))
+
+
+@pytest.mark.postgresql_only
+def test_what_is_read_is_in_utc_whatever_options_the_address_brings(app: Flask) -> None:
+    address = db.engine.url.update_query_dict({"options": "-c timezone=America/St_Johns"})
+    engine = create_engine(address)
+    postgresql.prepare_postgresql(engine)
+    for _ in range(2):  # also after what was read was rolled back, and the connection came from the pool
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT timestamptz '2026-07-01 12:00+02'")).scalar_one()
+            assert (found.utcoffset(), found.hour) == (timedelta(0), 10)
+            connection.rollback()
+    engine.dispose()
