@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 from flask import Response, g
+from werkzeug.datastructures import Headers
+from werkzeug.http import HTTP_STATUS_CODES
 
 from idp.errors import ProtocolError
 from idp.protocol import dpop
@@ -15,11 +17,28 @@ from idp.services.bundle import services
 log = structlog.get_logger(__name__)
 
 
+class JSONAnswer(Response):
+    """A body and headers that are ours alone, so nothing of them is looked at and corrected as a Response does it."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[str, str]]) -> None:
+        self.headers = _Headers(headers)
+        self.response = [body]
+        self.direct_passthrough = False
+        self._status, self._status_code = f"{status} {HTTP_STATUS_CODES[status].upper()}", status
+        self._on_close = []
+
+
+class _Headers(Headers):
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._list = pairs
+
+
 def answer(body: dict[str, Any], status: int = 200) -> Response:
-    headers = {"Pragma": "no-cache"}
-    if services().settings.dpop_nonce:
-        headers["DPoP-Nonce"] = dpop.nonce(services())  # RFC 9449 §8.2: the next one, before it is asked for
-    return Response(json.dumps(body), status, headers, content_type="application/json")
+    written, settings = json.dumps(body).encode(), services().settings
+    headers = [("Content-Type", "application/json"), ("Pragma", "no-cache"), ("Content-Length", str(len(written)))]
+    if settings.dpop_nonce:
+        headers.append(("DPoP-Nonce", dpop.nonce(services())))  # RFC 9449 §8.2: the next one, before it is asked for
+    return JSONAnswer(written, status, headers)
 
 
 def refuse(error: ProtocolError) -> Response:

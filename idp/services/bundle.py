@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from flask import current_app
 
@@ -150,4 +149,5 @@ class Services:
 def services() -> Services:
     """The bundle of the current application."""
     # Through the proxy's object, not the proxy: this is asked many times in a request.
-    return cast(Services, current_app._get_current_object().extensions["connect"])  # type: ignore[attr-defined]
+    found: Services = current_app._get_current_object().extensions["connect"]  # type: ignore[attr-defined]
+    return found

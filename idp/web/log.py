@@ -12,12 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
 import structlog
 from flask import Flask, Request, Response, g, request
 
+from idp.models.base import of_context
 from idp.services import statements
 from idp.services.bundle import Services, services
 from idp.services.metrics import LATENCY, REQUESTS
@@ -51,7 +53,9 @@ NAMED = re.compile(
     r"((?:password|otp|code|csrf_token|client_secret|code_verifier|mobile|birth_date)['\"]?\s*[=:]\s*)[^,&\s)}\]]+",
     re.IGNORECASE,
 )
-access = structlog.get_logger("connect.access")
+ACCESS = logging.getLogger("connect.access")
+access = structlog.get_logger(ACCESS.name)
+NAMED_NOW: ContextVar[str] = ContextVar("request_id", default="")
 PACKAGES = re.compile(r"/(?:idp|flows|keys)/(.+\.py)$|/(wsgi\.py)$")
 
 
@@ -93,10 +97,17 @@ def _where(trace: TracebackType | None) -> str:
     return " > ".join([*ours[-6:], last])
 
 
+def _name_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The id of the request that this thread answers, unless the line brings one."""
+    if request_id := NAMED_NOW.get():
+        event.setdefault("request_id", request_id)
+    return event
+
+
 def configure(level: str) -> None:
     """Send structlog, the standard library's loggers, warnings and dying threads through scrubbed lines of JSON."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        _name_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -134,14 +145,13 @@ def configure(level: str) -> None:
     sys.excepthook = lambda _kind, error, _trace: log.critical("process_ended", exc_info=error)
 
 
-def begin(asked: Request) -> None:
-    """Name the request, and look at the clock."""
-    kept = g._get_current_object()  # each look through a proxy costs as much as a figure
-    kept.request_id = name(asked, services(), trace_id())
-    kept.started = time.perf_counter()
+def begin(asked: Request, bundle: Services, trace: str = "") -> tuple[str, float]:
+    """Name the request in whatever is logged from here on, and look at the clock: its id, and when it began."""
+    request_id = name(asked, bundle, trace)
+    NAMED_NOW.set(request_id)
+    of_context()["request_id"] = request_id
     statements.sum_up()
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=kept.request_id)
+    return request_id, time.perf_counter()
 
 
 def name(asked: Request, bundle: Services, trace: str = "") -> str:
@@ -149,20 +159,15 @@ def name(asked: Request, bundle: Services, trace: str = "") -> str:
     return request_ids.of_request(asked, bundle.settings) or trace or bundle.random.bytes(16).hex()
 
 
-def finish(response: Response, rule: str, method: str, known: tuple[str, str]) -> Response:
-    """The line of a request that was answered, and its figures under the route and method that are known."""
-    kept = g._get_current_object()
-    tell(services(), rule, method, known, response.status_code, time.perf_counter() - kept.started)
-    response.headers["X-Request-Id"] = kept.request_id
-    return response
-
-
 def tell(
     bundle: Services, rule: str, method: str, known: tuple[str, str], status: int, seconds: float, **more: str
 ) -> None:
-    """As `finish` does, where there is no context of a request; `more` stands in the line."""
+    """The line of a request that was answered, and its figures under the route and method that are known; `more`
+    stands in the line.
+    """
     spent = round(seconds * 1000, 1)
-    access.info("request", method=method, rule=rule, status_code=status, ms=spent, **more)
+    if ACCESS.isEnabledFor(logging.INFO):
+        access.info("request", method=method, rule=rule, status_code=status, ms=spent, **more)
     if spent > bundle.settings.slow_request_ms:
         count, waited = statements.spent()
         access.warning(
@@ -174,9 +179,14 @@ def tell(
 
 
 def install(app: Flask) -> None:
-    app.before_request(lambda: begin(request))
+    @app.before_request
+    def _begin() -> None:
+        g.began = begin(request._get_current_object(), services(), trace_id())  # type: ignore[attr-defined]
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        asked = request._get_current_object()  # type: ignore[attr-defined]
-        return finish(response, str(asked.url_rule), asked.method, (known_route(asked), known_method(asked)))
+        asked, (request_id, began) = request._get_current_object(), g.began  # type: ignore[attr-defined]
+        known = known_route(asked), known_method(asked)
+        tell(services(), str(asked.url_rule), asked.method, known, response.status_code, time.perf_counter() - began)
+        response.headers["X-Request-Id"] = request_id
+        return response

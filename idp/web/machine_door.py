@@ -13,18 +13,17 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl
 
-from flask import Flask, Request, Response, g
+from flask import Flask, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.http import remove_entity_headers
 
-from idp.models.base import db
+from idp.models.base import db, of_context
 from idp.services import statements
-from idp.services.bundle import Services, services
+from idp.services.bundle import Services
 from idp.web import errors, headers, log, trace
 from idp.web.guard import LARGEST_BODY
 from idp.web.headers import CACHEABLE
-from idp.web.machine_request import FORM, MachineRequest
+from idp.web.machine_request import FORM, Form, MachineRequest
 from idp.web.unit import begin, settle
 
 if TYPE_CHECKING:
@@ -79,19 +78,21 @@ class MachineDoor:
         known = request.path, request.method
         if (document := self._known_document(request)) is not None:
             return self._show(document, request, known, start_response)
+        bundle = self._bundle
         with self._app.app_context():
-            if _is_watched():  # a self-test notes whole requests, behind the dispatch
+            if self._is_watched():  # a self-test notes whole requests, behind the dispatch
                 return self.dispatch(environ, start_response)
             if self._is_traced:
                 trace.begin(request, known[1], known[0])
-            log.begin(request)
-            services().live.refresh()
+            request_id, began = log.begin(request, bundle, trace.trace_id() if self._is_traced else "")
+            bundle.live.refresh()
             begin()
-            response = log.finish(self._answer(request, endpoint), *known, known)
+            response = self._answer(request, endpoint)
+            log.tell(bundle, *known, known, response.status_code, time.perf_counter() - began)
             if self._is_traced:
                 trace.note(response)
                 trace.end()
-            return self._send(response, start_response, is_cacheable=bool(g.get(CACHEABLE)))
+            return self._send(response, request_id, start_response)
 
     def _is_plain(self, environ: WSGIEnvironment) -> bool:
         """What the guard of Flask's requests lets through to a machine's endpoint, and nothing near its limits."""
@@ -131,19 +132,26 @@ class MachineDoor:
         start_response(REASONS[200], [*ready, ("X-Request-Id", request_id)])
         return [document.body]
 
+    def _is_watched(self) -> bool:
+        """Whether any portal is; while the database is away none is, and what needs no database is answered."""
+        tests = self._bundle.self_tests
+        try:
+            return not tests.is_known_to_watch_nobody() and bool(tests.watched().until)
+        except SQLAlchemyError:
+            db.session.rollback()
+            return False
+
     def _answer(self, request: MachineRequest, endpoint: Endpoint) -> Response:
         try:
             if request.method != "GET" and not _read_form(request):
-                return errors.machine_error("invalid_request", 400)
-            if any("\0" in name or "\0" in value for name, value in request.form.items(multi=True)):
                 return errors.machine_error("invalid_request", 400)
             return settle(endpoint(request))
         except Exception as error:
             return errors.answer_machine(error, request.path)
 
-    def _send(self, response: Response, start_response: StartResponse, *, is_cacheable: bool) -> list[bytes]:
+    def _send(self, response: Response, request_id: str, start_response: StartResponse) -> list[bytes]:
         status = response.status_code
-        body = response.get_data() if status != NOT_MODIFIED else b""
+        body = _body(response) if status != NOT_MODIFIED else b""
         if status == NOT_MODIFIED:  # the asker has what these tell of (RFC 9110 §15.4.5)
             remove_entity_headers(response.headers)
         sent, said = [], set()
@@ -153,30 +161,31 @@ class MachineDoor:
                 sent.append((name, value))
                 said.add(lowered)
         sent += [pair for name, pair in self._fixed if name not in said]
-        if not is_cacheable:
+        if not of_context().get(CACHEABLE):
             sent.append(NO_STORE)
+        sent.append(("X-Request-Id", request_id))
         if status != NOT_MODIFIED:
             sent.append(("Content-Length", str(len(body))))
         start_response(REASONS.get(status, response.status), sent)
         return [body]
 
 
+def _body(response: Response) -> bytes:
+    chunks = response.response
+    if isinstance(chunks, list) and len(chunks) == 1 and isinstance(chunks[0], bytes):
+        return chunks[0]
+    return response.get_data()
+
+
 def _read_form(request: MachineRequest) -> bool:
-    """Werkzeug's parser without the way to it, for a body of this one kind and known length; False where less came."""
+    """Werkzeug's parser without the way to it, for a body of this one kind and known length; False where less came, or
+    a NUL, which no database keeps.
+    """
     length = int(request.environ["CONTENT_LENGTH"] or 0)
     body = request.environ["wsgi.input"].read(length)
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
     except ValueError:
         pairs = []
-    vars(request).update(form=ImmutableMultiDict(pairs), stream=BytesIO())
-    return len(body) == length
-
-
-def _is_watched() -> bool:
-    """Whether any portal is; while the database is away none is, and what needs no database is answered."""
-    try:
-        return bool(services().self_tests.watched().until)
-    except SQLAlchemyError:
-        db.session.rollback()
-        return False
+    vars(request).update(form=Form(pairs), stream=BytesIO())
+    return len(body) == length and b"\0" not in body and b"%00" not in body

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 FORM = "application/x-www-form-urlencoded"
 OF_THE_BODY = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})  # which stand without HTTP_ in front (PEP 3333)
-NOTHING: ImmutableMultiDict[str, Any] = ImmutableMultiDict()
 
 
 class _Headers(EnvironHeaders):
@@ -31,12 +30,28 @@ class _Headers(EnvironHeaders):
     __str__ = __repr__
 
 
+class Form(ImmutableMultiDict[str, str]):
+    """Asked for much that is not there: no exception is raised and caught for each."""
+
+    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
+        if type is not None:
+            return super().get(key, default, type)
+        values = dict.get(self, key)
+        return values[0] if values else default
+
+    def __repr__(self) -> str:
+        """Without what it says: a secret may be among it."""
+        return f"<{type(self).__name__}>"
+
+    __str__ = __repr__
+
+
 class MachineRequest(Request):
     """Without a query; `form` is given once the body was read. Everything else is Flask's."""
 
-    args = NOTHING
-    form = NOTHING
-    files = NOTHING
+    args: ImmutableMultiDict[str, str] = Form()
+    form: ImmutableMultiDict[str, str] = Form()
+    files: ImmutableMultiDict[str, Any] = ImmutableMultiDict()
     headers: _Headers
 
     def __init__(self, environ: WSGIEnvironment) -> None:
@@ -53,4 +68,5 @@ class MachineRequest(Request):
 
     @property
     def mimetype(self) -> str:
-        return FORM if self.environ.get("CONTENT_TYPE") == FORM else super().mimetype
+        kind = self.environ.get("CONTENT_TYPE", "")
+        return kind if kind in {FORM, ""} else super().mimetype

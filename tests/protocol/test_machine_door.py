@@ -211,6 +211,7 @@ def test_what_lies_ready_is_sent_without_a_context_and_as_the_dispatch_sends_it(
     dispatched = sent(app, "GET", path, {})
     door.table = table
     told: list[dict[str, Any]] = []
+    monkeypatch.setattr(log, "ACCESS", SimpleNamespace(isEnabledFor=lambda _: True))
     monkeypatch.setattr(log, "access", SimpleNamespace(info=lambda _, **given: told.append(given)))
     with monkeypatch.context() as without:
         without.setattr(app, "app_context", None)
