@@ -24,6 +24,7 @@ class SystemRandom:
         return secrets.token_bytes(count)
 
 
+SPARE = 8  # bytes more than letters that are wanted: some are refused, and to ask again costs more than to ask for more
 ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -32,7 +33,7 @@ def pick(random: Random, alphabet: str, count: int) -> str:
     letters, refused = _letters(alphabet)
     chosen = b""
     while len(chosen) < count:
-        chosen += random.bytes(count).translate(letters, refused)
+        chosen += random.bytes(count + SPARE).translate(letters, refused)
     return chosen[:count].decode("ascii")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 from functools import lru_cache
 
+from keys import base64url
 from keys.derive import derive
 from keys.envelope import open_sealed, seal
 
@@ -23,7 +23,7 @@ class Vault:
 
     def mac(self, purpose: str, text: str) -> str:
         """The same over text, as 43 URL-safe characters."""
-        return base64.urlsafe_b64encode(self.mac_bytes(purpose, text.encode())).rstrip(b"=").decode()
+        return base64url.encode(self.mac_bytes(purpose, text.encode()))
 
     def seal(self, plaintext: bytes, context: str) -> str:
         """Encrypt for one place, named `table.column.row`."""

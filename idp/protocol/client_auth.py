@@ -27,6 +27,7 @@ from keys import InvalidToken
 from keys.jws import peek_claims
 
 CERTIFICATE = "certificate"  # which of the two methods of RFC 8705 it is, the registration says
+SHOWN = "shown_by_client"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -47,21 +48,9 @@ def refused(detail: str, *, basic: bool = False) -> ProtocolError:
 
 
 def authenticate_request(bundle: Services, request: Request) -> Portal:
-    """The portal that sent this request. Raises `ProtocolError` invalid_client (401) or invalid_request."""
-    certificate = mtls.certificate_of(bundle, request)
-    return authenticate(bundle, request.form, request.headers.get("Authorization"), certificate)
-
-
-def presented(request: Request) -> Presented:
-    """What a request shows beside certificates, of which nothing is believed yet. Raises `ProtocolError`."""
-    return _presented(request.form, request.headers.get("Authorization"), None)
-
-
-def authenticate(
-    bundle: Services, form: Mapping[str, str], authorization: str | None, certificate: x509.Certificate | None = None
-) -> Portal:
     """The portal that proved who it is. Raises `ProtocolError` invalid_client (401) or invalid_request."""
-    shown = _presented(form, authorization, certificate)
+    certificate, form = mtls.certificate_of(bundle, request), request.form
+    shown = presented(request, certificate)
     portal = known_client(shown.client_id)
     named = form.get("client_id")
     # RFC 6749 §2.3: a client MUST NOT use more than one authentication method, nor speak for another.
@@ -75,6 +64,17 @@ def authenticate(
     if portal is None or not is_right or not allows_method(portal, portal.token_endpoint_auth_method):
         raise refused("wrong proof or method", basic=shown.method == "client_secret_basic")
     return portal
+
+
+def presented(request: Request, certificate: x509.Certificate | None = None) -> Presented:
+    """What a request shows, of which nothing is believed yet. Raises `ProtocolError`."""
+    kept = vars(request)  # which is asked for this twice at the token endpoint
+    found: Presented | None = kept.get(SHOWN)
+    if found is None:
+        found = _presented(request.form, request.headers.get("Authorization"), certificate)
+        if found.method != CERTIFICATE:
+            kept[SHOWN] = found
+    return found
 
 
 def methods(settings: Settings) -> list[str]:

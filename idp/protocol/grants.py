@@ -7,8 +7,6 @@ a refused wish leaves a refresh token usable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +21,8 @@ from idp.protocol.security_profile import rotates_refresh_tokens
 from idp.services.audit import AuditTag
 from idp.services.issuing import Made, Usable
 from idp.services.tokens import Code, Replayed
+
+REFUSALS = (OAuth2Error, ProtocolError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,16 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
     _made: Made
 
     def validate_token_request(self) -> None:
-        with self._spent_where_refused():
+        try:
             super().validate_token_request()
             credential: Credential = self.request.authorization_code
             pkce.check_verifier(credential.code_challenge, self.request.form.get("code_verifier"))
             # RFC 9449 §10: a code that was asked for with dpop_jkt MUST be redeemed with that key.
             if credential.dpop_jkt not in {None, self.request.confirmation.get("jkt")}:
                 raise ProtocolError("invalid_grant", "the code is bound to another DPoP key")
+        except REFUSALS:
+            self._spend()
+            raise
 
     def query_authorization_code(self, code: str, client: Client) -> Credential | None:
         found = self.request.bundle.tokens.find_code(client.portal, code)
@@ -76,23 +79,22 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
 
     def generate_token(self, **_: Any) -> dict[str, Any]:
         grant = self.request.authorization_code.grant
-        with self._spent_where_refused():
+        try:
             body, self._made = token_answer.build(self.request, grant, grant.scope, nonce=grant.nonce)
+        except REFUSALS:
+            self._spend()
+            raise
         return body
 
     def save_token(self, token: dict[str, Any]) -> None:
         bundle, client, usable = self.request.bundle, self.request.client, self.request.authorization_code.usable
         token_answer.give(bundle, client, usable, self._made, AuditTag.CODE_REPLAYED)
 
-    @contextmanager
-    def _spent_where_refused(self) -> Iterator[None]:
-        try:
-            yield
-        except (OAuth2Error, ProtocolError, ValueError, TypeError):
-            if self._found is not None and not self._found.spend():
-                bundle, client = self.request.bundle, self.request.client
-                raise token_answer.used_twice(bundle, client, self._found, AuditTag.CODE_REPLAYED) from None
-            raise
+    def _spend(self) -> None:
+        """What is refused is used up. Raises `ProtocolError` where somebody else used it meanwhile."""
+        if self._found is not None and not self._found.spend():
+            bundle, client = self.request.bundle, self.request.client
+            raise token_answer.used_twice(bundle, client, self._found, AuditTag.CODE_REPLAYED) from None
 
 
 class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]

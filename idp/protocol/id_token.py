@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from typing import Any
 
@@ -10,6 +9,7 @@ from idp.models.live_grant import LiveGrant
 from idp.models.portal import Portal
 from idp.protocol.claims import for_id_token
 from idp.services.bundle import Services
+from keys import base64url
 
 TYPE = "JWT"
 HALF_HASH = {"RS256": hashlib.sha256, "PS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
@@ -19,7 +19,7 @@ ALGORITHMS = tuple(HALF_HASH)
 def half_hash(value: str, alg: str) -> str:
     """`at_hash` of OIDC Core §3.1.3.6; EdDSA with Ed25519 hashes with SHA-512."""
     digest = HALF_HASH[alg](value.encode()).digest()
-    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    return base64url.encode(digest[: len(digest) // 2])
 
 
 def build(bundle: Services, portal: Portal, grant: LiveGrant, *, access_token: str, nonce: str | None) -> str:

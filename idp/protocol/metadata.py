@@ -52,7 +52,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "registration_endpoint": f"{issuer}/register",
         "scopes_supported": list(SCOPES),
         "response_types_supported": list(authorize_checks.RESPONSE_TYPES),
-        "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+        "grant_types_supported": list(GRANTS),
         "subject_types_supported": ["pairwise", "public"],
         "id_token_signing_alg_values_supported": list(id_token.ALGORITHMS),
         "claims_supported": [*claims.NAMES, "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"],

@@ -23,6 +23,7 @@ from idp.errors import ProtocolError
 from idp.models.portal import Portal
 from idp.services.bundle import Services
 from idp.settings import Settings
+from keys import base64url
 from keys.jwks import PublicJWK
 
 PKI, SELF_SIGNED = "tls_client_auth", "self_signed_tls_client_auth"
@@ -58,8 +59,7 @@ def certificate_of(bundle: Services, request: Request) -> x509.Certificate | Non
 
 def thumbprint(certificate: x509.Certificate) -> str:
     """`x5t#S256` (RFC 8705 §3.1)."""
-    digest = sha256(certificate.public_bytes(Encoding.DER)).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url.encode(sha256(certificate.public_bytes(Encoding.DER)).digest())
 
 
 def has_right_certificate(bundle: Services, portal: Portal, certificate: x509.Certificate) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
 
 from idp.errors import ProtocolError
+from keys import base64url
 
 METHODS = ("S256",)
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -38,6 +38,6 @@ def check_verifier(challenge: str | None, verifier: str | None) -> None:
         return
     if verifier is None or not VERIFIER.fullmatch(verifier):
         raise ProtocolError("invalid_grant", "code_verifier is missing or malformed")
-    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
-    if not hmac.compare_digest(digest, challenge.encode()):
+    digest = base64url.encode(hashlib.sha256(verifier.encode()).digest())
+    if not hmac.compare_digest(digest.encode(), challenge.encode()):
         raise ProtocolError("invalid_grant", "code_verifier does not match")

@@ -6,14 +6,15 @@ no 500 for hostile input.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from authlib.oauth2.base import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
-from flask import Request, Response, g
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, TokenEndpointMixin, UnsupportedGrantTypeError
+from flask import Request, Response
 
 from idp.errors import ProtocolError
-from idp.models.base import once_committed
+from idp.models.base import of_context, once_committed
 from idp.models.units import each_alone
 from idp.protocol import api_client, client_auth, confirmation, dpop
 from idp.protocol.client import Client
@@ -32,14 +33,20 @@ GRANT_NAMES = {
     DeviceCodeGrant.GRANT_TYPE: "device", TokenExchangeGrant.GRANT_TYPE: "exchange",
 }  # fmt: skip
 ONE_STATEMENT = frozenset({"authorization_code", "refresh_token", "client_credentials"})  # what keeps their tokens
-GRANTS = (CodeGrant, RefreshGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
+ASKING_PORTAL = "asking_portal"
+GRANTS: Mapping[str, Callable[[TokenRequest, AuthorizationServer], TokenEndpointMixin]] = {
+    grant.GRANT_TYPE: grant
+    for grant in (CodeGrant, RefreshGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
+}
 
 
 class Server(AuthorizationServer):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__()
-        for grant in GRANTS:
-            self.register_grant(grant)
+    def get_token_grant(self, request: TokenRequest) -> TokenEndpointMixin:
+        """By its name, where Authlib asks each grant in turn."""
+        grant = GRANTS.get(request.payload.grant_type)
+        if grant is None:
+            raise UnsupportedGrantTypeError(request.payload.grant_type)
+        return grant(request, self)
 
     def save_token(self, token: dict[str, Any], request: OAuth2Request) -> None:
         """Nothing to do: the grants' `generate_token` wrote the rows that the answer speaks of."""
@@ -52,12 +59,10 @@ class Server(AuthorizationServer):  # type: ignore[misc]
 
     def authenticate_client(self, request: TokenRequest, methods: list[str], endpoint: str = "token") -> Client:
         """Who asks, and with which keys; the proof is spent now, so before the code or refresh token that it is for."""
-        holder, headers = request.holder, request.headers
-        portal = client_auth.authenticate(
-            request.bundle, request.form, headers.get("Authorization"), holder.certificate
-        )
+        holder = request.holder
+        portal = client_auth.authenticate_request(request.bundle, request.asked)
         request.confirmation = confirmation.bind(portal, holder)
-        g.asking_portal = portal.slug
+        of_context()[ASKING_PORTAL] = portal.slug
         if holder.proof is not None:
             dpop.spend(request.bundle, holder.proof)
         return Client(portal)
@@ -99,7 +104,8 @@ def issue_tokens(request: Request) -> Response:
 
 def _count(request: Request, response: Response) -> None:
     """For whoever watches, once what was answered is for good."""
-    metrics, portal = services().metrics, g.get("asking_portal", NOBODY)
+    metrics, kept = services().metrics, of_context()
+    portal = kept.get(ASKING_PORTAL, NOBODY)
     grant = GRANT_NAMES.get(request.form.get("grant_type", ""), "other")
-    outcome = "issued" if response.status_code == 200 else g.get("refused", "other")
+    outcome = "issued" if response.status_code == 200 else kept.get("refused", "other")
     once_committed(lambda: metrics.count(TOKENS, grant, portal, outcome))

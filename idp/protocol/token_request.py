@@ -33,11 +33,17 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     `confirmation` is set when the client is known: what the tokens of this request are bound to.
     """
 
+    client: Any  # once it proved who it is
     confirmation: dict[str, Any]
 
     def __init__(self, request: Request, bundle: Services) -> None:
-        super().__init__(request.method, f"{bundle.settings.issuer}{request.path}", headers=request.headers)
+        # Not by way of Authlib's: it asks the environment whether plain HTTP is allowed, which the settings judged.
+        self.method, self.uri, self.headers = request.method, f"{bundle.settings.issuer}{request.path}", request.headers
+        self.client = self.auth_method = self.user = None
+        self.authorization_code = self.refresh_token = self.credential = None
+        self._body = self._scope = None
         self.payload = _Form(request)
+        self.asked = request
         self.bundle = bundle
         self.holder: Holder = holder_of(bundle, request)
 
@@ -58,5 +64,6 @@ def check_form(request: Request) -> None:
         raise ProtocolError("invalid_request", "parameters belong in the body")
     if request.mimetype != FORM:
         raise ProtocolError("invalid_request", f"the body must be {FORM}")
-    if any(len(values) > 1 and name not in REPEATABLE for name, values in request.form.lists()):
-        raise ProtocolError("invalid_request", "a parameter is repeated")
+    for name, values in request.form.lists():
+        if len(values) > 1 and name not in REPEATABLE:
+            raise ProtocolError("invalid_request", "a parameter is repeated")

@@ -19,8 +19,8 @@ from idp.models.base import db, insert_if_absent, write
 from idp.models.signing_key import SigningKey
 from idp.settings import Settings
 from keys import EnvelopeError, InvalidToken, Vault
-from keys.jwk import ALGORITHMS, PrivateKey, generate, public_document, read_private
-from keys.jws import peek, sign, verify
+from keys.jwk import ALGORITHMS, generate, public_document, read_private
+from keys.jws import Signer, peek, verify
 from keys.ring import ACTIVE, NEXT, PUBLISHED, RETIRED, RETIRING, Ring, RingKey
 
 FRESH_FOR = timedelta(seconds=1)
@@ -43,7 +43,7 @@ class Keyring:
         self._vault = vault
         self._lock = threading.Lock()
         self._loaded: _Loaded | None = None
-        self._opened: dict[str, PrivateKey] = {}
+        self._signers: dict[str, Signer] = {}
 
     def ensure(self) -> None:
         """Make the first active and next key of every algorithm where there is none; of several processes that start
@@ -142,7 +142,7 @@ class Keyring:
         key = loaded.ring.active(alg)
         if key is None:
             raise LookupError(f"no active {alg} key: run `connect key list`")
-        return sign(claims, self._open(key.kid, loaded.sealed[key.kid]), alg=alg, kid=key.kid, typ=typ)
+        return self._signer(key, loaded.sealed[key.kid]).sign(claims, typ=typ)
 
     def verify(self, token: str, *, typ: str | None, algs: tuple[str, ...] = ALGORITHMS) -> dict[str, Any]:
         """The claims of a token we signed, of the expected kind. Raises `InvalidToken`; judges no claim."""
@@ -179,14 +179,17 @@ class Keyring:
         return list(db.session.scalars(select(SigningKey).order_by(SigningKey.alg, SigningKey.created_at)))
 
     def _read(self) -> _Loaded:
+        known = self._loaded
+        if known is not None and self._is_fresh(known):
+            return known
         now = self._clock.now()
-        with self._lock:
+        with self._lock:  # others wait for the one that reads, and ask again whether they must
             if self._loaded is None or not self._is_fresh(self._loaded):
                 rows = [row for row in self.rows() if row.state in PUBLISHED]
                 sealed = {row.kid: row.sealed_private for row in rows}
                 planned = {row.kid: row.rotate_at for row in rows if row.rotate_at is not None and row.state == ACTIVE}
                 self._loaded = _Loaded(Ring(tuple(_seen(row) for row in rows)), sealed, planned, now)
-                self._opened = {kid: key for kid, key in self._opened.items() if kid in sealed}
+                self._signers = {kid: signer for kid, signer in self._signers.items() if kid in sealed}
             return self._loaded
 
     def _is_fresh(self, loaded: _Loaded) -> bool:
@@ -196,13 +199,13 @@ class Keyring:
         with self._lock:
             self._loaded = None
 
-    def _open(self, kid: str, sealed: str) -> PrivateKey:
-        """Only when it signs: checking an RSA key takes a third of a second, and most keys wait or merely verify."""
-        key = self._opened.get(kid)
-        if key is None:
-            key = read_private(json.loads(self._vault.open(sealed, f"signing_key.sealed_private.{kid}")))
-            self._opened[kid] = key
-        return key
+    def _signer(self, key: RingKey, sealed: str) -> Signer:
+        """Opened only when it signs: checking an RSA key takes a third of a second, and most keys wait or verify."""
+        signer = self._signers.get(key.kid)
+        if signer is None:
+            private = read_private(json.loads(self._vault.open(sealed, f"signing_key.sealed_private.{key.kid}")))
+            signer = self._signers[key.kid] = Signer(private, alg=key.alg, kid=key.kid)
+        return signer
 
     def _new_values(self, alg: str, state: str) -> dict[str, Any]:
         """The row of a new key."""

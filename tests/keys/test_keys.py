@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 
 from keys import EnvelopeError, InvalidToken, MasterKeyError, Vault
 from keys.jwk import ALGORITHMS, generate, public_document, read_private
-from keys.jws import peek, peek_claims, sign, verify
+from keys.jws import Signer, peek, peek_claims, verify
 from keys.master import new_master_key, read_master_key
 from keys.ring import ACTIVE, NEXT, RETIRED, RETIRING, Ring, RingKey
 
@@ -60,7 +60,7 @@ def test_a_bad_master_key_is_refused_without_being_repeated(bad: str) -> None:
 def test_a_signature_verifies_with_its_own_algorithm_only(alg: str) -> None:
     key = generate(alg)
     document = public_document(key, alg)
-    token = sign({"sub": "x"}, key, alg=alg, kid=document["kid"], typ="JWT")
+    token = Signer(key, alg=alg, kid=document["kid"]).sign({"sub": "x"}, typ="JWT")
     assert verify(token, document, alg=alg) == {"sub": "x"}
     assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(document)
     for other in {*ALGORITHMS, "none", "HS256"} - {alg}:
@@ -80,9 +80,9 @@ def test_nothing_is_signed_with_an_algorithm_that_is_not_ours_or_not_the_key_s()
     key = generate("ES256")
     for alg in ("none", "HS256", "ES384"):
         with pytest.raises(ValueError, match="none of ours"):
-            sign({}, key, alg=alg, kid="k", typ="JWT")
+            Signer(key, alg=alg, kid="k")
     with pytest.raises(JoseError):
-        sign({}, key, alg="RS256", kid="k", typ="JWT")
+        Signer(key, alg="RS256", kid="k")
 
 
 def test_no_key_is_made_for_an_algorithm_that_is_not_ours() -> None:

@@ -14,14 +14,15 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from authlib.oauth2.rfc6749 import errors
+from authlib.oauth2.rfc6749 import OAuth2Request, errors
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTRevocationEndpoint
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from idp.protocol.token_request import TokenRequest
 from idp.services.bundle import Services
 from tests.support import stock_server
 from tests.support.holder import MAKERS, signed
@@ -299,3 +300,11 @@ def test_behind_a_proxy_that_ends_tls_every_request_is_a_fault(
 def test_the_default_life_of_an_access_token_is_ten_days(stock: FlaskClient, portal: PortalClient) -> None:
     assert stock.post("/token", data=CODE, headers=RIGHT).get_json()["expires_in"] == 864_000
     assert portal.tokens()["expires_in"] == 600
+
+
+def test_a_token_request_has_whatever_authlib_gives_one_of_its_own(app: Flask, services: Services) -> None:
+    theirs = vars(OAuth2Request("POST", f"{ISSUER}/token"))
+    with app.test_request_context("/token", method="POST", base_url=ISSUER):
+        ours = vars(TokenRequest(request, services))
+    told = {"headers", "payload"}  # which are ours
+    assert {name: ours[name] for name in theirs.keys() - told} == {name: theirs[name] for name in theirs.keys() - told}
