@@ -42,15 +42,15 @@ BASE_PYTHON = getattr(sys, "_base_executable", sys.executable)  # the environmen
 
 
 @contextmanager
-def oidc_provider(redis_port: int, output: Path, *, core: int) -> Iterator[Side]:
-    """oidc-provider (npm) with Redis as its store, one process on one core."""
+def oidc_provider(redis_port: int, output: Path, *, core: int, name: str = OIDC_PROVIDER) -> Iterator[Side]:
+    """oidc-provider (npm) with this Redis as its store, one process on one core."""
     install(FOLDER)
     port, side = free_port(), free_port()
     node = shutil.which("node") or "node"
     command = [node, str(FOLDER / "oidc_provider.mjs"), str(port), str(side), str(redis_port), str(RSA_BITS)]
     origin = f"http://localhost:{port}"
     with _running([*on_core(core), *command], {"NODE_ENV": "production"}, output, f"{origin}/jwks"):
-        yield Side(OIDC_PROVIDER, origin, OIDC_PROVIDER_PATHS, CLIENTS, _side_door(side))
+        yield Side(name, origin, OIDC_PROVIDER_PATHS, CLIENTS, _side_door(side))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from bench import peers
 from bench.load import CONNECTIONS, Answered, drive
 from bench.report import RATIO, Figure, Report, circumstances, pin
 from bench.sides import ES256, RS256, Side, connect
-from bench.tasks import CALLS, DJANGO, HALF, OIDC_PROVIDER, Task, call, look
+from bench.tasks import CALLS, DJANGO, DURABLE, HALF, OIDC_PROVIDER, Task, call, look
 from bench.walk import LOAD_CORE, SERVER_CORE, place
 from tests.support import servers
 from tests.support.engines import empty_postgresql_database
@@ -31,7 +31,10 @@ WARM_SECONDS = 1
 FASTEST = 5_000  # a second: so many codes are made ahead for one run
 OURSELVES = "Connect"
 SQLITE, REDIS = "Connect on SQLite", "Connect with Redis"
-AGAINST = {"oidc-provider": OIDC_PROVIDER, "django-oauth-toolkit": DJANGO, "sqlite": SQLITE, "redis": REDIS}
+AGAINST = {
+    "oidc-provider": OIDC_PROVIDER, "oidc-provider-durable": DURABLE, "django-oauth-toolkit": DJANGO,
+    "sqlite": SQLITE, "redis": REDIS,
+}  # fmt: skip
 THREADS = ("--blocking-threads", "2")  # more wait for each other on one core
 
 
@@ -56,8 +59,12 @@ def measure(names: Iterable[str], *, quick: bool, against: Iterable[str] = ()) -
 
 
 def _can(side: Side, task: Task, algorithm: str) -> bool:
-    """Other databases are measured with one algorithm; they sign alike."""
+    """Other databases are measured with one algorithm, for they sign alike; how a store keeps what is written, where
+    something is.
+    """
     if task.endpoint not in side.paths or (algorithm and algorithm not in side.clients):
+        return False
+    if side.name == DURABLE and not task.writes:
         return False
     return not (algorithm == RS256 and side.name in {SQLITE, REDIS})
 
@@ -101,9 +108,9 @@ def _figures(label: str, task: Task, found: dict[str, list[Answered]]) -> Iterat
         if name in {SQLITE, REDIS}:
             yield Figure(f"{label}{name}, against PostgreSQL", RATIO, [b.per_second / a.per_second for a, b in pairs])
             continue
-        faster = [a.per_second / b.per_second for a, b in pairs]
-        yield Figure(f"{label}against {name}", RATIO, faster, task.targets.get(name), more_is_better=True)
-        tail = HALF if name == OIDC_PROVIDER and task.endpoint != "discovery" else None
+        faster, known_as = [a.per_second / b.per_second for a, b in pairs], OIDC_PROVIDER if name == DURABLE else name
+        yield Figure(f"{label}against {name}", RATIO, faster, task.targets.get(known_as), more_is_better=True)
+        tail = HALF if known_as == OIDC_PROVIDER and task.endpoint != "discovery" else None
         yield Figure(f"{label}p99 against {name}", RATIO, [a.p99_ms / b.p99_ms for a, b in pairs], tail)
 
 
@@ -124,6 +131,10 @@ def sides(folder: Path, wanted: Iterable[str]) -> Iterator[list[Side]]:
             if OIDC_PROVIDER in wanted:
                 redis = servers.shared_redis(run)
                 present.append(stack.enter_context(peers.oidc_provider(redis, folder / "peer.log", core=SERVER_CORE)))
+            if DURABLE in wanted:
+                log = folder / "durable.log"
+                redis = stack.enter_context(_durable_redis(folder))
+                present.append(stack.enter_context(peers.oidc_provider(redis, log, core=SERVER_CORE, name=DURABLE)))
             if DJANGO in wanted:
                 empty_postgresql_database(run, "django")
                 present.append(stack.enter_context(peers.django(socket, "django", folder, core=SERVER_CORE)))
@@ -132,6 +143,16 @@ def sides(folder: Path, wanted: Iterable[str]) -> Iterator[list[Side]]:
         servers.stop_all(run)
         for thread in Path("/proc/self/task").iterdir():
             os.sched_setaffinity(int(thread.name), before)
+
+
+@contextmanager
+def _durable_redis(folder: Path) -> Iterator[int]:
+    process, port = servers.start_redis(folder, is_durable=True)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _connect(stack: ExitStack, name: str, url: str, redis: str = "") -> Side:

@@ -17,6 +17,7 @@ from tests.support.relying_party import VERIFIER, answer_of, challenge
 
 VALUE = "VALUE"
 OIDC_PROVIDER, DJANGO = "oidc-provider", "django-oauth-toolkit"
+DURABLE = "oidc-provider that loses nothing"  # as we lose nothing: its Redis answers once what was told lies on disk
 BROWSERS = 100  # that are signed in; two requests of one browser at once would wait for each other
 HALF = 0.5  # of the slowest hundredth of oidc-provider
 
@@ -33,6 +34,7 @@ class Task:
     shared: int = 0
     is_bearer: bool = False
     is_signed: bool = False  # an ID token is in the answer
+    writes: bool = False
     status: int = 200
 
 
@@ -44,16 +46,20 @@ ASKED = {
 }  # fmt: skip
 CALLS: dict[str, tuple[Task, ...]] = {
     "exchange": (
-        Task("exchange", "token", {OIDC_PROVIDER: 1.3, DJANGO: 3}, CODE, needs="code", is_signed=True),
+        Task("exchange", "token", {OIDC_PROVIDER: 1.3, DJANGO: 3}, CODE, needs="code", is_signed=True, writes=True),
     ),
-    "refresh": (Task("refresh", "token", {OIDC_PROVIDER: 1.2}, REFRESH, needs="refresh", is_signed=True),),
-    "credentials": (Task("credentials", "token", {OIDC_PROVIDER: 1.2}, {"grant_type": "client_credentials"}),),
+    "refresh": (
+        Task("refresh", "token", {OIDC_PROVIDER: 1.2}, REFRESH, needs="refresh", is_signed=True, writes=True),
+    ),
+    "credentials": (
+        Task("credentials", "token", {OIDC_PROVIDER: 1.2}, {"grant_type": "client_credentials"}, writes=True),
+    ),
     "userinfo": (Task("userinfo", "userinfo", {OIDC_PROVIDER: 1.2}, needs="access", shared=1, is_bearer=True),),
     "introspect": (
         Task("introspect", "introspect", {OIDC_PROVIDER: 1.2}, {"token": VALUE}, needs="access", shared=1),
     ),
-    "par": (Task("par", "par", {OIDC_PROVIDER: 1.2}, ASKED, status=201),),
-    "authorize": (Task("authorize", "authorize", {OIDC_PROVIDER: 1.2}, needs="session", shared=BROWSERS),),
+    "par": (Task("par", "par", {OIDC_PROVIDER: 1.2}, ASKED, status=201, writes=True),),
+    "authorize": (Task("authorize", "authorize", {OIDC_PROVIDER: 1.2}, needs="session", shared=BROWSERS, writes=True),),
     "static": (
         Task("discovery", "discovery", {OIDC_PROVIDER: 1.0}), Task("keys", "jwks", {OIDC_PROVIDER: 1.0}),
     ),

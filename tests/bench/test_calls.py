@@ -17,9 +17,10 @@ import pytest
 
 from bench import portal_calls
 from bench.load import Answered, Call, drive
+from bench.peers import CLIENTS, OIDC_PROVIDER_PATHS
 from bench.report import pin
-from bench.sides import Client, Side
-from bench.tasks import CALLS, look
+from bench.sides import ES256, Client, Side
+from bench.tasks import CALLS, DURABLE, look
 
 pytestmark = pytest.mark.no_database
 THREADS = "import threading, time; [threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(3)]; print()"
@@ -108,3 +109,18 @@ def test_a_ratio_above_one_says_that_connect_answers_more_and_a_tail_below_one_t
     }
     assert ratios["against oidc-provider"] == (1.5, "met")
     assert ratios["p99 against oidc-provider"] == (0.25, "met")
+
+
+def test_a_target_counts_against_the_peer_that_loses_nothing_too_where_something_is_written() -> None:
+    found = {"Connect": [Answered(300, 1, 5)], DURABLE: [Answered(200, 1, 20)]}
+    ratios = {
+        figure.what: (figure.median, figure.verdict)
+        for figure in portal_calls._figures("", CALLS["exchange"][0], found)
+    }
+    assert ratios == {
+        "Connect": (300, ""), "Connect, p99": (5, ""), DURABLE: (200, ""), f"{DURABLE}, p99": (20, ""),
+        f"against {DURABLE}": (1.5, "met"), f"p99 against {DURABLE}": (0.25, "met"),
+    }  # fmt: skip
+    peer = Side(DURABLE, "", OIDC_PROVIDER_PATHS, CLIENTS, lambda *_: [])
+    measured = {name for name, tasks in CALLS.items() for task in tasks if portal_calls._can(peer, task, ES256)}
+    assert measured == {"exchange", "refresh", "credentials", "par", "authorize"}

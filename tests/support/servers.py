@@ -62,11 +62,12 @@ def shared_redis(run: Path) -> int:
     return int((run / "redis.port").read_text())
 
 
-def start_redis(folder: Path, port: int = 0) -> tuple[subprocess.Popen[bytes], int]:
-    """A redis-server that keeps nothing on disk, on a free port unless one is given."""
+def start_redis(folder: Path, port: int = 0, *, is_durable: bool = False) -> tuple[subprocess.Popen[bytes], int]:
+    """A redis-server on a free port unless one is given. It keeps nothing on disk, or everything before it answers."""
     program = shutil.which("redis-server") or missing("redis-server")
     port = port or free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--databases", "64", "--dir", str(folder)]
+    options += ["--appendonly", "yes", "--appendfsync", "always"] if is_durable else []
     process = _spawn([program, *options], folder / "redis.log")
     with redis.Redis(port=port) as client:
         _wait_until(client.ping, redis.RedisError, process, folder / "redis.log")
