@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from io import BytesIO
-from typing import IO, Any, TypeVar
+from itertools import chain
+from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Request, abort, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page, portal_of_request
 from idp.web.i18n import text
+from idp.web.in_memory import InMemory
 from idp.web.session import BLIND
 from idp.web.unavailable import own_page
 
@@ -53,17 +55,6 @@ def large_body(largest: Callable[[], int]) -> Callable[[F], F]:
     return declare
 
 
-class InMemory(Request):
-    """A request whose files never lie open on a disk, and which shows nothing of itself: what is sent is personal."""
-
-    def __repr__(self) -> str:
-        """Without its address, whose parameters may be codes and tokens."""
-        return f"<request {self.method} {self.url_rule}>"
-
-    def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
-        return BytesIO()
-
-
 def csrf_token() -> str:
     """The token of this browser, for the hidden field of a form."""
     secret = browser_secret()
@@ -79,42 +70,62 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _guard() -> ResponseReturnValue | None:
-        settings = services().settings
-        is_machine = request.blueprint in BLIND
-        is_ours = request.host == settings.host or (is_machine and request.host == settings.mtls_host)
-        if not is_ours and request.blueprint not in ANY_HOST:
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through a proxy costs
+        settings, blueprint = services().settings, asked.blueprint
+        is_machine = blueprint in BLIND
+        is_ours = asked.host == settings.host or (is_machine and asked.host == settings.mtls_host)
+        if not is_ours and blueprint not in ANY_HOST:
             abort(421)
-        if len(request.query_string) > LONGEST_QUERY:
+        if len(asked.query_string) > LONGEST_QUERY:
             abort(414)
-        name = _view_of(app)
-        if name in LARGE and request.method not in SAFE_METHODS:
-            request.max_content_length = most = LARGE[name]()
-            request.max_form_memory_size = LARGEST_BODY if most == LARGEST_BODY else PIECES
-            if (request.content_length or 0) > most > LARGEST_BODY and not is_machine:
+        if asked.method in SAFE_METHODS:
+            return abort(400) if _has_nul(asked) else None
+        name = _view_of(app, asked)
+        if name in LARGE:
+            asked.max_content_length = most = LARGE[name]()
+            asked.max_form_memory_size = LARGEST_BODY if most == LARGEST_BODY else PIECES
+            if (asked.content_length or 0) > most > LARGEST_BODY and not is_machine:
                 return error_page("x.large", 413, action=_again(), words=text("x.large.text", most=most >> 20))
-        if _has_nul():
+        if _has_nul(asked):
             abort(400)
-        if request.method in SAFE_METHODS or not name or name in EXEMPT:
+        if not name or name in EXEMPT:
             return None
-        if not _is_same_origin():
-            return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
-        if browser_secret() is None:
-            return error_page("x.cookie", 403, portal=portal_of_request())
-        if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), csrf_token().encode()):
-            return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
-        return None
+        return _refused_form(asked)
 
 
-def _view_of(app: Flask) -> str:
+def _refused_form(asked: Request) -> ResponseReturnValue | None:
+    """Why this form is taken for another site's; None where it is ours."""
+    if not _is_same_origin():
+        return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
+    if browser_secret() is None:
+        return error_page("x.cookie", 403, portal=portal_of_request())
+    if not hmac.compare_digest(asked.form.get("csrf_token", "").encode(), csrf_token().encode()):
+        return error_page("x.csrf", 403, portal=portal_of_request(), action=_again())
+    return None
+
+
+def _view_of(app: Flask, asked: Request) -> str:
     """The name of the view of this request; empty where there is none."""
-    view = app.view_functions.get(request.endpoint or "")
+    view = app.view_functions.get(asked.endpoint or "")
     return f"{view.__module__}.{view.__name__}" if view is not None else ""
 
 
-def _has_nul() -> bool:
-    """No text that people or machines send has a NUL in it, and PostgreSQL takes none."""
-    pairs = [*request.args.items(multi=True), *request.form.items(multi=True), *request.cookies.items(multi=True)]
-    return "\0" in request.path or any("\0" in name or "\0" in value for name, value in pairs)
+def _has_nul(asked: Request) -> bool:
+    """No text that people or machines send has a NUL in it, and PostgreSQL takes none.
+
+    Sought in what was sent before it is taken apart, and in the form, which has no other shape that is known here.
+    """
+    query, cookie = asked.query_string, asked.environ.get("HTTP_COOKIE", "")
+    if "\0" in asked.path or b"\0" in query or b"%00" in query:
+        return True
+    if ("\0" in cookie or "\\000" in cookie) and _is_among(asked.cookies):  # RFC 2109 quotes it in octal digits
+        return True
+    has_body = asked.environ.get("CONTENT_TYPE") or asked.environ.get("CONTENT_LENGTH")
+    return bool(has_body) and _is_among(asked.form)
+
+
+def _is_among(values: MultiDict[str, str]) -> bool:
+    return "\0" in "".join(chain.from_iterable(values.items(multi=True)))
 
 
 def _again() -> tuple[str, str] | None:

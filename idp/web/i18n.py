@@ -37,7 +37,7 @@ def texts() -> Callable[..., str]:
 
 def prefer(locales: list[str]) -> None:
     """The languages a portal asks for (`ui_locales`); what the person chose on our pages stays."""
-    if request.cookies.get(cookie_name("lang"), "") in LANGUAGES:
+    if not locales or request.cookies.get(cookie_name("lang"), "") in LANGUAGES:
         return
     wanted = next((locale[:2].lower() for locale in locales if locale[:2].lower() in LANGUAGES), None)
     if wanted is not None:
@@ -74,13 +74,14 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _choose() -> Response | None:
-        wanted = request.args.get("lang")
-        if request.method != "GET" or wanted not in LANGUAGES or request.blueprint in BLIND:
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through a proxy costs
+        wanted = asked.args.get("lang")
+        if wanted not in LANGUAGES or asked.method != "GET" or asked.blueprint in BLIND:
             return None
-        if request.blueprint == "authorize" or request.url_rule is None:
+        if asked.blueprint == "authorize" or asked.url_rule is None:
             g.language = wanted  # a portal's own parameter, or nobody's: it counts if this ends in a page of ours
             return None
-        rest = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
+        rest = [(name, value) for name, value in asked.args.items(multi=True) if name != "lang"]
         response = redirect(here() + (f"?{urlencode(rest)}" if rest else ""), 303)
         return _remember(response, wanted)  # type: ignore[arg-type]
 
