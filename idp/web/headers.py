@@ -43,16 +43,19 @@ def of_every_answer(settings: Settings) -> dict[str, str]:
 
 
 def install(app: Flask) -> None:
+    with app.app_context():
+        fixed = [(name.lower(), name, value) for name, value in of_every_answer(services().settings).items()]
+
     @app.after_request
     def _add(response: Response) -> Response:
-        headers = response.headers
-        headers["Content-Security-Policy"] = policy(g.get("form_targets", ()))
+        headers, kept = response.headers, g._get_current_object()
+        headers["Content-Security-Policy"] = policy(kept.get("form_targets", ()))
         said = {name.lower() for name, _ in headers}  # each look into them goes through them all
-        for name, value in of_every_answer(services().settings).items():
-            if name.lower() not in said:
+        for lowered, name, value in fixed:
+            if lowered not in said:
                 headers.add(name, value)
         if request.endpoint == "static" and response.status_code in FOUND:
             headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        elif not g.get(CACHEABLE):
+        elif not kept.get(CACHEABLE):
             headers["Cache-Control"] = "no-store"
         return response
