@@ -7,8 +7,12 @@ from typing import Any
 
 from flask import Flask
 
+from idp.web.plain_answer import PlainAnswer
+
 
 class Application(Flask):
+    response_class = PlainAnswer
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing of ours is a coroutine; each hook and view would be looked at for it, at each request."""
         return func
