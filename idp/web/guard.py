@@ -19,7 +19,6 @@ from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page, portal_of_request
 from idp.web.i18n import text
-from idp.web.in_memory import InMemory
 from idp.web.session import BLIND
 from idp.web.unavailable import own_page
 
@@ -62,7 +61,6 @@ def csrf_token() -> str:
 
 
 def install(app: Flask) -> None:
-    app.request_class = InMemory
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
     app.config["MAX_FORM_PARTS"] = 100
