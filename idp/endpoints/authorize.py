@@ -21,7 +21,7 @@ from idp.protocol.authorization_code import grant_code
 from idp.protocol.interactions import SignedIn, needed
 from idp.protocol.pending import Pending
 from idp.protocol.request_sources import Refused
-from idp.services.bundle import services
+from idp.services.bundle import Services, services
 from idp.services.sessions import SessionEnded, SignedOn
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
@@ -87,7 +87,7 @@ def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | Non
     try:
         if pending is not None and pending.is_denied:
             raise ProtocolError("access_denied", "the person refused")
-        interaction = needed(wanted, _seen(session, portal, wanted), bundle.clock.now())
+        interaction = needed(wanted, _seen(bundle, session, portal, wanted), bundle.clock.now())
         if interaction is not None and "none" in wanted.prompts:
             raise ProtocolError(interaction.error, "the person would have to do something first")
     except ProtocolError as error:
@@ -119,13 +119,14 @@ def _answer(
     return send(portal, responses.answer(bundle, portal, wanted.callback, code=code))
 
 
-def _seen(session: SignedOn | None, portal: Portal, wanted: AuthorizationRequest) -> SignedIn | None:
+def _seen(bundle: Services, session: SignedOn | None, portal: Portal, wanted: AuthorizationRequest) -> SignedIn | None:
     if session is None:
         return None
+    hinted = wanted.hinted_sub
     return SignedIn(
         session.auth_time,
         session.acr,
-        services().tokens.subject(portal, session.account_id),
+        is_meant=hinted is None or hinted == bundle.tokens.subject(portal, session.account_id),
         is_linked=session.is_linked,
         has_answered=not consent.unanswered(portal, session.account_id, wanted),
     )

@@ -34,6 +34,7 @@ KNOWN = frozenset(
     }
 )  # fmt: skip
 MAY_REPEAT = {"resource"}  # RFC 8707 §2
+STAND_ONCE = KNOWN - MAY_REPEAT
 MOST_RESOURCES = 10
 VISIBLE = re.compile(r"[\x20-\x7e]*")
 SECONDS = re.compile(r"[0-9]{1,9}")
@@ -61,14 +62,14 @@ def check_redirect_uri(parameters: Parameters, portal: Portal) -> None:
 
 def check_repetition(parameters: Parameters, portal: Portal) -> None:
     for name, values in parameters.lists():
-        if len(values) > 1 and name in KNOWN - MAY_REPEAT:
+        if len(values) > 1 and name in STAND_ONCE:
             raise ProtocolError("invalid_request", f"{name} is repeated")
 
 
 def check_lengths(parameters: Parameters, portal: Portal) -> None:
     for name, values in parameters.lists():
         longest = LONGEST.get(name, LONGEST_OTHER)
-        if name in KNOWN and any(len(value) > longest for value in values):
+        if name in KNOWN and max(map(len, values)) > longest:
             raise ProtocolError("invalid_request", f"{name} is longer than {longest} characters")
 
 

@@ -27,11 +27,11 @@ class Interaction(Enum):
 
 @dataclass(frozen=True)
 class SignedIn:
-    """What the policy must know of a session: when the person authenticated, how, as whom, and what is settled here."""
+    """What the policy must know of a session: when the person authenticated, how, and what is settled here."""
 
     auth_time: datetime
     acr: str
-    sub: str
+    is_meant: bool  # by the request, which may hint at one person
     is_linked: bool
     has_answered: bool  # to what a third party's portal wants to see
 
@@ -43,12 +43,12 @@ def needed(request: AuthorizationRequest, who: SignedIn | None, now: datetime) -
     unmet_authentication_requirements when that sign-in did not reach the demanded context.
     """
     is_fresh = who is not None and who.auth_time >= request.asked_at
-    is_hinted = who is None or request.hinted_sub in {None, who.sub}
-    if is_fresh and not is_hinted:
+    is_meant = who is None or who.is_meant
+    if is_fresh and not is_meant:
         raise ProtocolError("login_required", "the person who signed in is not the one of id_token_hint")
     if "create" in request.prompts and not is_fresh:
         return Interaction.REGISTER
-    if who is None or not is_hinted or (not is_fresh and _must_sign_in_again(request, who, now)):
+    if who is None or not is_meant or (not is_fresh and _must_sign_in_again(request, who, now)):
         return Interaction.LOGIN
     if who.acr not in request.accepted_acr:
         if who.acr == TRUSTED_DEVICE:  # opened meanwhile in another tab, for somebody who asks for less

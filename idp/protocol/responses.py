@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from idp.errors import ProtocolError
 from idp.models.portal import Portal
@@ -57,7 +57,8 @@ def answer(bundle: Services, portal: Portal, callback: Callback, **values: str) 
     if callback.mode.startswith("form_post"):
         return Answer(callback.redirect_uri, pairs)
     joint = "&" if "?" in callback.redirect_uri else "?"
-    return Answer(callback.redirect_uri + joint + urlencode(pairs))
+    query = "&".join(f"{name}={quote_plus(value)}" for name, value in pairs.items())  # the names are words of the RFCs
+    return Answer(callback.redirect_uri + joint + query)
 
 
 def refusal(bundle: Services, portal: Portal, callback: Callback, error: ProtocolError) -> Answer:

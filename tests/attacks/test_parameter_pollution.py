@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 import pytest
 from flask import Flask
 
-from idp.protocol.authorize_checks import KNOWN, MAY_REPEAT
+from idp.protocol.authorize_checks import STAND_ONCE
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
 from tests.support.signing_party import push
 
-ONCE = sorted(KNOWN - MAY_REPEAT)
+ONCE = sorted(STAND_ONCE)
 
 
 @pytest.mark.parametrize("name", ONCE)

@@ -26,7 +26,7 @@ from tests.support.relying_party import RelyingParty, answer_of
 
 NOW = datetime(2026, 3, 27, 13, 30, tzinfo=UTC)
 REQUEST = AuthorizationRequest("https://cpx.example.ch/callback", "openid", asked_at=NOW)
-SOMEBODY = SignedIn(NOW - timedelta(minutes=5), "mfa", "somebody", is_linked=True, has_answered=True)
+SOMEBODY = SignedIn(NOW - timedelta(minutes=5), "mfa", is_meant=True, is_linked=True, has_answered=True)
 
 
 def essential(*values: str) -> str:
@@ -143,6 +143,10 @@ def test_the_policy_knows_what_comes_next() -> None:
     with pytest.raises(ProtocolError) as refused:
         needed(strong, replace(SOMEBODY, auth_time=NOW), NOW)
     assert refused.value.code == "unmet_authentication_requirements"
+    assert needed(REQUEST, replace(SOMEBODY, is_meant=False), NOW) is Interaction.LOGIN
+    with pytest.raises(ProtocolError) as refused:
+        needed(REQUEST, replace(SOMEBODY, is_meant=False, auth_time=NOW), NOW)
+    assert refused.value.code == "login_required"
     assert needed(REQUEST, replace(SOMEBODY, is_linked=False), NOW) is Interaction.LINK
     assert needed(REQUEST, replace(SOMEBODY, has_answered=False), NOW) is Interaction.CONSENT
     assert needed(REQUEST, replace(SOMEBODY, is_linked=False, has_answered=False), NOW) is Interaction.LINK
