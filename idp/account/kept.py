@@ -80,6 +80,6 @@ def _about(session: Session, path: str, fields: dict[str, str]) -> str:
 def _settle(response: Response) -> Response:
     """Whoever sent the form again is not asked once more."""
     session = g.get("session")
-    if request.method == "POST" and request.path.startswith("/account/") and session is not None:
+    if session is not None and request.method == "POST" and request.path.startswith("/account/"):
         services().kept_forms.settle(ensure_browser(), session.account_id, request.path)
     return response

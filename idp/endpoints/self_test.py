@@ -98,7 +98,8 @@ def _portal(handle: str) -> Portal:
 
 @blueprint.after_app_request
 def _observe(response: Response) -> Response:
-    endpoint = "/authorize" if request.path.startswith(RESUMED) else request.path
+    path = request.path
+    endpoint = "/authorize" if path.startswith(RESUMED) else path
     if endpoint in advice.MATTERS and response.status_code < 500 and (watched := services().self_tests.watched()).until:
         known = next((watched.client_ids[name] for name in _claimed() if name in watched.client_ids), None)
         ident = known or _found()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import Headers
 
 from idp.services.bundle import services
 from idp.settings import Settings
@@ -49,13 +52,21 @@ def install(app: Flask) -> None:
     @app.after_request
     def _add(response: Response) -> Response:
         headers, kept = response.headers, g._get_current_object()
-        headers["Content-Security-Policy"] = policy(kept.get("form_targets", ()))
         said = {name.lower() for name, _ in headers}  # each look into them goes through them all
+        _put(headers, said, "Content-Security-Policy", policy(kept.get("form_targets", ())))
         for lowered, name, value in fixed:
             if lowered not in said:
                 headers.add(name, value)
         if request.endpoint == "static" and response.status_code in FOUND:
-            headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            _put(headers, said, "Cache-Control", "public, max-age=31536000, immutable")
         elif not kept.get(CACHEABLE):
-            headers["Cache-Control"] = "no-store"
+            _put(headers, said, "Cache-Control", "no-store")
         return response
+
+
+def _put(headers: Headers, said: Collection[str], name: str, value: str) -> None:
+    """Whatever a view said under this name, this counts."""
+    if name.lower() in said:
+        headers.set(name, value)
+    else:
+        headers.add(name, value)

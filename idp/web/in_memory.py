@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from flask import Request
 from werkzeug.datastructures import ImmutableMultiDict
+from werkzeug.sansio.http import parse_cookie
 from werkzeug.utils import cached_property
 
 
@@ -37,6 +38,11 @@ class InMemory(Request):
     @cached_property
     def args(self) -> ImmutableMultiDict[str, str]:
         return Values(pairs(self.query_string.decode())) if self.query_string else NOTHING
+
+    @cached_property
+    def cookies(self) -> ImmutableMultiDict[str, str]:
+        """Werkzeug goes through all headers for the one that holds them."""
+        return parse_cookie(self.environ.get("HTTP_COOKIE"), cls=Values)  # type: ignore[return-value]  # cls says it
 
     def _get_file_stream(self, *_: object, **__: object) -> IO[bytes]:
         return BytesIO()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.test import create_environ
+from werkzeug.wrappers import Request
 
 from idp.web.in_memory import InMemory, Values, pairs
 
@@ -20,6 +21,12 @@ def test_a_query_is_read_as_werkzeug_reads_it(query: str) -> None:
 
 def test_a_request_without_a_query_has_no_parameters() -> None:
     assert not InMemory(create_environ("/")).args
+
+
+@pytest.mark.parametrize("sent", [None, "", "a=b", "a=b; c=d;a=e", 'a="\\303\\251\\000"', "a", "=b", ";", "a=\xc3\xa9"])
+def test_cookies_are_read_as_werkzeug_reads_them(sent: str | None) -> None:
+    environ = {**create_environ("/"), **({"HTTP_COOKIE": sent} if sent is not None else {})}
+    assert InMemory(environ).cookies == Request(environ).cookies
 
 
 @pytest.mark.parametrize("name", ["once", "twice", "absent"])
