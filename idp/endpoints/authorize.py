@@ -27,6 +27,7 @@ from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.guard import csrf_exempt
 from idp.web.i18n import prefer
+from idp.web.in_memory import current_request
 from idp.web.session import signed_on
 
 blueprint = Blueprint("authorize", __name__)
@@ -37,7 +38,7 @@ log = structlog.get_logger(__name__)
 @blueprint.get("/authorize")
 def authorize() -> Response:
     try:
-        portal, wanted = request_sources.read(services(), request.args)
+        portal, wanted = request_sources.read(services(), current_request().args)
     except Refused as refused:
         return _refuse(refused)
     prefer(list(wanted.ui_locales))

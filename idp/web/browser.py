@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import cast
 
 from flask import Response, after_this_request, g, request
 
 from idp.chance import token
 from idp.services.bundle import services
+from idp.web.in_memory import current_request
 
 
 def cookie_name(kind: str) -> str:
@@ -40,7 +40,7 @@ def last_portal() -> str | None:
 
 def browser_secret() -> str | None:
     """The secret this browser sent, if it looks like one of ours."""
-    value = cast(str | None, g.get("browser_secret")) or request.cookies.get(cookie_name("browser"))
+    value: str | None = g.get("browser_secret") or current_request().cookies.get(cookie_name("browser"))
     return value if value and value.startswith("cc_br_") and len(value) == 49 else None
 
 

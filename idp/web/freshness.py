@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from flask import Flask
 
 from idp.services.bundle import services
+from idp.web.in_memory import current_request
 
 
 def install(app: Flask) -> None:
     @app.before_request
     def _refresh() -> None:
-        if request.endpoint != "static":
+        if current_request().endpoint != "static":
             services().live.refresh()

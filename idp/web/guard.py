@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, Request, abort, request
+from flask import Blueprint, Flask, Request, abort
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -19,6 +19,7 @@ from idp.services.bundle import services
 from idp.web.browser import browser_secret
 from idp.web.errors import error_page, portal_of_request
 from idp.web.i18n import text
+from idp.web.in_memory import current_request
 from idp.web.session import BLIND
 from idp.web.unavailable import own_page
 
@@ -68,7 +69,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _guard() -> ResponseReturnValue | None:
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through a proxy costs
+        asked = current_request()
         settings, blueprint = services().settings, asked.blueprint
         is_machine = blueprint in BLIND
         is_ours = asked.host == settings.host or (is_machine and asked.host == settings.mtls_host)
@@ -76,9 +77,7 @@ def install(app: Flask) -> None:
             abort(421)
         if len(asked.query_string) > LONGEST_QUERY:
             abort(414)
-        if asked.method in SAFE_METHODS:
-            return abort(400) if _has_nul(asked) else None
-        name = _view_of(app, asked)
+        name = "" if asked.method in SAFE_METHODS else _view_of(app, asked)
         if name in LARGE:
             asked.max_content_length = most = LARGE[name]()
             asked.max_form_memory_size = LARGEST_BODY if most == LARGEST_BODY else PIECES
@@ -111,7 +110,7 @@ def _view_of(app: Flask, asked: Request) -> str:
 def _has_nul(asked: Request) -> bool:
     """No text that people or machines send has a NUL in it, and PostgreSQL takes none.
 
-    Sought in what was sent before it is taken apart, and in the form, which has no other shape that is known here.
+    Sought in what was sent, before it is taken apart; of a form, whose bytes are read only once, in its values.
     """
     query, cookie = asked.query_string, asked.environ.get("HTTP_COOKIE", "")
     if "\0" in asked.path or b"\0" in query or b"%00" in query:
@@ -134,13 +133,14 @@ def _again() -> tuple[str, str] | None:
 
 def _is_same_origin() -> bool:
     """What browsers say of themselves: Sec-Fetch-Site, else Origin, else Referer; a request with none is foreign."""
-    site = request.headers.get("Sec-Fetch-Site")
+    sent = current_request().headers
+    site = sent.get("Sec-Fetch-Site")
     if site is not None and site not in {"same-origin", "none"}:
         return False
     own = services().settings.issuer
-    origin = request.headers.get("Origin")
+    origin = sent.get("Origin")
     if origin is not None:
         return origin == own
     if site is not None:
         return True
-    return f"{request.headers.get('Referer', '')}/".startswith(f"{own}/")
+    return f"{sent.get('Referer', '')}/".startswith(f"{own}/")

@@ -11,6 +11,7 @@ from flask import Flask, Response, after_this_request, g, redirect, request
 from idp.services.bundle import services
 from idp.texts import LANGUAGES
 from idp.web.browser import cookie_name, set_cookie
+from idp.web.in_memory import current_request
 from idp.web.session import BLIND
 
 
@@ -19,9 +20,10 @@ def language() -> str:
     kept = g._get_current_object()  # asked for with every text of a page, where each look through a proxy counts
     chosen: str | None = kept.get("language") or kept.get("accepted")
     if chosen is None:
-        remembered = request.cookies.get(cookie_name("lang"), "")
+        asked = current_request()
+        remembered = asked.cookies.get(cookie_name("lang"), "")
         is_known = remembered in LANGUAGES
-        kept.accepted = chosen = remembered if is_known else request.accept_languages.best_match(LANGUAGES) or "fr"
+        kept.accepted = chosen = remembered if is_known else asked.accept_languages.best_match(LANGUAGES) or "fr"
     return chosen
 
 
@@ -74,7 +76,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _choose() -> Response | None:
-        asked = request._get_current_object()  # type: ignore[attr-defined]  # each look through a proxy costs
+        asked = current_request()
         wanted = asked.args.get("lang")
         if wanted not in LANGUAGES or asked.method != "GET" or asked.blueprint in BLIND:
             return None

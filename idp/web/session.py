@@ -12,6 +12,7 @@ from idp.models.session import Session
 from idp.services.bundle import services
 from idp.services.sessions import SessionEnd, SignedOn
 from idp.web.browser import cookie_name, set_cookie
+from idp.web.in_memory import current_request
 
 BACKGROUND = "X-Connect-Background"  # what a page asks by itself, without its person, is no use of the session
 BLIND: set[str] = set()  # blueprints whose endpoints must not look at cookies
@@ -25,18 +26,19 @@ def cookie_blind(blueprint: Blueprint) -> Blueprint:
 
 def current_session() -> Session | None:
     """The live session of this browser."""
-    if request.blueprint in BLIND:
+    kept, asked = g._get_current_object(), current_request()
+    if asked.blueprint in BLIND:
         raise Fault("a machine endpoint asked for the session")
-    if "session" not in g:
-        secret = request.cookies.get(cookie_name("session"))
-        is_used = BACKGROUND not in request.headers
-        g.session = services().sessions.load(secret, is_used=is_used) if secret else None
-    return cast(Session | None, g.session)
+    if "session" not in kept:
+        secret = asked.cookies.get(cookie_name("session"))
+        is_used = BACKGROUND not in asked.headers
+        kept.session = services().sessions.load(secret, is_used=is_used) if secret else None
+    return cast(Session | None, kept.session)
 
 
 def signed_on(portal_id: UUID) -> SignedOn | None:
     """The live session of this browser, as a portal's request must know it."""
-    secret = request.cookies.get(cookie_name("session"))
+    secret = current_request().cookies.get(cookie_name("session"))
     return services().sessions.at_portal(secret, portal_id) if secret else None
 
 
