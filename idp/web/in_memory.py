@@ -21,6 +21,10 @@ class Values(ImmutableMultiDict[str, Any]):
         found: Any = dict.get(self, key)  # all values of this name
         return found[0] if found else default
 
+    def __repr__(self) -> str:
+        """Without what they say: a secret may be among them."""
+        return f"<{type(self).__name__}>"
+
 
 NOTHING = Values()
 
