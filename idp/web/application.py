@@ -61,12 +61,14 @@ class Application(Flask):
         """Runs the hooks in Flask's order, those of this request first."""
         if self.after_request_funcs.keys() != OF_ALL:
             return super().process_response(response)
-        # Flask's own name, which it promises nobody: what `after_this_request` adds to.
-        for hook in (*request_ctx._after_request_functions, *reversed(self.after_request_funcs[None])):
+        # Flask's own name, promised to nobody: what `after_this_request` adds to.
+        for once in request_ctx._after_request_functions:
+            response = once(response)  # type: ignore[assignment]
+        for hook in reversed(self.after_request_funcs[None]):
             response = hook(response)
         return response
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
-        """Where nobody waits for it, nobody is looked for."""
+        """Nobody is looked for where nobody waits for the end of a request."""
         if self.teardown_request_funcs or request_tearing_down.receivers:
             super().do_teardown_request(exc)

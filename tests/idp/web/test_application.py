@@ -51,6 +51,9 @@ def walk(app: Flask, *, of_blueprint: bool, is_refused: bool = False) -> list[st
         order.append(name)
         return response
 
+    def also(response: Response) -> Response:
+        return after("after this, too", response)
+
     def refuse() -> str | None:
         return "refused" if is_refused else None
 
@@ -69,7 +72,7 @@ def walk(app: Flask, *, of_blueprint: bool, is_refused: bool = False) -> list[st
 
     @blueprint.get("/")
     def view() -> str:
-        after_this_request(lambda response: after("after this", response))
+        after_this_request(lambda response: after_this_request(also) and after("after this", response))
         order.append("view")
         return "seen"
 
@@ -86,6 +89,7 @@ def test_hooks_run_in_flasks_order(of_blueprint: bool, is_refused: bool) -> None
     ways = [walk(kind("x"), of_blueprint=of_blueprint, is_refused=is_refused) for kind in (Flask, Application)]
     assert ways[0] == ways[1]
     assert "teardown" in ways[0]
+    assert is_refused or "after this, too" in ways[0]
 
 
 def test_whoever_listens_for_the_end_hears_of_it() -> None:
