@@ -76,10 +76,16 @@ def walk(app: Flask, *, of_blueprint: bool, is_refused: bool = False) -> list[st
         order.append("view")
         return "seen"
 
+    @blueprint.get("/broken")
+    def broken() -> str:
+        raise ValueError
+
     app.register_blueprint(blueprint)
-    order.append(app.test_client().get("/").text)
-    order.append(str(app.test_client().get("/none").status_code))
-    order.append(str(app.test_client().post("/").status_code))
+    app.register_error_handler(ValueError, lambda _: ("told", 500))
+    for asked in ("GET /", "HEAD /", "OPTIONS /", "POST /", "GET /no", "GET /broken"):
+        method, path = asked.split()
+        answer = app.test_client().open(path, method=method)
+        order.append(f"{asked}: {answer.status} {answer.text} {answer.headers.get('Allow')}")
     return order
 
 
