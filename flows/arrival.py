@@ -116,7 +116,8 @@ def enter(journey: Journey, portal: Portal) -> Context | Response:
     """The walk of this request, or the answer that leads on where there is none."""
     handle = request.args.get("f", "")
     first = f"/{portal.slug}/{journey.first_path}"
-    if browser_hash() is None:
+    browser = browser_hash()
+    if browser is None:
         ensure_browser()
         return see(f"{first}?c=1")
     if not handle:
@@ -124,7 +125,7 @@ def enter(journey: Journey, portal: Portal) -> Context | Response:
     run = runs.find(handle) if HANDLE.fullmatch(handle) else None
     if run is None or run.portal_id != portal.id or run.journey != journey.name:
         return error_page(journey.expired_key, 410, portal=portal, action=(text("x.retry"), first))
-    if run.browser_hash != browser_hash():
+    if run.browser_hash != browser:
         return see(first)  # another browser's walk: begin an own, empty one
     ctx = context(journey, run, portal, handle)
     if run.consumed_at is not None:
@@ -149,6 +150,7 @@ def _is_over(ctx: Context) -> bool:
 
 
 def context(journey: Journey, run: runs.Run, portal: Portal, handle: str) -> Context:
+    """Of a walk that was found to be this browser's."""
     return Context(
         services=services(),
         portal=portal,
@@ -158,7 +160,7 @@ def context(journey: Journey, run: runs.Run, portal: Portal, handle: str) -> Con
         language=language(),
         network=client_network(),
         device=client_device(),
-        browser_hash=browser_hash() or "",
+        browser_hash=run.browser_hash,
         session=current_session(),
         version=run.version,
     )

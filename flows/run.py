@@ -121,8 +121,7 @@ def freeze(state: Any) -> dict[str, Any]:
 
 def thaw(kind: type[Any], stored: dict[str, Any]) -> Any:
     """The facts of a row; one that this version does not know is left out, so its step is asked again."""
-    known = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in stored.items() if name in known})
+    return kind(**{name: value for name, value in stored.items() if name in kind.__dataclass_fields__})
 
 
 def save(run_id: UUID, version: int, *, now: datetime, idle_for: timedelta, moves: bool, **values: Any) -> bool:

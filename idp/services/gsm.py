@@ -7,14 +7,15 @@ BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 EXTENDED = frozenset("^{}\\[~]|€")  # two septets each
+ALPHABET = BASIC | EXTENDED
 SEGMENT = 160
 
 
 def septets(text: str) -> int | None:
     """The length in septets, or None when a character is outside the alphabet."""
-    if not all(character in BASIC or character in EXTENDED for character in text):
+    if not ALPHABET.issuperset(text):
         return None
-    return len(text) + sum(character in EXTENDED for character in text)
+    return len(text) + sum(map(text.count, EXTENDED))
 
 
 def fits_one_sms(text: str) -> bool:

@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, get_template_attribute, make_response, render_template, request
 from markupsafe import Markup, escape
 
 from idp.models.portal import Portal
@@ -24,6 +25,16 @@ from idp.web.theme import logo_address, theme_address
 
 WITH_NOTICE = {"pages", "journeys"}
 WARN_FOR = timedelta(minutes=2)  # before a session ends (ux.md §3.4)
+
+
+class Service(NamedTuple):
+    """Whom a person can ask: a portal's service in a language, or ours, which has no slug."""
+
+    phone: str
+    email: str
+    slug: str = ""
+    portal: str = ""
+    hours: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,12 +106,33 @@ def _notice() -> str:
 
 def contact(portal: Portal | None) -> Markup:
     """Whom to ask, as a sentence whose number and address can be touched: the portal's service, else ours."""
-    settings = services().settings
-    phone, email = (portal.phone, portal.email) if portal else (settings.support_phone, settings.support_email)
-    ways = {"phone": _telephone(phone), "email": _mailbox(email)}
-    if portal is not None:
-        hours = portal.opening_hours(language())
-        sentence = escape(text("c.contact", portal=portal.name(language()), hours=hours)).replace(" ()", "")
+    return _contact(_service(portal))
+
+
+def footer(portal: Portal | None) -> Markup:
+    """What stands below every page of this portal."""
+    return _footer(language(), _service(portal))
+
+
+def _service(portal: Portal | None) -> Service:
+    if portal is None:
+        settings = services().settings
+        return Service(settings.support_phone, settings.support_email)
+    spoken = language()
+    return Service(portal.phone, portal.email, portal.slug, portal.name(spoken), portal.opening_hours(spoken))
+
+
+@lru_cache(maxsize=256)
+def _footer(_language: str, service: Service) -> Markup:
+    """Drawn once for all pages: `_language` is that of this page."""
+    drawn: Markup = get_template_attribute("parts/footer.html", "footer")(_contact(service), service.slug)
+    return drawn
+
+
+def _contact(service: Service) -> Markup:
+    ways = {"phone": _telephone(service.phone), "email": _mailbox(service.email)}
+    if service.slug:
+        sentence = escape(text("c.contact", portal=service.portal, hours=service.hours)).replace(" ()", "")
         return sentence.replace("{phone}", ways["phone"]).replace("{email}", ways["email"])
     known = Markup(", ").join(way for way in ways.values() if way)
     return escape(text("c.contact.own")).replace("{contact}", known) if known else escape(text("c.contact.letter"))
@@ -140,7 +172,9 @@ def act(name: str) -> str:
 
 def install(app: Flask) -> None:
     app.jinja_env.globals.update(
-        asset=asset, act=act, contact=contact, linked=linked, stressed=stressed, theme=theme_address, logo=logo_address
+        asset=asset, act=act, footer=footer, linked=linked, stressed=stressed, theme=theme_address, logo=logo_address
     )
+    # No template has globals of its own, and Jinja asks its chain of maps for each of them at every import of macros.
+    app.jinja_env.make_globals = lambda d: app.jinja_env.globals  # type: ignore[method-assign]
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
