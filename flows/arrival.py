@@ -20,6 +20,7 @@ from flows.journeys import JOURNEYS, LINK, LOGIN, Journey
 from flows.kept import over_sign_in
 from flows.trust import is_enough
 from idp.models.account import load_account
+from idp.models.disk import wait_for_no_disk
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.protocol import pending
@@ -64,6 +65,7 @@ def start(journey: Journey, portal: Portal) -> Response:
     if session is not None and journey is LINK and services().accounts.record_of(session.account_id, portal.id):
         return see(resume or entry(portal, session.account_id))
     hint = load_account(again.account_id).email if again else waiting[1] if waiting else ""
+    wait_for_no_disk()
     _, handle = runs.begin(
         services(),
         journey=journey.name,

@@ -113,9 +113,9 @@ class Context:
         return locked
 
     def pay(self, budget: Budget, subject: str) -> Paid | Refused:
-        """Pay for a guess. What was read before says nothing of what it locked."""
+        """Pay for a guess, before the form is settled. What was read before says nothing of what it locked."""
         self.read.clear()
-        return self.services.attempts.pay(budget, subject)
+        return self.services.attempts.pay_before(budget, subject)
 
     def record_refusal(self, tag: AuditTag, **detail: Any) -> None:
         """Record a refused answer for good: what another tab does meanwhile cannot take it back."""
@@ -173,6 +173,7 @@ class Step(ABC):
     proves: frozenset[str] = frozenset()
     keeps: tuple[str, ...] = ()  # fields whose entries are kept; never passwords or codes
     has_screen: bool = True  # False where another journey proves it
+    guesses: bool = False  # True where an answer is a guess, which is paid for before it is judged
     hashes: bool = False  # True where an answer may cost the hash of a password
     once_proved: str = ""  # the step that is shown in its place, where an answer cannot be given twice
 

@@ -61,6 +61,10 @@ class Journey:
         """The entries that may be kept of whatever is asked at this address."""
         return {name for step in self.itinerary.steps if self.paths[step.name] == path for name in step.keeps}
 
+    def guesses(self, path: str) -> bool:
+        """Whether what is answered at this address is a guess."""
+        return any(step.guesses for step in self.itinerary.steps if self.paths[step.name] == path)
+
     @property
     def after_sign_in(self) -> str:
         """Where the walk goes on for a person who had to sign in on the way."""

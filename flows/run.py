@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+from flask import g
 from sqlalchemy import bindparam, insert, select, update
 
 from idp.chance import new_id, token
-from idp.models.base import UTCDateTime, db, inserted_if_absent, once_committed
+from idp.models.base import ALONE, UTCDateTime, db, inserted_if_absent, once_committed
+from idp.models.disk import waits_for_disk, without_waiting
 from idp.models.flow import RUN, Submission
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
@@ -48,6 +50,7 @@ class Run:
 KNOWN = [field.name for field in fields(Run)]
 BY_HANDLE = Prepared(select(*(RUN.c[name] for name in KNOWN)).where(RUN.c.handle_hash == bindparam("handle")))
 BEGIN = Prepared(insert(RUN), "handle_hash", *KNOWN)
+BEGIN_ALONE = Prepared(without_waiting(insert(RUN)), "handle_hash", *KNOWN)  # what is lost with it is begun again
 SETTLE = Prepared(
     update(Submission)
     .where(Submission.run_id == bindparam("run"), Submission.nonce == bindparam("form"))
@@ -90,7 +93,7 @@ def begin(
         created_at=now,
         expires_at=now + idle_for,
     )
-    BEGIN.count(handle_hash=_hash(handle), **vars(run))
+    (BEGIN_ALONE if ALONE in g else BEGIN).count(handle_hash=_hash(handle), **vars(run))
     slug = portal.slug
     once_committed(lambda: bundle.metrics.count(JOURNEYS, journey, slug, "begun"))
     return run, handle
@@ -161,6 +164,8 @@ def claim(run: Run, nonce: str) -> bool:
 def settle(run_id: Any, nonce: str, now: datetime) -> None:
     """The form was judged, and what came of it is kept with this: a waiting second click may go on."""
     db.session.flush()
+    if not waits_for_disk():  # a guess that was not paid for
+        db.session.commit()
     SETTLE.count(run=run_id, form=nonce[:64], now=now)
     db.session.commit()
 

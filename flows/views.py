@@ -21,6 +21,7 @@ from flows.journeys import CLOSING, CODES, CONSENT, JOURNEYS, REGISTRATION, RESE
 from flows.walk import Walk, answer
 from idp.chance import token
 from idp.models.base import db
+from idp.models.disk import wait_for_no_disk
 from idp.models.known_portals import known_slug
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal
@@ -127,6 +128,8 @@ def _take(journey: Journey, slug: str, path: str, action: str | None) -> Respons
     if any(len(values) > 1 for _, values in request.form.lists()):
         abort(400)
     nonce = request.form.get("nonce", "")
+    if action is None and journey.guesses(path):
+        wait_for_no_disk()  # settling the form does, before its answer
     if not runs.claim(found.run, nonce):
         return _result_of_first_click(journey, portal, path)
     return see(_judge(journey, found, path, action, nonce))

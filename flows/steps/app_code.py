@@ -76,6 +76,7 @@ class EnrolAppStep(Step):
 
 class LoginAppStep(Step):
     name = "totp"
+    guesses = True
     proves = frozenset({"factor_proved"})
 
     def __init__(self, place: Place = SIGN_IN) -> None:

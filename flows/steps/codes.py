@@ -43,6 +43,8 @@ class SentView:
 class SentCodeStep(Step):
     """What the three screens have in common; each says what its errand is."""
 
+    guesses = True
+
     @abstractmethod
     def errand(self, ctx: Context) -> Errand: ...
 

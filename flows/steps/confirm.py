@@ -26,6 +26,7 @@ class ConfirmView:
 class ConfirmStep(Step):
     name = "confirm"
     proves = frozenset({"account_id", "proved_at"})
+    guesses = True
     hashes = True
 
     def __init__(self, then: str, *, is_always: bool = False) -> None:

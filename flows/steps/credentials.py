@@ -62,6 +62,7 @@ class CredentialsStep(Step):
     name = "credentials"
     proves = frozenset({"account_id", "proved_at", "passkey_id"})
     keeps = ("email",)
+    guesses = True
     hashes = True
 
     def recheck(self, ctx: Context) -> Restart | None:

@@ -21,6 +21,7 @@ FIELD = "letter_code"
 
 class LetterCodeStep(Step):
     name = "letter_code"
+    guesses = True
     proves = frozenset({"factor_proved", "letter_code_id"})
 
     def __init__(self, place: Place) -> None:

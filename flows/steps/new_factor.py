@@ -26,6 +26,7 @@ class RecoveryCodeStep(Step):
     """One of the printed codes, in place of the factor that is lost. It is used up at once, and the owner is told."""
 
     name = "recovery_code"
+    guesses = True
     proves = frozenset({"factor_proved"})
 
     def __init__(self, place: Place) -> None:

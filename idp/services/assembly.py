@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, Engine, make_url
 
 from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
-from idp.models import units
+from idp.models import disk, units
 from idp.models.base import db, prepare_sqlite
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
@@ -208,7 +208,7 @@ def attach(app: Flask, services: Services) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     # An error of the database repeats no value, and nobody waits long for a connection.
     options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": 5, "pool_size": POOL, "max_overflow": POOL}
-    prepare = prepare_sqlite
+    prepare = _prepare_sqlite
     if url.get_backend_name() == "postgresql":
         from idp.models import postgresql  # its driver is not everywhere
 
@@ -223,6 +223,11 @@ def attach(app: Flask, services: Services) -> None:
         if services.settings.metrics_folder is not None:
             watch_connections(db.engine, services.metrics, 2 * POOL)
     app.extensions["connect"] = services
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    prepare_sqlite(engine)
+    disk.prepare_sqlite(engine)
 
 
 def _located(url: URL) -> URL:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, bindparam, case, delete, literal, or_, select, update
 
 from idp.clock import Clock
 from idp.models.base import UTCDateTime, db, insert_or_update
+from idp.models.disk import without_waiting
 from idp.models.flow import AttemptCounter
 from idp.models.prepared import Prepared
 from keys import Vault
@@ -89,11 +91,17 @@ class Attempts:
 
     def pay(self, budget: Budget, subject: str) -> Paid | Refused:
         """The same, for whoever wants to know that a lock begins."""
+        return self._pay(_pay(budget, db.engine.dialect.name), budget, subject)
+
+    def pay_before(self, budget: Budget, subject: str) -> Paid | Refused:
+        """The same, where another commit waits for the disk before anybody is answered, and so for this one too."""
+        dialect = db.engine.dialect.name
+        return self._pay((_pay_unhurried if dialect == "postgresql" else _pay)(budget, dialect), budget, subject)
+
+    def _pay(self, statement: Prepared, budget: Budget, subject: str) -> Paid | Refused:
         now = self._clock.now()
         ends = {name: now + wait for name, wait in _waits(budget).items()}
-        found = _pay(budget, db.engine.dialect.name).first(
-            key=self._key(budget, subject), now=now, forgotten=now - FORGOTTEN_AFTER, **ends
-        )
+        found = statement.first(key=self._key(budget, subject), now=now, forgotten=now - FORGOTTEN_AFTER, **ends)
         db.session.commit()
         if found is not None:
             return Paid(begins_lock=found.spent == next((count for count, wait in budget.waits if wait >= LOCK), None))
@@ -157,6 +165,15 @@ def _waits(budget: Budget) -> dict[str, timedelta]:
 
 @cache
 def _pay(budget: Budget, dialect: str) -> Prepared:
+    return Prepared(_counted(budget, dialect))
+
+
+@cache
+def _pay_unhurried(budget: Budget, dialect: str) -> Prepared:
+    return Prepared(without_waiting(_counted(budget, dialect)))
+
+
+def _counted(budget: Budget, dialect: str) -> Any:
     """The counts and when the next guess may come, in the one statement that meets only whoever may guess."""
     stale = AttemptCounter.last_at < bindparam("forgotten", type_=UTCDateTime())
     spent = case((stale, 1), else_=AttemptCounter.spent + 1)
@@ -169,7 +186,7 @@ def _pay(budget: Budget, dialect: str) -> Prepared:
         {"spent": spent, "streak": streak, "last_at": NOW, "blocked_until": _wait_after(budget, spent, streak)},
         where=or_(AttemptCounter.blocked_until.is_(None), AttemptCounter.blocked_until <= NOW),
     )
-    return Prepared(statement.returning(AttemptCounter.spent))
+    return statement.returning(AttemptCounter.spent)
 
 
 @cache

@@ -1,0 +1,44 @@
+"""Commits that need not wait for the disk (docs/decisions/0035).
+
+PostgreSQL and SQLite write their logs in order: whoever waits for one commit waits for all before it. Only a machine
+that loses its power can lose such a commit, and only until the next one that waits; a process that dies loses none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, event, func
+
+from idp.models.base import connection_of_transaction, db
+
+UNHURRIED = "waits_for_no_disk"
+
+
+def prepare_sqlite(engine: Engine) -> None:
+    """A connection that comes back to the pool waits again."""
+
+    @event.listens_for(engine, "checkin")
+    def _on_checkin(connection: Any, record: Any) -> None:
+        if record.info.pop(UNHURRIED, False) and connection is not None:
+            connection.execute("PRAGMA synchronous=FULL")
+
+
+def without_waiting(statement: Any) -> Any:
+    """The INSERT or UPDATE whose transaction PostgreSQL commits without waiting, if it meets a row."""
+    return statement.returning(func.set_config("synchronous_commit", "off", True).label("synchronous_commit"))
+
+
+def wait_for_no_disk() -> None:
+    """The same on SQLite, said before the first write of a transaction; later it changes nothing."""
+    if db.engine.dialect.name == "sqlite":
+        connection = connection_of_transaction()
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            driver.execute("PRAGMA synchronous=NORMAL")
+            connection.info[UNHURRIED] = True
+
+
+def waits_for_disk() -> bool:
+    """Whether the present transaction does; on PostgreSQL its statements decide."""
+    return db.engine.dialect.name != "sqlite" or UNHURRIED not in connection_of_transaction().info
