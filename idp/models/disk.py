@@ -13,10 +13,15 @@ from sqlalchemy import Engine, event, func
 from idp.models.base import connection_of_transaction, db
 
 UNHURRIED = "waits_for_no_disk"
+LONGEST_LOG = 4000  # pages, of SQLite's; then whoever commits moves them into the file, as without a worker
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """A connection that comes back to the pool waits again."""
+    """A connection that comes back to the pool waits again, and leaves it to the worker to shorten the log."""
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG}")
 
     @event.listens_for(engine, "checkin")
     def _on_checkin(connection: Any, record: Any) -> None:
@@ -42,3 +47,9 @@ def wait_for_no_disk() -> None:
 def waits_for_disk() -> bool:
     """Whether the present transaction does; on PostgreSQL its statements decide."""
     return db.engine.dialect.name != "sqlite" or UNHURRIED not in connection_of_transaction().info
+
+
+def shorten_log() -> None:
+    """Move what SQLite's log holds into the file, beside those who read and write; nobody waits for anybody."""
+    db.session.connection().exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+    db.session.commit()

@@ -22,6 +22,7 @@ from idp.services.duty import keep_at
 from idp.services.exporter import Exporter
 from idp.services.housekeeping import Housekeeper
 from idp.services.import_worker import ImportWorker
+from idp.services.log_keeper import LogKeeper
 from idp.services.logout_delivery import LogoutCourier
 from idp.services.mail import DeliveryFailed, Undeliverable
 from idp.services.outbox import Content
@@ -58,6 +59,7 @@ class Worker:
             ("codes", CodeChanger(self._app)),
             ("exports", Exporter(self._app)),
             ("verify", Verifier(self._app)),
+            ("log", LogKeeper(self._app)),
         ):
             threads.append(threading.Thread(target=duty.run_forever, args=(stop,), name=f"worker-{name}", daemon=True))
         for thread in threads:

@@ -24,7 +24,9 @@ BY_SMS = Insured(
     "Quirinde", "Zyklamer", "quirinde.zyklamer@oberhorn.example.ch", "079 412 63 58", "756.9217.0769.85",
     "Quittengasse 417", "FUND-KEY-A7734", "geheime birnbäume im nebel",
 )  # fmt: skip
-DUTIES = {"mail", "sms", "logout", "webhook", "house", "audit", "imports", "letters", "codes", "verify", "exports"}
+DUTIES = {
+    "mail", "sms", "logout", "webhook", "house", "audit", "imports", "letters", "codes", "verify", "exports", "log",
+}  # fmt: skip
 ASKED = 12  # connections of their own, so that both web processes answer some
 
 
