@@ -163,7 +163,7 @@ def finish_login(ctx: Context) -> Ending:
         return None
     if unusable := redeem_letter(ctx, account) or use_reset(ctx, account):
         return unusable
-    if method != TRUSTED:  # whoever has a factor needs no new one; the cookie of a browser is none
+    if method != TRUSTED and account.factors.reset:  # whoever has a factor needs no new one; a browser's cookie is none
         stop_resets(ctx, account)
     if method == TRUSTED and not use_trust(ctx):
         db.session.rollback()  # used in another tab or ended, this very moment: then by the second factor

@@ -103,7 +103,7 @@ class DetailsStep(Step):
             read = read_mobile(answer.get("mobile", ""), ctx.services.settings.sms_countries)
             if isinstance(read, BadNumber):
                 errors["mobile"] = Message(read.reason)
-            elif ctx.services.challenges.sms_is_stopped(ctx.portal, enrolling=True):
+            elif ctx.services.challenges.sms_is_stopped(ctx.portal):
                 errors["factor"] = Message("e.sms.stopped")
             else:
                 mobile = read

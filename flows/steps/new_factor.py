@@ -83,7 +83,7 @@ class NewFactorStep(Step):
             read = read_mobile(answer.get("mobile", ""), ctx.services.settings.sms_countries)
             if isinstance(read, BadNumber):
                 return retry(mobile=Message(read.reason))
-            if ctx.services.challenges.sms_is_stopped(ctx.portal, enrolling=True):
+            if ctx.services.challenges.sms_is_stopped(ctx.portal):
                 return retry(factor=Message("e.sms.stopped"))
             mobile = read
         return Proved({"factor": factor, "mobile": mobile})

@@ -45,7 +45,7 @@ class NewNumberStep(Step):
         read = read_mobile(answer.get("mobile", ""), ctx.services.settings.sms_countries)
         if isinstance(read, BadNumber):
             return retry(mobile=Message(read.reason))
-        if ctx.services.challenges.sms_is_stopped(ctx.portal, enrolling=True):
+        if ctx.services.challenges.sms_is_stopped(ctx.portal):
             return retry(mobile=Message("e.sms.stopped"))
         return Proved({"factor": "sms", "mobile": read})
 

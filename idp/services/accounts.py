@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import String, bindparam, delete, exists, func, select
+from sqlalchemy import String, bindparam, case, delete, exists, func, select
 
 from idp.chance import Random, new_id
 from idp.clock import Clock
@@ -28,7 +28,12 @@ class Factors:
 
     phone: str | None
     has_app: bool
-    has_reset: bool = False  # two operators agreed to set it up anew (services/factor_resets.py)
+    reset: int = 0  # whether the desk was asked to set it up anew (services/factor_resets.py): ASKED or APPROVED
+
+    @property
+    def has_reset(self) -> bool:
+        """Whether two operators agreed to set it up anew."""
+        return self.reset == APPROVED
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,12 +66,14 @@ class Standing:
         return self.password_changed_at <= datetime.fromisoformat(proved_at)
 
 
+ASKED, APPROVED = 1, 2
 FACTORS = (
     Phone.number,
     TOTPSecret.account_id,
-    exists()
-    .where(FactorReset.account_id == Account.id, FactorReset.approved_at.is_not(None), FactorReset.ended_at.is_(None))
-    .label("has_reset"),
+    select(func.coalesce(func.max(case((FactorReset.approved_at.is_(None), ASKED), else_=APPROVED)), 0))
+    .where(FactorReset.account_id == Account.id, FactorReset.ended_at.is_(None))
+    .scalar_subquery()
+    .label("reset"),
 )
 WAS_SEEN_HERE = exists().where(
     Session.account_id == Account.id, Session.browser_hash == bindparam("browser_hash", type_=String())
@@ -83,7 +90,7 @@ STANDING = Prepared(
 
 
 def _factors(cells: Sequence[Any]) -> Factors:
-    return Factors(cells[0], cells[1] is not None, bool(cells[2]))
+    return Factors(cells[0], cells[1] is not None, cells[2])
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Integer, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import Integer, Row, Table, and_, bindparam, func, insert, literal, select, update
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
@@ -89,7 +89,12 @@ SENT = Prepared(
     .where(OF_KIND, TO, CHALLENGE.c.sent_at > SINCE)
     .order_by(CHALLENGE.c.sent_at.desc())
 )
-TEXTED = Prepared(select(SENT_SINCE.label("today")))
+TEXTED_AND_SENT = Prepared(  # one row at least, for what was texted
+    select(SENT_SINCE.label("today"), CHALLENGE.c.sent_at, CHALLENGE.c.run_id)
+    .select_from(select(literal(1).label("one")).subquery())
+    .outerjoin(CHALLENGE, and_(OF_KIND, TO, CHALLENGE.c.sent_at > SINCE))
+    .order_by(CHALLENGE.c.sent_at.desc())
+)
 LATEST = (
     select(CHALLENGE.c.used_at)
     .where(CHALLENGE.c.kind == Kind.SMS, CHALLENGE.c.sent_at > SINCE)
@@ -177,14 +182,15 @@ class Challenges:
 
     def send(self, errand: Errand) -> Wait | Stopped | None:
         """Send a new code, or say why not. Rows and cost are the same whether the address has an account or not."""
-        if refused := self._stop(errand) or (self._pace(errand) if errand.letter else None):  # before a letter pays
+        if errand.letter and (refused := self.refusal(errand)):  # before it pays
             self._sound_alarm(errand, refused)
             return refused
         if errand.letter and (full := self._attempts.spend(LETTER_SENDS[errand.kind], str(errand.letter))):
             return self._wait_until(full.until)
         self._attempts.queue(f"send|{errand.kind}|{errand.recipient}")
-        if overtaken := self._pace(errand):
-            return overtaken
+        if refused := self._pace(errand) if errand.letter else self.refusal(errand):
+            self._sound_alarm(errand, refused)
+            return refused
         now, code = self._clock.now(), digits(self._random)
         life = self._life(errand)
         digest = self._code(errand.run_id, errand.kind, errand.recipient, code)
@@ -232,31 +238,40 @@ class Challenges:
 
     def refusal(self, errand: Errand) -> Wait | Stopped | None:
         """Why nothing would be sent now, or None."""
-        return self._stop(errand) or self._pace(errand)
-
-    def _stop(self, errand: Errand) -> Wait | Stopped | None:
-        """What holds whoever asks: the portal's number of SMS, and what the letter may cause."""
-        if errand.kind is Kind.SMS and self.sms_is_stopped(errand.portal, enrolling=errand.letter is not None):
+        if errand.letter:
+            return self._stop(errand, str(errand.letter)) or self._pace(errand)
+        if errand.kind is not Kind.SMS:
+            return self._pace(errand)
+        sent = TEXTED_AND_SENT.all(portal=errand.portal.id, channel="sms", **self._within_a_day(errand))
+        if sent[0].today >= self._settings.sms_per_day:
             return Stopped()
-        if errand.letter and (full := self._attempts.refusal(LETTER_SENDS[errand.kind], str(errand.letter))):
-            return self._wait_until(full.until)
-        return None
+        return self._pause(errand, [row for row in sent if row.sent_at is not None])
 
-    def sms_is_stopped(self, portal: Portal, *, enrolling: bool) -> bool:
-        """Whether texting is stopped: the portal's daily cap is reached; or, for numbers that are not proved yet, far
-        more codes are sent than entered (security.md F-23).
+    def _stop(self, errand: Errand, letter: str) -> Wait | Stopped | None:
+        """What holds whoever has a letter: the portal's number of SMS, and what the letter may cause."""
+        if errand.kind is Kind.SMS and self.sms_is_stopped(errand.portal):
+            return Stopped()
+        full = self._attempts.refusal(LETTER_SENDS[errand.kind], letter)
+        return self._wait_until(full.until) if full else None
+
+    def sms_is_stopped(self, portal: Portal) -> bool:
+        """Whether texting to numbers that are not proved yet is stopped: the portal's daily cap is reached, or far more
+        codes are sent than entered (security.md F-23).
         """
         since = self._clock.now() - timedelta(days=1)
-        found = (TEXTED_AND_USED if enrolling else TEXTED).first(portal=portal.id, channel="sms", since=since)
+        found = TEXTED_AND_USED.first(portal=portal.id, channel="sms", since=since)
         if found.today >= self._settings.sms_per_day:
             return True
-        return enrolling and found.sent >= CIRCUIT_WINDOW and bool(found.used * CIRCUIT_RATIO < found.sent)
+        return bool(found.sent >= CIRCUIT_WINDOW and found.used * CIRCUIT_RATIO < found.sent)
 
     def _pace(self, errand: Errand) -> Wait | None:
+        return self._pause(errand, SENT.all(**self._within_a_day(errand)))
+
+    def _pause(self, errand: Errand, sent: Sequence[Row[datetime, UUID]]) -> Wait | None:
         """The hour and the day are counted over all journeys and browsers; the pause between two codes is for sending
         again within one run.
         """
-        now, sent = self._clock.now(), self._sent_within_a_day(errand)
+        now = self._clock.now()
         last_hour = [row.sent_at for row in sent if row.sent_at > now - timedelta(hours=1)]
         here = [row.sent_at for row in sent if row.run_id == errand.run_id]
         open_at = [now]
@@ -269,10 +284,10 @@ class Challenges:
             open_at.append(sent[SMS_PER_DAY - 1].sent_at + timedelta(days=1))
         return self._wait_until(max(open_at)) if max(open_at) > now else None
 
-    def _sent_within_a_day(self, errand: Errand) -> Sequence[Row[datetime, UUID]]:
-        """When and in which run codes went to this address, newest first."""
-        sought = {"kind": errand.kind, "recipient": self._address(errand.recipient)}
-        return SENT.all(**sought, since=self._clock.now() - timedelta(days=1))
+    def _within_a_day(self, errand: Errand) -> dict[str, Any]:
+        """What finds when and in which run codes went to this address, newest first."""
+        since = self._clock.now() - timedelta(days=1)
+        return {"kind": errand.kind, "recipient": self._address(errand.recipient), "since": since}
 
     def _wait_until(self, moment: datetime) -> Wait:
         return Wait(max(1, ceil((moment - self._clock.now()).total_seconds())))

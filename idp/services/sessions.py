@@ -12,11 +12,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Table, and_, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account, Holder
-from idp.models.base import UTCDateTime, db, insert_or_update, write
+from idp.models.base import UTCDateTime, db, write
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
@@ -26,7 +27,7 @@ from idp.settings import Settings
 SESSION, ACCOUNT, PRESENCE, RECORD = (
     cast(Table, model.__table__) for model in (Session, Account, PortalSession, InsuredPerson)
 )
-NOW = bindparam("now", type_=UTCDateTime())
+NOW: BindParameter[datetime] = bindparam("now", type_=UTCDateTime())
 OPENED = (
     "id", "secret_hash", "account_id", "browser_hash", "created_at", "auth_time", "seen_at", "acr", "amr", "user_agent",
 )  # fmt: skip
@@ -44,10 +45,8 @@ AT_PORTAL = Prepared(
     )
     .where(SESSION.c.secret_hash == bindparam("secret"))
 )  # fmt: skip
-TOUCH = Prepared(
-    update(SESSION).where(SESSION.c.id == bindparam("used"), SESSION.c.ended_at.is_(None)).values(seen_at=NOW)
-)
 KEY = ("session_id", "portal_id")
+INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 TOUCHED_EVERY = timedelta(seconds=60)
 CONFIRMED_FOR = timedelta(minutes=10)
 
@@ -80,11 +79,16 @@ class SignedOn:
 
 @cache
 def _enter(dialect: str) -> Prepared:
-    """A presence, of this id unless there is one, and whose id it has."""
-    portal: BindParameter[UUID] = bindparam("portal")
-    first = {"id": bindparam("ident"), "session_id": bindparam("session"), "portal_id": portal, "created_at": NOW}
-    same = {"portal_id": portal}
-    return Prepared(insert_or_update(PortalSession, dialect, first, same, key=KEY).returning(PortalSession.id))
+    """A presence in a session that nobody ended, of this id unless there is one, and whose id it has."""
+    portal: BindParameter[UUID] = bindparam("portal", type_=PRESENCE.c.portal_id.type)
+    stays = (
+        select(bindparam("ident", type_=PRESENCE.c.id.type), SESSION.c.id, portal, NOW)
+        .where(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None))
+        .with_for_update(key_share=True)
+    )
+    entered = INSERTS[dialect](PRESENCE).from_select(["id", "session_id", "portal_id", "created_at"], stays)
+    entered = entered.on_conflict_do_update(index_elements=KEY, set_={"portal_id": portal})
+    return Prepared(entered.returning(PRESENCE.c.id))
 
 
 class Sessions:
@@ -211,11 +215,12 @@ class Sessions:
         given in it is withdrawn with all the rest, and one presence is made. Raises `SessionEnded`.
         """
         now = self._clock.now()
-        if TOUCH.count(used=session_id, now=now) != 1:
-            raise SessionEnded
         given = {"ident": new_id(self._random, now), "session": session_id, "portal": portal_id, "now": now}
-        found: UUID = _enter(db.engine.dialect.name).first(**given).id
-        return found
+        found = _enter(db.engine.dialect.name).first(**given)
+        if found is None:
+            raise SessionEnded
+        ident: UUID = found.id
+        return ident
 
     def presences(self, session_id: UUID) -> list[tuple[Portal, UUID]]:
         """The portals that took part in a session, oldest first, each with its `sid`."""

@@ -38,11 +38,11 @@ BUDGET = {  # statements and commits, where portals are known
     "POST /<slug>/register/sms": 27,
     "GET /<slug>/register/done": 3,
     "GET /authorize": 5,
-    "GET /authorize/resume/<handle>": 9,
+    "GET /authorize/resume/<handle>": 8,
     "GET /<slug>/login": 5,  # one says that a session is in use
-    "POST /<slug>/login": 18,
+    "POST /<slug>/login": 17,
     "GET /<slug>/login/code": 6,
-    "POST /<slug>/login/code": 18,  # one ends what two operators agreed on
+    "POST /<slug>/login/code": 17,
     "GET /<slug>/login/help": 8,
     "GET /<slug>/login/letter": 8,
     "POST /<slug>/login/letter": 16,
