@@ -16,6 +16,7 @@ from idp.errors import Fault
 from idp.models.base import db, once_committed
 from idp.models.portal import Portal
 from idp.models.session import Session
+from idp.models.units import together
 from idp.services.accounts import NO_FACTORS, Factors, Standing
 from idp.services.attempts import Budget, Paid, Refused
 from idp.services.audit import AuditTag
@@ -113,9 +114,13 @@ class Context:
         return locked
 
     def pay(self, budget: Budget, subject: str) -> Paid | Refused:
-        """Pay for a guess, before the form is settled. What was read before says nothing of what it locked."""
+        """Pay for a guess, before the form is settled; what comes of it is kept together. What was read before says
+        nothing of what it locked.
+        """
         self.read.clear()
-        return self.services.attempts.pay_before(budget, subject)
+        paid = self.services.attempts.pay_before(budget, subject)
+        together()
+        return paid
 
     def record_refusal(self, tag: AuditTag, **detail: Any) -> None:
         """Record a refused answer for good: what another tab does meanwhile cannot take it back."""
@@ -173,7 +178,7 @@ class Step(ABC):
     proves: frozenset[str] = frozenset()
     keeps: tuple[str, ...] = ()  # fields whose entries are kept; never passwords or codes
     has_screen: bool = True  # False where another journey proves it
-    guesses: bool = False  # True where an answer is a guess, which is paid for before it is judged
+    guesses: bool = False  # True where an answer is a guess: before it is paid for, nothing else may be written
     hashes: bool = False  # True where an answer may cost the hash of a password
     once_proved: str = ""  # the step that is shown in its place, where an answer cannot be given twice
 

@@ -62,8 +62,8 @@ class Journey:
         return {name for step in self.itinerary.steps if self.paths[step.name] == path for name in step.keeps}
 
     def guesses(self, path: str) -> bool:
-        """Whether what is answered at this address is a guess."""
-        return any(step.guesses for step in self.itinerary.steps if self.paths[step.name] == path)
+        """Whether whatever is answered at this address is a guess."""
+        return all(step.guesses for step in self.itinerary.steps if self.paths[step.name] == path)
 
     @property
     def after_sign_in(self) -> str:

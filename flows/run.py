@@ -19,6 +19,7 @@ from idp.models.disk import waits_for_disk, without_waiting
 from idp.models.flow import RUN, Submission
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
+from idp.models.units import together
 from idp.services.bundle import Services
 from idp.services.metrics import JOURNEYS
 
@@ -147,8 +148,9 @@ def claim(run: Run, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first: for its first
     commit in the database, and from there on here.
     """
-    if _claim(db.engine.dialect.name).count(run=run.id, form=nonce[:64]) == 1:
+    if _claim(db.engine.dialect.name, is_alone=ALONE in g).count(run=run.id, form=nonce[:64]) == 1:
         return True
+    together()
     db.session.commit()
     deadline = time.monotonic() + DUPLICATE_WAITS_S
     while time.monotonic() < deadline:
@@ -178,5 +180,6 @@ def _save(*names: str) -> Prepared:
 
 
 @cache
-def _claim(dialect: str) -> Prepared:
-    return Prepared(inserted_if_absent(Submission, dialect, run_id=bindparam("run"), nonce=bindparam("form")))
+def _claim(dialect: str, *, is_alone: bool) -> Prepared:
+    claim = inserted_if_absent(Submission, dialect, run_id=bindparam("run"), nonce=bindparam("form"))
+    return Prepared(without_waiting(claim) if is_alone else claim)

@@ -121,6 +121,9 @@ def _submit(journey: Journey, slug: str, path: str, action: str | None = None) -
 
 def _take(journey: Journey, slug: str, path: str, action: str | None) -> Response:
     """Judge the form, the first time it is sent."""
+    is_guess = action is None and journey.guesses(path) and not request.form.get("passkey")
+    if is_guess:  # until it is paid for, what is written is the form's claim and the price
+        each_alone()
     portal = _portal(slug)
     found = arrival.enter(journey, portal)
     if isinstance(found, Response):
@@ -128,7 +131,7 @@ def _take(journey: Journey, slug: str, path: str, action: str | None) -> Respons
     if any(len(values) > 1 for _, values in request.form.lists()):
         abort(400)
     nonce = request.form.get("nonce", "")
-    if action is None and journey.guesses(path):
+    if is_guess:
         wait_for_no_disk()  # settling the form does, before its answer
     if not runs.claim(found.run, nonce):
         return _result_of_first_click(journey, portal, path)

@@ -15,6 +15,7 @@ from flows import run as runs
 from flows.context import Context, Step
 from flows.engine import Handover, Leave, Message, Outcome, Proved, Restart, Retry, Revisit
 from flows.journeys import JOURNEYS, Journey
+from idp.models.units import together
 from idp.services.metrics import JOURNEYS as JOURNEYS_WALKED
 from idp.services.metrics import STEPS
 
@@ -98,6 +99,8 @@ def _proved_by_itself(journey: Journey, ctx: Context, step: Step) -> Context:
 def answer(walk: Walk, path: str, action: str | None, typed: Mapping[str, str]) -> str | None:
     """Judge one form and return where to go; None where the page has no such button."""
     step = walk.step_at(path)
+    if step is None or walk.lost:
+        together()
     if walk.lost and (step is None or step.name != walk.lost.step):
         return _restart(walk, walk.lost)
     if step is None:
@@ -108,7 +111,9 @@ def answer(walk: Walk, path: str, action: str | None, typed: Mapping[str, str]) 
     if action is not None:
         acted = step.act(walk.ctx, action)
         return _conclude(walk, step, acted, {}) if acted else None
-    return _conclude(walk, step, step.judge(walk.ctx, dict(typed)), entries)
+    outcome = step.judge(walk.ctx, dict(typed))
+    together()
+    return _conclude(walk, step, outcome, entries)
 
 
 def _too_late(walk: Walk, path: str, typed: Mapping[str, str]) -> str:

@@ -19,6 +19,7 @@ from idp.models.base import UTCDateTime, db, insert_or_update
 from idp.models.disk import without_waiting
 from idp.models.flow import AttemptCounter
 from idp.models.prepared import Prepared
+from idp.models.units import keep
 from keys import Vault
 
 FORGOTTEN_AFTER = timedelta(hours=24)
@@ -102,7 +103,7 @@ class Attempts:
         now = self._clock.now()
         ends = {name: now + wait for name, wait in _waits(budget).items()}
         found = statement.first(key=self._key(budget, subject), now=now, forgotten=now - FORGOTTEN_AFTER, **ends)
-        db.session.commit()
+        keep()
         if found is not None:
             return Paid(begins_lock=found.spent == next((count for count, wait in budget.waits if wait >= LOCK), None))
         return self.refusal(budget, subject) or Refused(now)

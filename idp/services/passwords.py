@@ -103,6 +103,8 @@ class Passwords:
         hashed with other settings is hashed anew.
         """
         known = db.session.scalar(select(Password.hash).where(Password.account_id == (account_id or NOBODY)))
+        # No connection is held while the processor hashes; a rollback would make it forget what is prepared in it.
+        db.session.commit()
         return self.is_right(Asked(account_id, known, is_known_here=False), password)
 
     def ask(self, email: str, browser_hash: str) -> Asked:
@@ -111,10 +113,8 @@ class Passwords:
         return Asked(row.id, row.hash, bool(row.is_known_here))
 
     def is_right(self, asked: Asked, password: str) -> bool:
-        """The same as `verify`, for whoever asked before."""
+        """The same as `verify`, for whoever asked before and holds no connection any more."""
         known, stored = asked.stored, asked.stored or self._decoy
-        # No connection is held while the processor hashes; a rollback would make it forget what is prepared in it.
-        db.session.commit()
         keyed = self._keyed(password)
         try:
             self.queue.run(lambda: self._hasher.verify(stored, keyed))
