@@ -56,7 +56,7 @@ class Context:
     browser_hash: str
     session: Session | None
     version: int  # of the run when it was loaded: another tab's write in between is noticed
-    read: dict[str, Any] = field(default_factory=dict)  # what the database was asked for where the walk stands
+    read: dict[str, Any] = field(default_factory=dict)  # what was looked up where the walk stands
 
     @property
     def run_id(self) -> UUID:
@@ -150,6 +150,13 @@ class Context:
         """The address of another step of this run."""
         return f"/{self.portal.slug}/{path}?f={self.handle}"
 
+    def waiting(self) -> str | None:
+        """The handle of the portal's request that waits for this walk, if one does."""
+        if "waiting" not in self.read:
+            self.read["waiting"] = waiting_request(self.services, self.run)
+        found: str | None = self.read["waiting"]
+        return found
+
     def wait(self, refused: Refused, key: str = "e.wait") -> Message:
         """Too many attempts: until when, in words; where only a call helps, that is said instead."""
         if refused.is_for_good:
@@ -158,7 +165,7 @@ class Context:
 
     def entrance(self, path: str) -> str:
         """The address where another journey begins; the portal's request that waits goes along."""
-        waiting = waiting_request(self.services, self.run)
+        waiting = self.waiting()
         return f"/{self.portal.slug}/{path}" + (f"?for={waiting}" if waiting else "")
 
     def moment(self, at: datetime) -> str:

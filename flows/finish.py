@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from flows.context import Context
 from flows.engine import Handover, Message, Restart
 from flows.refusal import refuse_request
-from flows.run import freeze, resume_address, waiting_request
+from flows.run import freeze, resume_address
 from flows.steps.consent import open_items
 from flows.steps.lock import FACTOR_BUDGETS, WAYS_BACK
 from flows.trust import TRUSTED, trust, use_trust
@@ -63,7 +63,7 @@ def entry(portal: Portal, account_id: UUID) -> str:
 
 def onward(ctx: Context, account_id: UUID | None = None) -> str:
     """Back to the request that asked while it waits, else into the portal."""
-    waiting = waiting_request(ctx.services, ctx.run)
+    waiting = ctx.waiting()
     pending = requests.find(ctx.services, waiting, ctx.browser_hash) if waiting else None
     resume = resume_address(ctx.services, ctx.run)
     if resume and (waiting is None or (pending is not None and not pending.is_consumed)):

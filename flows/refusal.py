@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.context import Context
-from flows.run import resume_address, waiting_request
+from flows.run import resume_address
 from idp.protocol import pending
 from idp.protocol.pending import Pending
 from idp.services.audit import AuditTag
@@ -11,7 +11,7 @@ from idp.services.audit import AuditTag
 
 def waiting_for(ctx: Context) -> Pending | None:
     """The request of a portal that waits for this person and can be answered."""
-    handle = waiting_request(ctx.services, ctx.run)
+    handle = ctx.waiting()
     return pending.find(ctx.services, handle, ctx.browser_hash) if handle else None
 
 

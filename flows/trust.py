@@ -10,7 +10,7 @@ from flask import request
 
 from flows.context import Context
 from flows.refusal import waiting_for
-from flows.run import resume_address, waiting_request
+from flows.run import resume_address
 from idp.models.account import Holder
 from idp.models.session import TRUSTED_DEVICE
 from idp.models.trusted_device import TrustedDevice
@@ -30,7 +30,7 @@ def trusted_here(ctx: Context) -> TrustedDevice | None:
 
 def is_enough(ctx: Context) -> bool:
     """Whether what comes after the sign-in is content with it."""
-    if waiting_request(ctx.services, ctx.run):
+    if ctx.waiting():
         asked = waiting_for(ctx)
         return asked is not None and TRUSTED_DEVICE in asked.request.accepted_acr
     after = resume_address(ctx.services, ctx.run)

@@ -6,7 +6,6 @@ from typing import Any
 
 from flows.context import Context, Screen, Step, retry
 from flows.engine import Outcome, Proved
-from flows.run import waiting_request
 from idp.models.account import load_account
 from idp.protocol import consent, consent_view, pending
 from idp.protocol.authorization import AuthorizationRequest
@@ -16,7 +15,7 @@ from idp.protocol.consent_view import Asking
 
 def wanted_by(ctx: Context) -> AuthorizationRequest | None:
     """The request that waits for this answer."""
-    found = pending.find(ctx.services, waiting_request(ctx.services, ctx.run) or "", ctx.browser_hash)
+    found = pending.find(ctx.services, ctx.waiting() or "", ctx.browser_hash)
     return found.request if found is not None and not found.is_consumed else None
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import g
 from sqlalchemy import Engine, event, func
 
-from idp.models.base import connection_of_transaction, db
+from idp.models.base import ALONE, connection_of_transaction, db
 
 UNHURRIED = "waits_for_no_disk"
 LONGEST_LOG = 4000  # pages, of SQLite's; then whoever commits moves them into the file, as without a worker
@@ -36,17 +37,18 @@ def without_waiting(statement: Any) -> Any:
 
 def wait_for_no_disk() -> None:
     """The same on SQLite, said before the first write of a transaction; later it changes nothing."""
-    if db.engine.dialect.name == "sqlite":
-        connection = connection_of_transaction()
-        driver: Any = connection.connection.driver_connection
-        if not driver.in_transaction:
-            driver.execute("PRAGMA synchronous=NORMAL")
-            connection.info[UNHURRIED] = True
+    if ALONE in g:
+        return
+    connection = connection_of_transaction()
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        driver.execute("PRAGMA synchronous=NORMAL")
+        connection.info[UNHURRIED] = True
 
 
 def waits_for_disk() -> bool:
     """Whether the present transaction does; on PostgreSQL its statements decide."""
-    return db.engine.dialect.name != "sqlite" or UNHURRIED not in connection_of_transaction().info
+    return UNHURRIED not in connection_of_transaction().info
 
 
 def shorten_log() -> None:

@@ -65,11 +65,11 @@ class Frame:
 
 def origins(portal: Portal) -> tuple[str, ...]:
     """The origins a journey of this portal may end at."""
-    addresses = [
-        *portal.redirect_uris,
-        portal.home_url,
-        *([portal.initiate_login_uri] if portal.initiate_login_uri else []),
-    ]
+    return _origins(*portal.redirect_uris, portal.home_url, portal.initiate_login_uri or "")
+
+
+@lru_cache(maxsize=256)
+def _origins(*addresses: str) -> tuple[str, ...]:
     parts = [urlsplit(address) for address in addresses]
     return tuple(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts if part.netloc))
 

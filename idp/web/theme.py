@@ -158,8 +158,12 @@ def ratios(color: str) -> list[Ratio]:
 
 
 def theme_address(portal: Portal) -> str:
-    digest = hashlib.sha256(stylesheet(portal.brand_color).encode()).hexdigest()[:10]
-    return f"/{portal.slug}/theme.{digest}.css"
+    return f"/{portal.slug}/theme.{_digest(portal.brand_color)}.css"
+
+
+@lru_cache(maxsize=256)
+def _digest(color: str) -> str:
+    return hashlib.sha256(stylesheet(color).encode()).hexdigest()[:10]
 
 
 def logo_address(portal: Portal) -> str:
