@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select, update
+from sqlalchemy import ForeignKey, Table, bindparam, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, db, write
+from idp.models.prepared import Prepared
 
 NOBODY = UUID(int=0)  # looked up in place of an account that does not exist: the same work for everybody
 
@@ -125,11 +126,21 @@ def hold_account(account_id: UUID) -> bool:
     return write(held.execution_options(synchronize_session=False)) == 1
 
 
+SECRET = cast(Table, TOTPSecret.__table__)
+SEED = Prepared(select(SECRET.c.sealed_seed).where(SECRET.c.account_id == bindparam("account")))
+SPEND_STEP = Prepared(
+    update(SECRET)
+    .where(SECRET.c.account_id == bindparam("account"), SECRET.c.last_step < bindparam("step"))
+    .values(last_step=bindparam("step"))
+)
+
+
+def sealed_seed(account_id: UUID) -> str | None:
+    """Of the app that is enrolled, if one is."""
+    row = SEED.first(account=account_id)
+    return row.sealed_seed if row else None
+
+
 def spend_totp_step(account_id: UUID, step: int) -> bool:
     """Accept a time step once and only forwards (RFC 6238 §5.2); False when it or a later one was used."""
-    done = write(
-        update(TOTPSecret)
-        .where(TOTPSecret.account_id == account_id, TOTPSecret.last_step < step)
-        .values(last_step=step)
-    )
-    return done == 1
+    return SPEND_STEP.count(account=account_id, step=step) == 1

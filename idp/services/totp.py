@@ -11,7 +11,7 @@ import pyotp
 
 from idp.chance import Random
 from idp.clock import Clock
-from idp.models.account import TOTPSecret, spend_totp_step
+from idp.models.account import TOTPSecret, sealed_seed, spend_totp_step
 from idp.models.base import db
 from keys import Vault
 
@@ -72,13 +72,13 @@ class TOTP:
         )
 
     def verify(self, account_id: UUID, code: str) -> Judged:
-        """Judge a code of an enrolled account. The accepted step is consumed and committed at once (RFC 6238 §5.2)."""
-        row = db.session.get(TOTPSecret, account_id, populate_existing=True)
-        if row is None:
+        """Judge a code of an enrolled account. The accepted step is consumed with what it proves: whoever shows it at
+        the same time waits, and a later one is refused (RFC 6238 §5.2).
+        """
+        sealed = sealed_seed(account_id)
+        if sealed is None:
             return Judged(None)
-        judged = self.judge(self.open_seed(row.sealed_seed, str(account_id)), code)
-        if judged.step is None:
+        judged = self.judge(self.open_seed(sealed, str(account_id)), code)
+        if judged.step is None or spend_totp_step(account_id, judged.step):
             return judged
-        accepted = spend_totp_step(account_id, judged.step)
-        db.session.commit()
-        return judged if accepted else Judged(None)
+        return Judged(None)

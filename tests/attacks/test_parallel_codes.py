@@ -33,7 +33,9 @@ OTP = "314159"
 def show_app_code(app: Flask, shown: tuple[UUID, str], _: int) -> bool:
     bundle: Services = app.extensions["connect"]
     with app.app_context():
-        return bundle.totp.verify(*shown).step is not None
+        is_right = bundle.totp.verify(*shown).step is not None
+        db.session.commit()
+        return is_right
 
 
 def show_sent_code(app: Flask, shown: tuple[Kind, UUID, str], _: int) -> bool:
