@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request, request_tearing_down
+from flask import Flask, Request, appcontext_tearing_down, request_tearing_down
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
@@ -13,6 +13,7 @@ from flask.wrappers import Response
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
 
+from idp.models.base import ALONE, OPENED, of_context
 from idp.web.in_memory import InMemory
 from idp.web.plain_answer import PlainAnswer
 
@@ -67,6 +68,12 @@ class Application(Flask):
         for hook in reversed(self.after_request_funcs[None]):
             response = hook(response)
         return response
+
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """What was neither begun nor taken need not be ended nor given back."""
+        kept = of_context()
+        if OPENED in kept or ALONE in kept or appcontext_tearing_down.receivers:
+            super().do_teardown_appcontext(exc)
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
         """Nobody is looked for where nobody waits for the end of a request."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl
 
 from flask import Flask, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +22,8 @@ from idp.services.bundle import Services
 from idp.web import errors, headers, log, trace
 from idp.web.guard import LARGEST_BODY
 from idp.web.headers import CACHEABLE
-from idp.web.machine_request import FORM, Form, MachineRequest
+from idp.web.in_memory import NOTHING, Values, pairs
+from idp.web.machine_request import FORM, MachineRequest
 from idp.web.unit import begin, settle
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ def _read_form(request: MachineRequest) -> bool:
     length = int(request.environ["CONTENT_LENGTH"] or 0)
     body = request.environ["wsgi.input"].read(length)
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="werkzeug.url_quote")
+        form = Values(pairs(body.decode()))
     except ValueError:
-        pairs = []
-    vars(request).update(form=Form(pairs), stream=BytesIO())
+        form = NOTHING
+    vars(request).update(form=form, stream=BytesIO())
     return len(body) == length and b"\0" not in body and b"%00" not in body

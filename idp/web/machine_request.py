@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Request
 from werkzeug.datastructures import EnvironHeaders, ImmutableMultiDict
 
+from idp.web.in_memory import NOTHING
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -30,28 +32,12 @@ class _Headers(EnvironHeaders):
     __str__ = __repr__
 
 
-class Form(ImmutableMultiDict[str, str]):
-    """Asked for much that is not there: no exception is raised and caught for each."""
-
-    def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
-        if type is not None:
-            return super().get(key, default, type)
-        values = dict.get(self, key)
-        return values[0] if values else default
-
-    def __repr__(self) -> str:
-        """Without what it says: a secret may be among it."""
-        return f"<{type(self).__name__}>"
-
-    __str__ = __repr__
-
-
 class MachineRequest(Request):
     """Without a query; `form` is given once the body was read. Everything else is Flask's."""
 
-    args: ImmutableMultiDict[str, str] = Form()
-    form: ImmutableMultiDict[str, str] = Form()
-    files: ImmutableMultiDict[str, Any] = ImmutableMultiDict()
+    args: ImmutableMultiDict[str, str] = NOTHING
+    form: ImmutableMultiDict[str, str] = NOTHING
+    files: ImmutableMultiDict[str, Any] = NOTHING
     headers: _Headers
 
     def __init__(self, environ: WSGIEnvironment) -> None:

@@ -1,9 +1,21 @@
 from __future__ import annotations
 
 import pytest
-from flask import Blueprint, Flask, Response, after_this_request, g, redirect, request, request_tearing_down, session
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    after_this_request,
+    appcontext_tearing_down,
+    g,
+    redirect,
+    request,
+    request_tearing_down,
+    session,
+)
 from werkzeug.test import create_environ
 
+from idp.models.base import db
 from idp.web.application import Application
 from idp.web.plain_answer import PlainAnswer
 
@@ -136,3 +148,19 @@ def test_every_answer_is_a_plain_one() -> None:
     for path in ("/a", "/b", "/none"):
         app.test_client().get(path)
     assert seen == [PlainAnswer] * 3
+
+
+def test_the_end_of_a_context_is_skipped_where_nothing_was_opened_in_it_and_there_alone(web: Flask) -> None:
+    ends = web.teardown_appcontext_funcs
+    assert {end.__module__ for end in ends} == {"flask_sqlalchemy.extension", "idp.models.units"}
+    called: list[str] = []
+    ends.append(lambda _: called.append("end"))
+    with web.app_context():
+        pass
+    assert called == []
+    with web.app_context():
+        db.session()
+    assert called == ["end"]
+    with appcontext_tearing_down.connected_to(lambda *_, **__: called.append("heard"), web), web.app_context():
+        pass
+    assert called[1:] == ["end", "heard"]
