@@ -17,13 +17,14 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, g
 
 from idp.models.base import of_context
 from idp.services import statements
 from idp.services.bundle import Services, services
 from idp.services.metrics import LATENCY, REQUESTS
 from idp.web import request_ids
+from idp.web.in_memory import current_request
 from idp.web.known import known_method, known_route
 from idp.web.trace import trace_id
 
@@ -181,11 +182,12 @@ def tell(
 def install(app: Flask) -> None:
     @app.before_request
     def _begin() -> None:
-        g.began = begin(request._get_current_object(), services(), trace_id())  # type: ignore[attr-defined]
+        bundle = services()
+        g.began = begin(current_request(), bundle, trace_id() if bundle.spans.tracer else "")
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        asked, (request_id, began) = request._get_current_object(), g.began  # type: ignore[attr-defined]
+        asked, (request_id, began) = current_request(), g.began
         known = known_route(asked), known_method(asked)
         tell(services(), str(asked.url_rule), asked.method, known, response.status_code, time.perf_counter() - began)
         response.headers["X-Request-Id"] = request_id
