@@ -51,7 +51,6 @@ class Run:
 KNOWN = [field.name for field in fields(Run)]
 BY_HANDLE = Prepared(select(*(RUN.c[name] for name in KNOWN)).where(RUN.c.handle_hash == bindparam("handle")))
 BEGIN = Prepared(insert(RUN), "handle_hash", *KNOWN)
-BEGIN_ALONE = Prepared(without_waiting(insert(RUN)), "handle_hash", *KNOWN)  # what is lost with it is begun again
 SETTLE = Prepared(
     update(Submission)
     .where(Submission.run_id == bindparam("run"), Submission.nonce == bindparam("form"))
@@ -94,7 +93,7 @@ def begin(
         created_at=now,
         expires_at=now + idle_for,
     )
-    (BEGIN_ALONE if ALONE in g else BEGIN).count(handle_hash=_hash(handle), **vars(run))
+    BEGIN.count(handle_hash=_hash(handle), **vars(run))
     slug = portal.slug
     once_committed(lambda: bundle.metrics.count(JOURNEYS, journey, slug, "begun"))
     return run, handle

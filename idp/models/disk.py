@@ -1,7 +1,8 @@
 """Commits that need not wait for the disk (docs/decisions/0035).
 
-PostgreSQL and SQLite write their logs in order: whoever waits for one commit waits for all before it. Only a machine
-that loses its power can lose such a commit, and only until the next one that waits; a process that dies loses none.
+PostgreSQL and SQLite write their logs in order: whoever waits for one commit waits for all before it. Until the next
+one that waits, such a commit is lost with a machine that loses its power and with a server of PostgreSQL that crashes;
+a process of ours that dies loses none.
 """
 
 from __future__ import annotations
