@@ -1,7 +1,7 @@
 """The short way of a prepared statement to PostgreSQL and back, over psycopg's binding of libpq.
 
 A cursor of psycopg serves every kind of statement and shape of result, which is half of what a short statement costs.
-This one serves single statements with positional parameters in autocommit, and prepares each at its first use.
+This one serves statements with positional parameters, and prepares each at its first use in a connection.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
+from sqlalchemy import Connection
 
 from idp.models.postgresql import PatientConnection
 
+CURSOR = "direct_cursor"
 WELL = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 
 
@@ -33,17 +36,38 @@ def _read_json(written: Any) -> Any:
 class DirectCursor:
     """The part of a DBAPI cursor (PEP 249) that prepared.py needs. It lives as long as its connection."""
 
+    @classmethod
+    def of(cls, connection: Connection) -> DirectCursor:
+        """That of a connection to PostgreSQL, which it keeps when it goes back to the pool."""
+        kept = connection.info
+        cursor: DirectCursor | None = kept.get(CURSOR)
+        if cursor is None:
+            driver: Any = connection.connection.driver_connection
+            cursor = kept[CURSOR] = cls(driver)
+        return cursor
+
     def __init__(self, connection: PatientConnection) -> None:
         self.driver_connection = connection
         set_json_loads(_read_json, connection)
         self._transformer = Transformer(connection)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}  # by text and types of the parameters
         self._numbers = count()
+        self._rollbacks = connection.rollbacks
         self._rows = 0
         self.rowcount = -1
 
+    def begin(self) -> None:
+        """The transaction that the driver would begin with its own next statement, if none is begun."""
+        pgconn = self.driver_connection.pgconn
+        if pgconn.transaction_status == TransactionStatus.IDLE:
+            pgconn.send_query(b"BEGIN")
+            self._answer()
+
     def execute(self, statement: str, parameters: Sequence[Any]) -> None:
         """Raises `psycopg.Error`."""
+        if self._rollbacks != self.driver_connection.rollbacks:
+            self._names.clear()
+            self._rollbacks = self.driver_connection.rollbacks
         given = self._transformer.dump_sequence(parameters, [PyFormat.AUTO] * len(parameters))
         types = self._transformer.types or ()
         name = self._names.get((statement, types)) or self._prepare(statement, types)
@@ -51,6 +75,8 @@ class DirectCursor:
             result = self._ask(name, given)
         except InvalidSqlStatementName:  # whoever shares the connection had everything forgotten
             self._names.clear()
+            if self.driver_connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                raise  # within a transaction, which is lost with it
             result = self._ask(self._prepare(statement, types), given)
         self._transformer.set_pgresult(result)
         self._rows = result.ntuples

@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.generators import execute
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
@@ -61,6 +62,7 @@ class PatientConnection(psycopg.Connection[Any]):
     """Waits so long for an answer and no longer. Nobody knows what the server does after that, so it is closed."""
 
     patience: float | None = PATIENCE_S
+    rollbacks = 0
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -69,6 +71,17 @@ class PatientConnection(psycopg.Connection[Any]):
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.close()
             raise
+
+    def rollback(self) -> None:
+        """With it the driver has everything forgotten that is prepared in this connection, but only if it prepared
+        something itself; what others prepared (direct_cursor.py) goes in any case, so that they know.
+        """
+        is_open = self.pgconn.transaction_status != TransactionStatus.IDLE
+        super().rollback()
+        if is_open and not self.closed:
+            self.pgconn.send_query(b"DEALLOCATE ALL")
+            self.wait(execute(self.pgconn))
+            self.rollbacks += 1
 
 
 def arguments(url: URL) -> dict[str, int | str]:

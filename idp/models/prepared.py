@@ -27,6 +27,7 @@ from idp.models.base import ALONE, UTCDateTime, connection_of_transaction, of_co
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
 
+POSTGRESQL = "postgresql"
 Convert = Callable[[Any], Any] | None
 ONE, ALL, COUNT = methodcaller("fetchone"), methodcaller("fetchall"), attrgetter("rowcount")  # of a cursor
 
@@ -38,7 +39,7 @@ class Prepared:
         """`columns`: of an INSERT, those that are given."""
         self._statement = statement
         self._columns = columns
-        self._compiled: dict[tuple[str, bool], _Compiled] = {}  # by dialect, and whether its way is the direct one
+        self._compiled: dict[str, _Compiled] = {}  # by dialect
 
     def first(self, **values: Any) -> Any:
         """The first row, its columns by name, or None."""
@@ -55,12 +56,12 @@ class Prepared:
     def _run(self, values: dict[str, Any], then: Callable[[Any], Any]) -> Any:
         alone: Single | None = of_context().get(ALONE)
         connection = connection_of_transaction() if alone is None else alone.connection
-        compiled = self._for(connection.dialect, is_direct=alone is not None)
+        compiled = self._compiled.get(connection.dialect.name) or self._compile(connection.dialect)
         bound = compiled.bind(values)
         context, cursor = SimpleNamespace(), None
         try:
-            cursor = connection.connection.cursor() if alone is None else alone.cursor
-            listeners = connection.dispatch if alone is None else alone.listeners
+            cursor = _cursor(connection) if alone is None else alone.cursor
+            listeners = connection.engine.dispatch if alone is None else alone.listeners
             _execute(connection, cursor, compiled.text, bound, context, listeners)
             found = then(cursor)
         except connection.dialect.loaded_dbapi.Error as error:
@@ -72,13 +73,13 @@ class Prepared:
             return [compiled.read(row) for row in found]
         return compiled.read(found) if isinstance(found, tuple) else found
 
-    def _for(self, dialect: Dialect, *, is_direct: bool) -> _Compiled:
-        found = self._compiled.get((dialect.name, is_direct))
-        if found is None:
-            kind = cast("type[DefaultDialect]", type(dialect))(paramstyle="numeric_dollar") if is_direct else dialect
-            text = self._statement.compile(dialect=kind, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
-            found = self._compiled[dialect.name, is_direct] = _Compiled.of(text, dialect, is_direct=is_direct)
-        return found
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        """PostgreSQL's parameters have the numbers that the server knows them by."""
+        numbered = partial(cast("type[DefaultDialect]", type(dialect)), paramstyle="numeric_dollar")
+        kind = numbered() if dialect.name == POSTGRESQL else dialect
+        text = self._statement.compile(dialect=kind, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
+        made = self._compiled[dialect.name] = _Compiled.of(text, dialect)
+        return made
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,10 +94,10 @@ class _Compiled:
     results: tuple[tuple[int, Callable[[Any], Any]], ...]
 
     @classmethod
-    def of(cls, compiled: SQLCompiler, dialect: Dialect, *, is_direct: bool) -> _Compiled:
+    def of(cls, compiled: SQLCompiler, dialect: Dialect) -> _Compiled:
         given, fixed = [], {}
         for name, parameter in compiled.binds.items():
-            convert = _bound(parameter.type, dialect, is_direct=is_direct)
+            convert = _bound(parameter.type, dialect)
             if parameter.required or parameter.value is None:
                 given.append((name, convert))
             else:
@@ -129,6 +130,17 @@ class _Compiled:
         return self.row(cells) if self.row else found
 
 
+def _cursor(connection: Connection) -> Any:
+    """One in the transaction of this connection."""
+    if connection.dialect.name != POSTGRESQL:
+        return connection.connection.cursor()
+    from idp.models.direct_cursor import DirectCursor  # its driver is not everywhere
+
+    cursor = DirectCursor.of(connection)
+    cursor.begin()
+    return cursor
+
+
 def _row(names: list[str]) -> Callable[[Any], Any]:
     """A constructor of rows whose cells have these names."""
     kind: Any = type("Row", (namedtuple("Row", names),), {"__slots__": (), "__repr__": _named})
@@ -140,10 +152,10 @@ def _named(row: Any) -> str:
     return f"<Row {', '.join(row._fields)}>"
 
 
-def _bound(kind: TypeEngine[Any], dialect: Dialect, *, is_direct: bool) -> Convert:
-    if isinstance(kind, JSON) and is_direct:
+def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
+    if isinstance(kind, JSON) and dialect.name == POSTGRESQL:
         return _written
-    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
+    if isinstance(kind, UTCDateTime) and dialect.name == POSTGRESQL:
         return partial(kind.process_bind_param, dialect=dialect)  # after which there is nothing else to do
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
@@ -154,7 +166,7 @@ def _written(value: Any) -> str | None:
 
 
 def _read(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
-    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
+    if isinstance(kind, UTCDateTime) and dialect.name == POSTGRESQL:
         return None  # every connection speaks in UTC (postgresql.py)
     return kind.dialect_impl(dialect).result_processor(dialect, None)
 

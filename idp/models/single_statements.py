@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine, event
 from idp.models.direct_cursor import DirectCursor
 from idp.models.postgresql import doubts_of, is_alive
 
-CURSOR = "direct_cursor"
 MOST = 4  # kept while nobody needs them, of the many that a pool may open
 
 
@@ -54,12 +53,7 @@ class SingleStatements:
                 return single
             _end(single)
         connection = self._autocommit.connect()
-        driver: Any = connection.connection.driver_connection
-        # What is prepared in a connection to the server stays there, when that comes from the pool again too.
-        cursor = connection.info.get(CURSOR)
-        if cursor is None:
-            cursor = connection.info[CURSOR] = DirectCursor(driver)
-        return Single(connection, cursor, self._engine.dispatch, self)
+        return Single(connection, DirectCursor.of(connection), self._engine.dispatch, self)
 
     def give_back(self, single: Single) -> None:
         """It may be used again, unless it broke or something is still open in it."""

@@ -15,6 +15,7 @@ from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.audit_months import AHEAD, ELSE, make_months, partitions
 from idp.models.base import db
+from idp.models.postgresql import prepare_postgresql
 from idp.services import housekeeping, schema
 from idp.services.audit import AuditTag
 from idp.services.audit_chain import link_events, verify
@@ -34,6 +35,7 @@ def fresh(services: Services, run_folder: Path) -> Iterator[Flask]:
     app.config["SQLALCHEMY_DATABASE_URI"] = empty_postgresql_database(run_folder, f"months_{worker_number()}")
     db.init_app(app)
     with app.app_context():
+        prepare_postgresql(db.engine)
         yield app
         db.session.remove()
         db.engine.dispose()

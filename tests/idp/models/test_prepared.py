@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Table, bindparam, event, insert, select, update
 from sqlalchemy import text as sql
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from idp.models import postgresql
 from idp.models.base import UTCDateTime, db
@@ -146,3 +146,32 @@ def test_one_broken_connection_puts_all_others_in_doubt(portal: Portal) -> None:
     db.session.rollback()
     pooled(3)
     assert BY_ID.first(ident=uuid4()) is None
+
+
+@pytest.mark.postgresql_only
+def test_a_rollback_leaves_nothing_prepared_behind_and_the_next_statement_prepares_anew(portal: Portal) -> None:
+    ident = add_person(portal).id
+    db.session.commit()
+    prepared = sql("SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'connect%'")
+    for _ in range(3):
+        assert MOVE.count(ident=ident, now=NOW) == 1
+        assert db.session.scalar(prepared) == 1
+        db.session.rollback()
+    assert db.session.scalar(sql("SELECT changed_at FROM insured_person")) != NOW
+    assert MOVE.count(ident=ident, now=NOW) == 1
+    db.session.commit()
+    db.session.rollback()  # of nothing
+    assert db.session.scalar(sql("SELECT changed_at FROM insured_person")) == NOW
+    assert db.session.scalar(prepared) == 1
+
+
+@pytest.mark.postgresql_only
+def test_what_was_forgotten_behind_our_back_costs_one_transaction(portal: Portal) -> None:
+    ident = add_person(portal).id
+    db.session.commit()
+    assert MOVE.count(ident=ident, now=NOW) == 1
+    db.session.execute(sql("DEALLOCATE ALL"))
+    with pytest.raises(ProgrammingError):
+        MOVE.count(ident=ident, now=NOW)
+    db.session.rollback()
+    assert MOVE.count(ident=ident, now=NOW) == 1
