@@ -200,7 +200,7 @@ def test_what_was_entered_when_the_database_went_away_is_still_there(walk: Walk,
 def test_where_no_page_can_be_made_one_in_four_languages_comes(
     walk: Walk, web: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(web.jinja_env.globals, "contact")
+    monkeypatch.delitem(web.jinja_env.globals, "footer")
     with outage(web, tmp_path):
         walk.open("/cpx/login")
         for language in ("fr", "de", "it", "en"):
