@@ -28,6 +28,7 @@ from tests.support.servers import free_port
 
 FOLDER = Path(__file__).parent / "peers"
 STARTS_WITHIN_S = 30
+THREADS = "8"  # of one process of Connect, as the README starts it, and of whatever else runs behind granian
 CLIENTS = {algorithm: Client(slug, f"https://{slug}.example.ch/callback") for algorithm, slug in SLUGS.items()}
 OIDC_PROVIDER_PATHS = {
     "token": "/token", "userinfo": "/me", "introspect": "/token/introspection", "jwks": "/jwks", "par": "/request",
@@ -67,7 +68,7 @@ def django(socket: Path, database: str, folder: Path, *, core: int) -> Iterator[
     door = [BASE_PYTHON, str(FOLDER / "django_provider.py"), str(side)]
     web = [
         *on_core(core), BASE_PYTHON, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port",
-        origin.rpartition(":")[2], "--workers", "1", "--no-ws", "--log-level", "warning", "--blocking-threads", "2",
+        origin.rpartition(":")[2], "--workers", "1", "--no-ws", "--log-level", "warning", "--blocking-threads", THREADS,
         "django_provider:application",
     ]  # fmt: skip
     clients = {RS256: CLIENTS[RS256]}

@@ -35,7 +35,7 @@ AGAINST = {
     "oidc-provider": OIDC_PROVIDER, "oidc-provider-durable": DURABLE, "django-oauth-toolkit": DJANGO,
     "sqlite": SQLITE, "redis": REDIS,
 }  # fmt: skip
-THREADS = ("--blocking-threads", "2")  # more wait for each other on one core
+THREADS = ("--blocking-threads", peers.THREADS)
 
 
 def measure(names: Iterable[str], *, quick: bool, against: Iterable[str] = ()) -> Iterator[Report]:
@@ -47,7 +47,7 @@ def measure(names: Iterable[str], *, quick: bool, against: Iterable[str] = ()) -
             report = Report(called, circumstances(
                 rounds=rounds, seconds=seconds, connections=CONNECTIONS,
                 database="PostgreSQL 15, synchronous_commit=on", access_token="opaque",
-                authentication="client_secret_basic", peers=", ".join(wanted),
+                authentication="client_secret_basic", threads=peers.THREADS, peers=", ".join(wanted),
             ))  # fmt: skip
             for task in CALLS[called]:
                 for algorithm in (ES256, RS256) if task.is_signed else ("",):

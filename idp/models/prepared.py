@@ -115,10 +115,9 @@ class _Compiled:
         )
 
     def bind(self, values: dict[str, Any]) -> Any:
-        bound = dict(self.fixed)
-        for name, convert in self.given:
-            value = values[name]
-            bound[name] = convert(value) if convert else value
+        bound = {name: convert(values[name]) if convert else values[name] for name, convert in self.given}
+        if self.fixed:
+            bound |= self.fixed
         return bound if self.order is None else [bound[name] for name in self.order]
 
     def read(self, found: tuple[Any, ...]) -> Any:

@@ -119,7 +119,11 @@ def _basic(authorization: str) -> Presented:
         raise refused("the Basic header cannot be read", basic=True) from None
     if not found:
         raise refused("the Basic header has no colon", basic=True)
-    return Presented("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
+    return Presented("client_secret_basic", _decoded(client_id), _decoded(secret))
+
+
+def _decoded(half: str) -> str:
+    return unquote_plus(half) if "%" in half or "+" in half else half
 
 
 def _has_right_secret(bundle: Services, portal: Portal | None, secret: str) -> bool:
