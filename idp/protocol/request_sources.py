@@ -55,7 +55,7 @@ def keep(bundle: Services, outer: Parameters) -> tuple[Portal, str]:
     portal, asked, _ = _arrive(bundle, outer)
     if asked.is_pushed:
         return portal, outer["request_uri"]
-    known: Parameters = MultiDict((name, value) for name, value in asked.parameters.items(multi=True) if name in KNOWN)
+    known = _known(asked.parameters)
     return portal, par.keep(bundle, portal, known, is_signed=asked.is_signed, dpop_jkt=known.get("dpop_jkt"))
 
 
@@ -82,12 +82,19 @@ def push(bundle: Services, portal: Portal, form: Parameters, proved_key: str | N
         raise ProtocolError("invalid_request", "request_uri must not be pushed")
     is_signed = "request" in form
     parameters = jar.read(bundle, portal, form["request"]) if is_signed else form
-    known: Parameters = MultiDict((name, value) for name, value in parameters.items(multi=True) if name in KNOWN)
+    known = _known(parameters)
     dpop_jkt = par.bound_key(known.get("dpop_jkt"), proved_key)
     for judge in BEFORE_REDIRECT:
         judge(known, portal)
     check(bundle, portal, Asked(known, is_signed, is_pushed=True, dpop_jkt=dpop_jkt))
     return par.keep(bundle, portal, known, is_signed=is_signed, dpop_jkt=dpop_jkt)
+
+
+def _known(parameters: Parameters) -> Parameters:
+    """Those that have a meaning here, of which nearly every request has no others."""
+    if KNOWN.issuperset(parameters):
+        return parameters
+    return MultiDict((name, value) for name, value in parameters.items(multi=True) if name in KNOWN)
 
 
 def _gather(bundle: Services, portal: Portal, outer: Parameters) -> Asked:
