@@ -81,10 +81,12 @@ class Browser(RemotePerson):
         if not self.address.startswith(f"{callback}?") or "code=" not in self.address:
             raise RuntimeError(f"a sign-in ended with {self.title!r} and {self.errors()}")
         form = {"grant_type": "authorization_code", "code": answer_of(self.address)["code"], "redirect_uri": callback}
-        answer = requests.post(
-            self.issuer + OURS["token"], data={**form, "code_verifier": VERIFIER}, timeout=30,
-            auth=(client_id, PORTAL_SECRET), hooks={"response": self._note},
-        )  # fmt: skip
+        with requests.Session() as portal:
+            portal.mount("http://", _Noting(self._note))
+            answer = portal.post(
+                self.issuer + OURS["token"], data={**form, "code_verifier": VERIFIER}, timeout=30,
+                auth=(client_id, PORTAL_SECRET),
+            )  # fmt: skip
         if answer.status_code != requests.codes.ok or "id_token" not in answer.json():
             raise RuntimeError(f"the portal got no tokens: {answer.status_code} {answer.text}")
 
