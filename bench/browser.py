@@ -46,8 +46,8 @@ class _Noting(HTTPAdapter):
 
 
 class Browser(RemotePerson):
-    """`waited_ms` sums up what passed between the end of each request and the first byte of its answer: what requests
-    calls elapsed has its own work on both of them in it, which is as long as many of the answers took.
+    """`waited_ms` sums up what passed between the end of each request and the first byte of its answer; what requests
+    calls elapsed has its own work on both of them in it, a fifth of a millisecond each.
     """
 
     def __init__(self, at: Place) -> None:
