@@ -17,7 +17,7 @@ from tests.support.relying_party import VERIFIER, answer_of, challenge
 
 VALUE = "VALUE"
 OIDC_PROVIDER, DJANGO = "oidc-provider", "django-oauth-toolkit"
-DURABLE = "oidc-provider that loses nothing"  # as we lose nothing: its Redis answers once what was told lies on disk
+DURABLE = "oidc-provider, durable"  # as we lose nothing: its Redis answers once what was told lies on disk
 BROWSERS = 100  # that are signed in; two requests of one browser at once would wait for each other
 HALF = 0.5  # of the slowest hundredth of oidc-provider
 

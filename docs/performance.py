@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parent
 PAGE, CHART = FOLDER / "performance.md", FOLDER / "performance.svg"
 BEGIN, END = "<!-- figures: made by docs/performance.py -->", "<!-- end of figures -->"
 NAMES = (*CALLS, "signin", "register", "flood", "scale", "start", "memory", "grow")
-WIDTH, LEFT, RIGHT, ROW, HEAD = 1040, 372, 842, 26, 64
+WIDTH, LEFT, RIGHT, ROW, HEAD = 1060, 392, 862, 26, 64
 STYLE = """
 .back { fill: #ffffff } .text { fill: #16202a } .muted { fill: #4a5764; font-size: 13px } .head { font-weight: 600 }
 .met { fill: #3f8fb3 } .missed { fill: #d07a2c } .spread { stroke: #16202a; stroke-width: 1.5 }
