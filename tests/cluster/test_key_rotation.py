@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
@@ -12,6 +13,7 @@ from joserfc.jwk import KeySet
 
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.services.keyring import FRESH_FOR
 from tests.cluster.site import Site
 from tests.support.portal_client import issue_code
 
@@ -58,10 +60,12 @@ def test_no_portal_meets_a_token_that_its_kept_keys_do_not_verify(site: Site, ro
         with ThreadPoolExecutor(PORTALS) as pool:
             work = [pool.submit(portal.go_on, rotated, each) for portal in portals]
             signers |= set(site.services.keyring.rotate(ALG))
+            known_everywhere_at = time.monotonic() + FRESH_FOR.total_seconds()
             rotated.set()
         done: list[Future[None]] = work
         for one in done:
             one.result()
+        time.sleep(max(0.0, known_everywhere_at - time.monotonic()))  # a day, in the world
         fresh = portals[0].published()
         for portal in portals:
             portal.keys = fresh
