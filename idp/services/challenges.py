@@ -11,21 +11,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
-from typing import Any, Protocol, cast
+from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Integer, Row, Table, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import Row, select
 
 from idp.chance import Random, digits, new_id
 from idp.clock import Clock
-from idp.models.base import UTCDateTime, db
+from idp.models.base import db
 from idp.models.flow import Challenge
 from idp.models.portal import Portal
-from idp.models.prepared import Prepared
 from idp.services.attempts import Attempts, Budget
 from idp.services.audit import Audit, AuditTag
-from idp.services.outbox import SENT_SINCE, Outbox
+from idp.services.outbox import Outbox
+from idp.services.sent_codes import (
+    CIRCUIT_WINDOW,
+    NEWEST,
+    RECORD,
+    SENT,
+    TEXTED_AND_SENT,
+    TEXTED_AND_USED,
+    USE,
+    Sent,
+)
 from idp.settings import Settings
 from idp.texts import format_time
 from keys import Vault
@@ -34,7 +43,7 @@ log = structlog.get_logger(__name__)
 ACCEPTED_CODES = 2
 FIRST_PAUSE = timedelta(seconds=30)
 PER_HOUR, SMS_PER_DAY = 5, 10
-CIRCUIT_WINDOW, CIRCUIT_RATIO = 100, 3  # security.md F-23: sent to verified
+CIRCUIT_RATIO = 3  # security.md F-23: sent to verified
 
 
 class Kind(StrEnum):
@@ -53,69 +62,6 @@ LETTER_SENDS = {  # codes to addresses that one letter may cause in a day, whate
     Kind.EMAIL: Budget("letter_mail", ((20, timedelta(days=1)),)),
     Kind.SMS: Budget("letter_sms", ((10, timedelta(days=1)),)),
 }
-
-
-CHALLENGE = cast(Table, Challenge.__table__)
-SINCE = bindparam("since", type_=UTCDateTime())
-TO, OF_KIND = CHALLENGE.c.recipient_hash == bindparam("recipient"), CHALLENGE.c.kind == bindparam("kind")
-RECORD = Prepared(insert(CHALLENGE), *(column.key for column in CHALLENGE.c if column.key != "used_at"))
-NEWEST = Prepared(
-    select(CHALLENGE.c.id, CHALLENGE.c.code_hash, CHALLENGE.c.sent_at, CHALLENGE.c.expires_at, CHALLENGE.c.used_at)
-    .where(CHALLENGE.c.run_id == bindparam("run"), OF_KIND, TO)
-    .order_by(CHALLENGE.c.sent_at.desc())
-    .limit(bindparam("most", type_=Integer()))
-)
-ACCEPTED = (
-    select(CHALLENGE.c.id, CHALLENGE.c.code_hash, CHALLENGE.c.sent_at, CHALLENGE.c.expires_at)
-    .where(CHALLENGE.c.run_id == bindparam("run"), OF_KIND, TO)
-    .order_by(CHALLENGE.c.sent_at.desc())
-    .limit(bindparam("most", type_=Integer()))
-    .subquery()
-)
-SHOWN = (
-    select(ACCEPTED.c.id)
-    .where(ACCEPTED.c.code_hash == bindparam("digest"), ACCEPTED.c.expires_at > bindparam("now", type_=UTCDateTime()))
-    .order_by(ACCEPTED.c.sent_at.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-USE = Prepared(
-    update(CHALLENGE)
-    .where(CHALLENGE.c.id == SHOWN, CHALLENGE.c.used_at.is_(None))
-    .values(used_at=bindparam("now", type_=UTCDateTime()))
-)
-SENT = Prepared(
-    select(CHALLENGE.c.sent_at, CHALLENGE.c.run_id)
-    .where(OF_KIND, TO, CHALLENGE.c.sent_at > SINCE)
-    .order_by(CHALLENGE.c.sent_at.desc())
-)
-TEXTED_AND_SENT = Prepared(  # one row at least, for what was texted
-    select(SENT_SINCE.label("today"), CHALLENGE.c.sent_at, CHALLENGE.c.run_id)
-    .select_from(select(literal(1).label("one")).subquery())
-    .outerjoin(CHALLENGE, and_(OF_KIND, TO, CHALLENGE.c.sent_at > SINCE))
-    .order_by(CHALLENGE.c.sent_at.desc())
-)
-LATEST = (
-    select(CHALLENGE.c.used_at)
-    .where(CHALLENGE.c.kind == Kind.SMS, CHALLENGE.c.sent_at > SINCE)
-    .order_by(CHALLENGE.c.sent_at.desc())
-    .limit(CIRCUIT_WINDOW)
-    .subquery()
-)
-TEXTED_AND_USED = Prepared(
-    select(SENT_SINCE.label("today"), func.count().label("sent"), func.count(LATEST.c.used_at).label("used"))
-    .select_from(LATEST)
-)  # fmt: skip
-
-
-class Sent(Protocol):
-    """What is kept of a code that was sent."""
-
-    id: UUID
-    code_hash: str | None
-    sent_at: datetime
-    expires_at: datetime
-    used_at: datetime | None
 
 
 class Verdict(StrEnum):

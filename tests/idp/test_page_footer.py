@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask
 
 from idp.models.base import db
 from idp.models.portal import Portal
+from idp.services.portal_texts import KEYS
+from tests.house.tree import ROOT
 from tests.support.builders import add_portal
 from tests.support.person import Person
 
@@ -38,3 +42,9 @@ def test_what_a_portal_is_called_is_text(web: Flask, portal: Portal) -> None:
     drawn = footer(web, f"/{portal.slug}/login")
     assert "&lt;b&gt;Caisse&lt;/b&gt;" in drawn
     assert "<i>8" not in drawn
+
+
+def test_no_portal_says_any_of_it_in_words_of_its_own() -> None:
+    drawn = set(re.findall(r"_\('([\w.]+)'\)", (ROOT / "templates/parts/footer.html").read_text(encoding="utf-8")))
+    assert {"c.help", "c.never", "f.terms"} <= drawn
+    assert not (drawn | {"c.contact", "c.contact.own", "c.contact.letter"}) & set(KEYS)
