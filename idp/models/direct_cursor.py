@@ -23,8 +23,6 @@ from idp.models.postgresql import PatientConnection
 
 CURSOR = "direct_cursor"
 WELL = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
-
-
 _scan = cast(Any, json.JSONDecoder()).scan_once
 
 

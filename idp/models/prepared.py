@@ -75,8 +75,9 @@ class Prepared:
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         """PostgreSQL's parameters have the numbers that the server knows them by."""
-        numbered = partial(cast("type[DefaultDialect]", type(dialect)), paramstyle="numeric_dollar")
-        kind = numbered() if dialect.name == POSTGRESQL else dialect
+        kind = dialect
+        if dialect.name == POSTGRESQL:
+            kind = cast("type[DefaultDialect]", type(dialect))(paramstyle="numeric_dollar")
         text = self._statement.compile(dialect=kind, column_keys=list(self._columns) or None)  # type: ignore[attr-defined]
         made = self._compiled[dialect.name] = _Compiled.of(text, dialect)
         return made

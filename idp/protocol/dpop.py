@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -22,7 +21,7 @@ from idp.models.base import insert_if_absent
 from idp.models.units import keep
 from idp.protocol import numeric_date
 from idp.services.bundle import Services
-from keys import InvalidToken
+from keys import InvalidToken, base64url
 from keys.proof import verify_proof
 
 ALGORITHMS = ("ES256", "PS256", "EdDSA", "Ed25519")
@@ -92,7 +91,7 @@ def spend(bundle: Services, proof: Proof) -> None:
 def is_for_token(proof: Proof, access_token: str) -> bool:
     """Whether the proof was made for this access token (RFC 9449 §4.3 point 12)."""
     digest = hashlib.sha256(access_token.encode("utf-8", "replace")).digest()
-    expected = base64.urlsafe_b64encode(digest).rstrip(b"=")
+    expected = base64url.encode(digest).encode()
     return proof.ath is not None and hmac.compare_digest(proof.ath.encode("utf-8", "replace"), expected)
 
 
