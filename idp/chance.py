@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets  # noqa: TID251 - this is the door
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
@@ -25,6 +26,7 @@ class SystemRandom:
 
 
 SPARE = 8  # bytes more than letters that are wanted: some are refused, and to ask again costs more than to ask for more
+NAMES_AT_ONCE = 256
 ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -57,6 +59,24 @@ def token(random: Random, prefix: str = "") -> str:
     return prefix + pick(random, ALPHANUMERIC, 43)
 
 
+def namer(random: Random) -> Callable[[], str]:
+    """Makes names of 32 hexadecimal digits (128 bits) that nobody shares, no secrets: they are drawn many at once, for
+    other threads are let in on each way to the operating system.
+    """
+    ready: list[str] = []
+
+    def name() -> str:
+        try:
+            return ready.pop()
+        except IndexError:
+            drawn = random.bytes(16 * NAMES_AT_ONCE).hex()
+            first, *others = (drawn[at : at + 32] for at in range(0, len(drawn), 32))
+            ready.extend(others)
+            return first
+
+    return name
+
+
 def hash_of(secret: str) -> str:
     """What is stored of such a secret: 256 random bits need no key and no salt."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
@@ -76,9 +96,10 @@ def new_id(random: Random, now: datetime) -> UUID:
     global _newest_id
     milliseconds = int(now.timestamp() * 1000)
     with _newest_id_lock:
-        tail = int.from_bytes(random.bytes(10), "big") >> 80 - TAIL_BITS + 1
+        drawn = random.bytes(14)
+        tail = int.from_bytes(drawn[:10], "big") >> 80 - TAIL_BITS + 1
         if milliseconds == _newest_id[0]:
-            tail = _newest_id[1] + 1 + int.from_bytes(random.bytes(4), "big")
+            tail = _newest_id[1] + 1 + int.from_bytes(drawn[10:], "big")
         _newest_id = (milliseconds, tail)
     high, low = tail >> 62, tail & (1 << 62) - 1
     return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0x2 << 62 | low)

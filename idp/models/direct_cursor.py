@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, cast
 
-from psycopg import pq
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import InvalidSqlStatementName, error_from_result
-from psycopg.generators import execute
+from psycopg.errors import InvalidSqlStatementName
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 from sqlalchemy import Connection
@@ -22,7 +20,6 @@ from sqlalchemy import Connection
 from idp.models.postgresql import PatientConnection
 
 CURSOR = "direct_cursor"
-WELL = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK})
 _scan = cast(Any, json.JSONDecoder()).scan_once
 
 
@@ -58,8 +55,7 @@ class DirectCursor:
         """The transaction that the driver would begin with its own next statement, if none is begun."""
         pgconn = self.driver_connection.pgconn
         if pgconn.transaction_status == TransactionStatus.IDLE:
-            pgconn.send_query(b"BEGIN")
-            self._answer()
+            self.driver_connection.ask(pgconn.exec_, b"BEGIN")
 
     def execute(self, statement: str, parameters: Sequence[Any]) -> None:
         """Raises `psycopg.Error`."""
@@ -93,17 +89,11 @@ class DirectCursor:
 
     def _prepare(self, statement: str, types: tuple[int, ...]) -> bytes:
         name = b"connect_%d" % next(self._numbers)
-        self.driver_connection.pgconn.send_prepare(name, statement.encode(), types)
-        self._answer()
+        connection = self.driver_connection
+        connection.ask(connection.pgconn.prepare, name, statement.encode(), types)
         self._names[statement, types] = name
         return name
 
     def _ask(self, name: bytes, given: Sequence[Any]) -> Any:
-        self.driver_connection.pgconn.send_query_prepared(name, given, self._transformer.formats)
-        return self._answer()
-
-    def _answer(self) -> Any:
-        (result,) = self.driver_connection.wait(execute(self.driver_connection.pgconn))
-        if result.status not in WELL:
-            raise error_from_result(result, encoding=self.driver_connection.info.encoding)
-        return result
+        connection = self.driver_connection
+        return connection.ask(connection.pgconn.exec_prepared, name, given, self._transformer.formats)

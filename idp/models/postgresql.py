@@ -15,13 +15,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.generators import execute
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 
 from idp.models.outage import of_no_use
+from idp.models.patience import Patience
 
 STATEMENT_S = 5
 PATIENCE_S = STATEMENT_S + 1.0  # for an answer: a server that is well has ended the statement before
@@ -31,6 +32,7 @@ TRUSTED_FOR_S = 1.0  # so long after its last use a connection is taken to be al
 AGAIN_AFTER_S = 1.0
 TOOK_LONG_S = 0.5
 USED_AT = "used_at"
+WELL = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 SESSION = (
     f"-c statement_timeout={STATEMENT_S}s -c lock_timeout=4s -c timezone=UTC "
     # The server's side of a connection whose other end is gone: its locks are held for half a minute at most.
@@ -51,6 +53,7 @@ class Doubts:
     at: float = 0.0
 
 
+_patience = Patience()
 _doubts: WeakKeyDictionary[Engine, Doubts] = WeakKeyDictionary()
 
 
@@ -62,7 +65,24 @@ class PatientConnection(psycopg.Connection[Any]):
     """Waits so long for an answer and no longer. Nobody knows what the server does after that, so it is closed."""
 
     patience: float | None = PATIENCE_S
+    asked_at = 0.0
     rollbacks = 0
+
+    def ask(self, how: Callable[..., Any], *what: Any) -> Any:
+        """The result of one of `pgconn`'s ways to ask and wait in one go (patience.py). Raises `psycopg.Error`."""
+        self.asked_at = time.monotonic()
+        try:
+            result = how(*what)
+        except MemoryError:  # what the driver says where libpq has no connection to ask through
+            result = None
+        finally:
+            self.asked_at = 0.0
+        if result is not None and result.status in WELL:
+            return result
+        if result is None or self.pgconn.status == ConnStatus.BAD:
+            self.close()
+            raise psycopg.OperationalError("the connection is lost, or its server did not answer in time")
+        raise error_from_result(result, encoding=self.info.encoding)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
@@ -72,6 +92,10 @@ class PatientConnection(psycopg.Connection[Any]):
                 self.close()
             raise
 
+    def commit(self) -> None:
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self.ask(self.pgconn.exec_, b"COMMIT")
+
     def rollback(self) -> None:
         """With it the driver has everything forgotten that is prepared in this connection, but only if it prepared
         something itself; what others prepared (direct_cursor.py) goes in any case, so that they know.
@@ -79,8 +103,7 @@ class PatientConnection(psycopg.Connection[Any]):
         is_open = self.pgconn.transaction_status != TransactionStatus.IDLE
         super().rollback()
         if is_open and not self.closed:
-            self.pgconn.send_query(b"DEALLOCATE ALL")
-            self.wait(execute(self.pgconn))
+            self.ask(self.pgconn.exec_, b"DEALLOCATE ALL")
             self.rollbacks += 1
 
 
@@ -168,6 +191,7 @@ class _Door:
                 self._is_shut, self._try_at = True, time.monotonic() + AGAIN_AFTER_S
             raise
         self._is_shut = False
+        _patience.look_after(opened)
         _speak_in_utc(opened)
         return opened
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from idp.chance import SystemRandom, new_id
+from idp.chance import SystemRandom, namer, new_id
 
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
 
@@ -21,3 +22,11 @@ def test_threads_never_share_an_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = set(pool.map(lambda _: new_id(SystemRandom(), NOON), range(8_000)))
     assert len(made) == 8_000
+
+
+def test_names_are_all_different_also_those_of_another_process() -> None:
+    one, other = namer(SystemRandom()), namer(SystemRandom())
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda at: (one if at % 2 else other)(), range(8_000)))
+    assert len(made) == 8_000
+    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in made)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import sqlite3
+import threading
+import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
-from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from flask import Flask, g
+from sqlalchemy import Float, String, bindparam, create_engine, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from idp.models import postgresql
-from idp.models.base import db
+from idp.models import patience, postgresql
+from idp.models.base import ALONE, db
 from idp.models.outage import LATER_S, SOON_S, retry_after
+from idp.models.prepared import Prepared
+from idp.models.units import each_alone, give_back
 
 SAID = {
     "40P01": SOON_S, "40001": SOON_S, "55P03": SOON_S, "57014": SOON_S, "40003": LATER_S, "25006": LATER_S,
@@ -71,6 +78,119 @@ def test_an_answer_is_not_waited_for_for_ever(app: Flask, monkeypatch: pytest.Mo
         assert isinstance(again, postgresql.PatientConnection)
         assert again is driver
         assert again.patience == postgresql.PATIENCE_S  # its next user has not been given more time
+
+
+SLEEP = Prepared(select(func.pg_sleep(bindparam("seconds", type_=Float())).cast(String).label("slept")))
+
+
+def refused(seconds: float) -> DBAPIError:
+    with pytest.raises(DBAPIError) as error:
+        SLEEP.first(seconds=seconds)
+    return error.value
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_nor_is_one_that_was_asked_for_in_one_go(app: Flask, is_alone: bool) -> None:
+    if is_alone:
+        each_alone()
+    SLEEP.first(seconds=0)
+    driver = driver_of()
+    driver.patience = 0.2
+    error = refused(2)
+    assert driver.closed
+    assert error.connection_invalidated
+    assert retry_after(error) == LATER_S
+    give_back()
+    db.session.rollback()
+    if is_alone:
+        each_alone()
+    driver = driver_of()
+    driver.patience = None
+    assert SLEEP.first(seconds=0.6) is not None  # whoever takes its time is not ended
+    assert not driver.closed
+    driver.patience = postgresql.PATIENCE_S
+    give_back()
+
+
+@pytest.mark.postgresql_only
+def test_a_connection_that_is_gone_is_told_as_one_with_each_way_to_ask(app: Flask) -> None:
+    SLEEP.first(seconds=0)
+    driver = driver_of()
+    with socket.socket(fileno=os.dup(driver.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(OperationalError) as error:
+        db.session.commit()
+    assert error.value.connection_invalidated
+    assert retry_after(error.value) == LATER_S
+    assert driver.closed
+    with pytest.raises(psycopg.OperationalError):
+        driver.ask(driver.pgconn.exec_, b"SELECT 1")
+    db.session.rollback()
+    assert SLEEP.first(seconds=0) is not None
+
+
+@pytest.mark.postgresql_only
+def test_what_the_server_says_to_a_commit_is_told(app: Flask) -> None:
+    driver = driver_of()
+    driver.execute("CREATE TEMPORARY TABLE one (number int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    driver.execute("INSERT INTO one VALUES (1), (1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        driver.commit()
+    driver.commit()  # nothing is open any more
+    assert driver.execute("SELECT 1").fetchone() == (1,)
+    driver.rollback()
+
+
+def driver_of() -> postgresql.PatientConnection:
+    """That of the statements of this request."""
+    alone = g.get(ALONE)
+    driver = (alone.connection if alone else db.session.connection()).connection.driver_connection
+    assert isinstance(driver, postgresql.PatientConnection)
+    return driver
+
+
+@pytest.mark.no_database
+def test_only_what_is_overdue_is_ended_and_nobody_looks_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LOOKS_EVERY_S", 0.02)
+    lines = [Line(0.1, time.monotonic()), Line(None, time.monotonic() - 9), Line(0.1, 0.0), Line(60, time.monotonic())]
+    looking = patience.Patience()
+    for line in lines:
+        looking.look_after(line)
+    assert [line.is_ended(0.5) for line in lines] == [True, False, False, False]
+    threads = [thread for thread in threading.enumerate() if getattr(thread, "_target", None) == looking._look]
+    assert len(threads) == 1
+    for line in lines:
+        line.close()
+    del lines, line
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+    another = Line(0.05, time.monotonic())
+    looking.look_after(another)  # somebody looks again
+    assert another.is_ended(0.5)
+    another.close()
+
+
+class Line:
+    """A connection to somebody who says nothing."""
+
+    def __init__(self, patience: float | None, asked_at: float) -> None:
+        self.patience, self.asked_at = patience, asked_at
+        self._near, self._far = socket.socketpair()
+
+    def fileno(self) -> int:
+        return self._near.fileno()
+
+    def is_ended(self, within: float) -> bool:
+        self._near.settimeout(within)
+        try:
+            return self._near.recv(1) == b""
+        except TimeoutError:
+            return False
+
+    def close(self) -> None:
+        self._near.close()
+        self._far.close()
 
 
 @pytest.mark.no_database
