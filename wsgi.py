@@ -99,7 +99,7 @@ from idp.services.bundle import services as current_services
 from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
-from idp.web import errors, freshness, guard, headers, i18n, log, render, trace, unit
+from idp.web import errors, freshness, guard, headers, i18n, log, precedence, render, trace, unit
 from idp.web.application import Application
 from idp.web.machine_door import MachineDoor
 
@@ -218,6 +218,7 @@ def _production() -> Flask:
     gc.freeze()  # nor is what was built of it: each full look through it would stop every thread
     if settings.embedded_worker:
         threading.Thread(target=Worker(app).run_forever, args=(threading.Event(),), name="worker", daemon=True).start()
+    precedence.behind()
     return app
 
 

@@ -19,7 +19,7 @@ from werkzeug.http import remove_entity_headers
 from idp.models.base import db, of_context
 from idp.services import statements
 from idp.services.bundle import Services
-from idp.web import errors, headers, log, trace
+from idp.web import errors, headers, log, precedence, trace
 from idp.web.guard import LARGEST_BODY
 from idp.web.headers import CACHEABLE
 from idp.web.in_memory import NOTHING, Values, pairs
@@ -71,6 +71,7 @@ class MachineDoor:
         self._fixed = tuple((name.lower(), (name, value)) for name, value in fixed.items())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        precedence.in_front()
         endpoint = self.table.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         if endpoint is None or not self._is_plain(environ):
             return self.dispatch(environ, start_response)
