@@ -8,8 +8,6 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-import redis
-
 from idp.services.http_out import LOOPBACK
 from idp.services.mail import SMTPMailSender
 from idp.settings import Settings
@@ -46,6 +44,8 @@ def redis_fault(settings: Settings) -> str | None:
     """Why Redis does not answer; None when it does or is not configured."""
     if settings.redis_url is None:
         return None
+    import redis  # its driver is loaded where there is one
+
     try:
         with redis.Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=TIMEOUT_S) as client:
             client.ping()

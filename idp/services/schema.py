@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import inspect, text
 
 from idp.models.base import db
 
@@ -20,25 +16,22 @@ ON_POSTGRESQL = (
 )
 # A table that others point to can only be made anew while nobody looks; broken links are looked for at the end.
 ON_SQLITE = ("PRAGMA foreign_keys=OFF", "BEGIN IMMEDIATE")
+SEEN = "alembic_version"
 SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
 def newest() -> str:
-    """The number of the last migration of this release."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    """The number of the last migration of this release: their files begin with it."""
+    return max(file.name.partition("_")[0] for file in (SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 def current() -> str | None:
     """The number of the last migration the database has seen; None for an empty one."""
     with db.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table(SEEN):
+            return None
+        number: str | None = connection.scalar(text(f"SELECT version_num FROM {SEEN}"))  # noqa: S608 - a name of ours
+        return number
 
 
 def upgrade(to: str = "head") -> str:
@@ -46,6 +39,9 @@ def upgrade(to: str = "head") -> str:
 
     Two instances that start at once take turns, and building an index may take longer than a request may.
     """
+    from alembic import command  # a web process, which only compares, is loaded without it
+    from alembic.config import Config
+
     with db.engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if not is_sqlite:
@@ -54,7 +50,10 @@ def upgrade(to: str = "head") -> str:
             take_your_time(connection)
         for statement in ON_SQLITE if is_sqlite else ON_POSTGRESQL:
             connection.execute(text(statement))
-        command.upgrade(_config(connection), to)
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
         if is_sqlite and (broken := connection.execute(text("PRAGMA foreign_key_check")).first()):
             raise RuntimeError(f"the migration left a row of {broken[0]} that points to nothing")
         connection.commit()

@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-import typst
-
 LONGEST_S = 600
 PICTURE_PPI = 100.0
 NO_GLYPH = 3
@@ -39,6 +37,8 @@ def typeset(source: Path, pages: list[dict[str, Any]], kind: Literal["pdf", "png
 
 
 def main() -> int:
+    import typst  # here alone: whoever asks for a letter needs none of it
+
     source, kind = Path(sys.argv[1]), sys.argv[2]
     try:
         compiled = typst.compile(

@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 from idp.clock import FrozenClock
 from idp.models.portal import Portal
 from idp.services.bundle import Services
-from idp.services.throttle import ASKED_AGAIN_AFTER_S, Volume
+from idp.services.shared_buckets import ASKED_AGAIN_AFTER_S
+from idp.services.throttle import Volume
 from tests.actions import register, sign_in
 from tests.support.bad_line import BadLine
 from tests.support.figures import asked, counting

@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 
 from idp.clock import FrozenClock
 from idp.services.metrics import Metrics
-from idp.services.throttle import ASKED_AGAIN_AFTER_S, Throttle, Volume
+from idp.services.shared_buckets import ASKED_AGAIN_AFTER_S
+from idp.services.throttle import Throttle, Volume
 from idp.settings import Settings
 from keys import Vault
 from tests.support.servers import start_redis
