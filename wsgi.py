@@ -99,7 +99,7 @@ from idp.services.bundle import services as current_services
 from idp.services.delivery import Worker
 from idp.services.known_settings import notice
 from idp.settings import Settings
-from idp.web import errors, freshness, guard, headers, i18n, log, precedence, render, trace, unit
+from idp.web import errors, freshness, guard, headers, heap, i18n, log, precedence, render, trace, unit
 from idp.web.application import Application
 from idp.web.machine_door import MachineDoor
 
@@ -209,6 +209,7 @@ def create_app(settings: Settings | None = None, services: Services | None = Non
 
 def _production() -> Flask:
     """The application that a server asks for by `wsgi:app`: logs, signing keys, and the worker where it is embedded."""
+    heap.share_one()
     settings = Settings.from_environ()
     log.configure(settings.log_level)
     app = create_app(settings)
