@@ -30,6 +30,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, registr
 from sqlalchemy.types import TypeDecorator
 
 from idp.models.outage import PRIMARY_CODE
+from idp.models.sqlite_turns import take_turns
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
@@ -113,6 +114,7 @@ def prepare_sqlite(engine: Engine) -> None:
     (a transaction that read first and then wants to write is refused at once, however patient it is). Nothing here
     leans on a read and a later write seeing the same state: what must hold is one conditional statement.
     """
+    take_turns(engine, BUSY_TIMEOUT_MS)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:
