@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -66,6 +67,18 @@ def start(journey: Journey, portal: Portal) -> Response:
         return see(resume or entry(portal, session.account_id))
     hint = load_account(again.account_id).email if again else waiting[1] if waiting else ""
     wait_for_no_disk()
+    notice = {"credentials": ["acc.reauth", None]} if again else None
+    return _begin(journey, portal, resume, hint if journey is LOGIN else "", notice)
+
+
+def sign_in(portal: Portal, handle: str, login_hint: str | None) -> Response:
+    """Begins the sign-in for a portal's request, which waits under this handle, without a journey of its own to it."""
+    return _begin(LOGIN, portal, f"{runs.RESUME}{handle}", normalise_email(login_hint or "") or "")
+
+
+def _begin(
+    journey: Journey, portal: Portal, resume: str | None, hint: str, notice: dict[str, list[Any]] | None = None
+) -> Response:
     _, handle = runs.begin(
         services(),
         journey=journey.name,
@@ -74,8 +87,8 @@ def start(journey: Journey, portal: Portal) -> Response:
         browser_hash=ensure_browser(),
         idle_for=journey.idle_for(services().settings),
         resume=resume,
-        entries={"credentials": {"email": hint}} if journey is LOGIN and hint else None,
-        notice={"credentials": ["acc.reauth", None]} if again else None,
+        entries={"credentials": {"email": hint}} if hint else None,
+        notice=notice,
     )
     return see(f"/{portal.slug}/{journey.first_path}?f={handle}")
 

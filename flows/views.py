@@ -20,6 +20,7 @@ from flows.finish import onward
 from flows.journeys import CLOSING, CODES, CONSENT, JOURNEYS, REGISTRATION, RESET, Journey
 from flows.walk import Walk, answer
 from idp.chance import token
+from idp.endpoints.authorize import SIGN_IN
 from idp.models.base import db
 from idp.models.disk import wait_for_no_disk
 from idp.models.known_portals import known_slug
@@ -230,3 +231,4 @@ def _mount() -> None:
 
 
 _mount()
+blueprint.record_once(lambda state: state.app.extensions.__setitem__(SIGN_IN, arrival.sign_in))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlencode
 from uuid import UUID
 
 import structlog
-from flask import Blueprint, redirect, request
+from flask import Blueprint, current_app, redirect, request
 from werkzeug.wrappers import Response
 
 from idp.endpoints.answers import send, show_fault
@@ -18,7 +19,7 @@ from idp.protocol import consent, par, request_sources, responses
 from idp.protocol import pending as waiting
 from idp.protocol.authorization import AuthorizationRequest
 from idp.protocol.authorization_code import grant_code
-from idp.protocol.interactions import SignedIn, needed
+from idp.protocol.interactions import Interaction, SignedIn, needed
 from idp.protocol.pending import Pending
 from idp.protocol.request_sources import Refused
 from idp.services.bundle import Services, services
@@ -31,6 +32,7 @@ from idp.web.in_memory import current_request
 from idp.web.session import signed_on
 
 blueprint = Blueprint("authorize", __name__)
+SIGN_IN = "connect.sign_in"  # what begins a sign-in for a request that waits: portal, handle, login_hint → answer
 LONGEST_REDIRECT = 2000  # the headers of an answer must fit the buffers of proxies, 4 KiB with ours
 log = structlog.get_logger(__name__)
 
@@ -96,8 +98,10 @@ def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | Non
         return _answer(portal, wanted, pending, error)
     if interaction is not None or session is None:
         handle = handle or waiting.keep(bundle, portal, wanted, ensure_browser())
-        path = interaction.path if interaction else "login"
-        return redirect(f"/{portal.slug}/{path}?{urlencode({'for': handle})}", 303)
+        if interaction in (None, Interaction.LOGIN):
+            sign_in: Callable[[Portal, str, str | None], Response] = current_app.extensions[SIGN_IN]
+            return sign_in(portal, handle, wanted.login_hint)
+        return redirect(f"/{portal.slug}/{interaction.path}?{urlencode({'for': handle})}", 303)
     return _answer(portal, wanted, pending, session)
 
 

@@ -22,7 +22,7 @@ from tests.support.builders import add_person, add_portal
 from tests.support.fingerprint import changes, fingerprint
 from tests.support.person import ISSUER, Person, newest_code
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
-from tests.support.walks import BORN, VARIANTS, Variant, World, add_account, app_code, cells, walked
+from tests.support.walks import BORN, VARIANTS, Variant, World, add_account, app_code, cells, waiting_handle, walked
 
 pytestmark = pytest.mark.generated
 
@@ -240,7 +240,7 @@ def test_a_request_of_one_portal_cannot_be_finished_at_another(
     add_person(other, "P-9").link(account.id, clock.now())
     db.session.commit()
     person = Person(web)
-    handle = person.client.get(rp.request(), base_url=ISSUER).headers["Location"].split("for=")[1]
+    handle = waiting_handle(services, person.client.get(rp.request(), base_url=ISSUER).headers["Location"])
     person.open(f"/fon/login?for={handle}")
     sign_in_at(person, "a@example.ch")
     assert person.address == other.home_url
@@ -258,7 +258,8 @@ def test_a_waiting_request_of_another_browser_is_not_taken_along(
 ) -> None:
     add_account(services, portal, "a@example.ch")
     attacker, victim = Person(web), Person(web)
-    handle = attacker.client.get(rp.request(state="attackers"), base_url=ISSUER).headers["Location"].split("for=")[1]
+    login = attacker.client.get(rp.request(state="attackers"), base_url=ISSUER).headers["Location"]
+    handle = waiting_handle(services, login)
     victim.open(f"/cpx/login?for={handle}")
     sign_in_at(victim, "a@example.ch")
     assert victim.address == portal.home_url

@@ -15,6 +15,7 @@ from tests.actions import finish_registration, letter, link, register, sign_in
 from tests.support.builders import add_person, add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of, header_of
+from tests.support.walks import waiting_handle
 
 
 def test_a_person_signs_in_for_a_portal_and_the_portal_learns_who(
@@ -208,11 +209,11 @@ def test_unknown_parameters_and_hints_are_ignored(rp: RelyingParty, person: Pers
 
 
 def test_going_back_after_the_answer_leads_into_the_portal_and_gives_no_second_code(
-    rp: RelyingParty, person: Person, clock: FrozenClock
+    rp: RelyingParty, person: Person, clock: FrozenClock, services: Services
 ) -> None:
     clock.advance(timedelta(minutes=3))
     login = person.client.get(rp.request(prompt="login"), base_url=ISSUER).headers["Location"]
-    handle = login.split("for=")[1]
+    handle = waiting_handle(services, login)
     person.open(login)
     sign_in(person)
     assert "code" in answer_of(person.address)
@@ -220,8 +221,10 @@ def test_going_back_after_the_answer_leads_into_the_portal_and_gives_no_second_c
     assert person.address == "https://cpx.example.ch/"
 
 
-def test_a_waiting_request_belongs_to_its_browser(rp: RelyingParty, person: Person, web: Flask) -> None:
-    handle = Person(web).client.get(rp.request(), base_url=ISSUER).headers["Location"].split("for=")[1]
+def test_a_waiting_request_belongs_to_its_browser(
+    rp: RelyingParty, person: Person, web: Flask, services: Services
+) -> None:
+    handle = waiting_handle(services, Person(web).client.get(rp.request(), base_url=ISSUER).headers["Location"])
     person.open(f"/authorize/resume/{handle}")  # signed in, but the request was left by another browser
     assert person.page.status_code == 410
 

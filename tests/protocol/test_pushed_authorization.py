@@ -21,6 +21,7 @@ from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
 from tests.support.signing_party import SigningParty, at, push, pushed
+from tests.support.walks import waiting_handle
 
 JKT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
 
@@ -83,10 +84,13 @@ def test_visiting_twice_before_the_answer_works_and_afterwards_never(
     assert "invalid_request_uri: the pushed request was answered before" in person.text
 
 
-def test_of_two_tabs_that_wait_one_gets_the_answer(rp: RelyingParty, person: Person, clock: FrozenClock) -> None:
+def test_of_two_tabs_that_wait_one_gets_the_answer(
+    rp: RelyingParty, person: Person, clock: FrozenClock, services: Services
+) -> None:
     clock.advance(timedelta(minutes=3))
     address = pushed(rp, prompt="login")
-    handles = [person.client.get(address, base_url=ISSUER).headers["Location"].split("for=")[1] for _ in range(2)]
+    logins = [person.client.get(address, base_url=ISSUER).headers["Location"] for _ in range(2)]
+    handles = [waiting_handle(services, login) for login in logins]
     for handle in handles[:1]:
         person.open(f"/cpx/login?for={handle}")
         sign_in(person)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 from flask import Flask
@@ -289,3 +290,10 @@ ANSWERS: dict[str, Callable[[World], dict[str, str]]] = {
     "new_email": lambda world: {"email": f"new-{world.email}"},
     "new_password": lambda world: {"password": NEW_PASSWORD},
 }  # fmt: skip
+
+
+def waiting_handle(services: Services, address: str) -> str:
+    """That of the portal's request for which the walk at this address began."""
+    run = runs.find(parse_qs(urlsplit(address).query)["f"][0])
+    assert run is not None
+    return (runs.resume_address(services, run) or "").removeprefix(runs.RESUME)
