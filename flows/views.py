@@ -26,7 +26,7 @@ from idp.models.disk import wait_for_no_disk
 from idp.models.known_portals import known_slug
 from idp.models.passkey import passkeys_of
 from idp.models.portal import Portal
-from idp.models.units import each_alone
+from idp.models.units import assure_transaction, each_alone
 from idp.services.bundle import services
 from idp.services.hash_queue import TooBusy
 from idp.web import after_sign_in
@@ -125,6 +125,7 @@ def _take(journey: Journey, slug: str, path: str, action: str | None) -> Respons
     is_guess = action is None and journey.guesses(path) and not request.form.get("passkey")
     if is_guess:  # until it is paid for, what is written is the form's claim and the price
         each_alone()
+        assure_transaction()
     portal = _portal(slug)
     found = arrival.enter(journey, portal)
     if isinstance(found, Response):

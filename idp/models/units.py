@@ -41,6 +41,15 @@ def each_alone() -> None:
     kept[ALONE] = spared.take()
 
 
+def assure_transaction() -> None:
+    """There is a connection for what is to be kept together after single statements. Whoever pays for a guess asks
+    before: where there is none the guess cannot be judged, and its price would be kept all the same. Raises what
+    connecting raises.
+    """
+    if ALONE in of_context():
+        db.engine.connect().close()
+
+
 def together() -> None:
     """From here on everything is kept together, or nothing of it."""
     kept = of_context()

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 
 from idp.clock import FrozenClock
 from idp.models.account import Account, Phone
 from idp.models.base import Base, db
-from idp.models.flow import AttemptCounter, FlowRun
+from idp.models.flow import AttemptCounter, FlowRun, Submission
 from idp.models.portal import Portal
 from idp.models.session import Session
 from idp.services.bundle import Services
@@ -23,6 +24,7 @@ from idp.services.passwords import Passwords
 from idp.services.totp import TOTP
 from tests.actions import PASSWORD, enter_details, letter, register
 from tests.support.person import Person, newest_code
+from tests.support.walks import add_account
 
 
 def raises(*_: Any, **__: Any) -> None:
@@ -104,3 +106,32 @@ def test_a_guess_stays_counted_when_its_judgement_breaks(
         assert spent(kind) == tries
         person.open(person.address)
     assert count(Session) == 1
+
+
+@pytest.mark.postgresql_only
+def test_nobody_pays_for_a_guess_that_no_connection_is_left_to_judge(
+    web: Flask, services: Services, portal: Portal
+) -> None:
+    """Single statements have connections of their own, which may be there while the server takes no new one."""
+    add_account(services, portal, "a@example.ch")
+    person = Person(web)
+    person.open("/cpx/login")
+    person.submit(email="a@example.ch", password="wrong wrong wrong")
+    before, forms = spent("password"), count(Submission)
+    assert before
+
+    def refuse(*_: object) -> None:
+        raise psycopg.errors.TooManyConnections("sorry, too many clients already")
+
+    with web.app_context():
+        engine = db.engine
+    event.listen(engine, "checkout", refuse)
+    try:
+        person.submit(email="a@example.ch", password=PASSWORD)
+    finally:
+        event.remove(engine, "checkout", refuse)
+    assert person.page.status_code == 503
+    assert (spent("password"), count(Submission)) == (before, forms)
+    person.open("/cpx/login")
+    person.submit(email="a@example.ch", password=PASSWORD)
+    assert person.title == "Saisissez le code SMS"

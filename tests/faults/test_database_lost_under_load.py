@@ -41,6 +41,7 @@ from tests.support.waiting import wait_until
 from wsgi import create_app
 
 RECOVERS_WITHIN_S = 10
+LETTERS = 40  # for each of the crowd and each fault: nobody may be out of work before it is over
 LONGEST_S = 20  # a step that meets a server which stands still: an answer, a connection, and what follows
 MOST_CONNECTIONS = 20
 DELAY_S, LOSS = 0.2, 0.05  # each way
@@ -146,7 +147,7 @@ def fail_over(place: Place, lasts_s: float) -> None:
 def under_load(place: Place, faults: list[Callable[[Place, float], None]], lasts_s: float, clients: int) -> list[float]:
     """One fault after another, with a breath between; how long each recovery took."""
     took, rp = [], place.rp
-    with Crowd(place.web, rp, place.letters(10 * clients * len(faults)), clients) as crowd:
+    with Crowd(place.web, rp, place.letters(LETTERS * clients * len(faults)), clients) as crowd:
 
         def somebody_arrives() -> None:
             met = len(crowd.journal.registered)
