@@ -124,8 +124,8 @@ def _take(journey: Journey, slug: str, path: str, action: str | None) -> Respons
     """Judge the form, the first time it is sent."""
     is_guess = action is None and journey.guesses(path) and not request.form.get("passkey")
     if is_guess:  # until it is paid for, what is written is the form's claim and the price
-        each_alone()
         assure_transaction()
+        each_alone()
     portal = _portal(slug)
     found = arrival.enter(journey, portal)
     if isinstance(found, Response):

@@ -43,10 +43,10 @@ def each_alone() -> None:
 
 def assure_transaction() -> None:
     """There is a connection for what is to be kept together after single statements. Whoever pays for a guess asks
-    before: where there is none the guess cannot be judged, and its price would be kept all the same. Raises what
+    before those: where there is none the guess cannot be judged, and its price would be kept all the same. Raises what
     connecting raises.
     """
-    if ALONE in of_context():
+    if current_app.extensions[ALONE] is not None and ALONE not in of_context():  # else each would wait for the other
         db.engine.connect().close()
 
 

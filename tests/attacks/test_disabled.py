@@ -21,7 +21,7 @@ from tests.actions import letter
 from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import RelyingParty, answer_of
-from tests.support.walks import BORN, VARIANTS, World, cells, sent
+from tests.support.walks import BORN, VARIANTS, World, cells, sent, waiting_handle
 
 
 def set_status(email: str, status: str) -> None:
@@ -146,7 +146,7 @@ PORTAL_CHANNELS: dict[str, Attempt] = {
 
 
 def test_a_disabled_portal_gets_nothing_by_any_channel(
-    rp: RelyingParty, person: Person, portal: Portal, clock: FrozenClock
+    rp: RelyingParty, person: Person, portal: Portal, clock: FrozenClock, services: Services
 ) -> None:
     for channel, attempt in PORTAL_CHANNELS.items():
         for off in (True, False):
@@ -154,7 +154,7 @@ def test_a_disabled_portal_gets_nothing_by_any_channel(
             given["code"] = code_for(rp, person)
             clock.advance(timedelta(seconds=1))
             login = person.client.get(rp.request(prompt="login"), base_url=ISSUER).headers["Location"]
-            given["waiting"] = login.split("for=")[1]
+            given["waiting"] = waiting_handle(services, login)
             disable(portal, clock, off=off)
             assert attempt(rp, person, given) != off, channel
             disable(portal, clock, off=False)

@@ -19,6 +19,7 @@ from tests.support.builders import add_portal
 from tests.support.person import ISSUER, Person
 from tests.support.relying_party import PORTAL_SECRET, RelyingParty, answer_of
 from tests.support.signing_party import at, push, pushed
+from tests.support.walks import waiting_handle
 
 PARALLEL = 16
 
@@ -103,9 +104,11 @@ def test_of_many_visits_at_once_one_gets_a_code(rp: RelyingParty, person: Person
     assert db.session.query(AuthorizationCode).count() == 1
 
 
-def test_of_many_returns_at_once_one_gets_a_code(rp: RelyingParty, person: Person, clock: FrozenClock) -> None:
+def test_of_many_returns_at_once_one_gets_a_code(
+    rp: RelyingParty, person: Person, clock: FrozenClock, services: Services
+) -> None:
     clock.advance(timedelta(hours=13))
-    handle = person.client.get(rp.request(), base_url=ISSUER).headers["Location"].split("for=")[1]
+    handle = waiting_handle(services, person.client.get(rp.request(), base_url=ISSUER).headers["Location"])
     person.open("/cpx/login")
     sign_in(person)
     assert codes_given(rp.app, person, f"/authorize/resume/{handle}") == 1
