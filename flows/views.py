@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, abort, request
+from flask.blueprints import BlueprintSetupState
 from werkzeug.wrappers import Response
 
 from flows import arrival
@@ -232,4 +233,9 @@ def _mount() -> None:
 
 
 _mount()
-blueprint.record_once(lambda state: state.app.extensions.__setitem__(SIGN_IN, arrival.sign_in))
+
+
+@blueprint.record_once
+def _offer(state: BlueprintSetupState) -> None:
+    """The floor below asks for a sign-in by this name."""
+    state.app.extensions[SIGN_IN] = arrival.sign_in

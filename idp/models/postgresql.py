@@ -70,7 +70,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def ask(self, how: Callable[..., Any], *what: Any) -> Any:
         """The result of one of `pgconn`'s ways to ask and wait in one go (patience.py). Raises `psycopg.Error`."""
-        self.asked_at = time.monotonic()
+        self.asked_at = began = time.monotonic()
         try:
             result = how(*what)
         except MemoryError:  # what the driver says where libpq has no connection to ask through
@@ -80,8 +80,10 @@ class PatientConnection(psycopg.Connection[Any]):
         if result is not None and result.status in WELL:
             return result
         if result is None or self.pgconn.status == ConnStatus.BAD:
+            said, waited = self.pgconn.get_error_message(), time.monotonic() - began
             self.close()
-            raise psycopg.OperationalError("the connection is lost, or its server did not answer in time")
+            is_overdue = self.patience is not None and waited > self.patience
+            raise psycopg.OperationalError(f"no answer within {self.patience} s" if is_overdue else said)
         raise error_from_result(result, encoding=self.info.encoding)
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:

@@ -23,6 +23,7 @@ from idp.models.base import ALONE, db
 from idp.models.outage import LATER_S, SOON_S, retry_after
 from idp.models.prepared import Prepared
 from idp.models.units import each_alone, give_back
+from tests.idp.models.test_prepared import break_connections
 
 SAID = {
     "40P01": SOON_S, "40001": SOON_S, "55P03": SOON_S, "57014": SOON_S, "40003": LATER_S, "25006": LATER_S,
@@ -98,6 +99,7 @@ def test_nor_is_one_that_was_asked_for_in_one_go(app: Flask, is_alone: bool) -> 
     driver = driver_of()
     driver.patience = 0.2
     error = refused(2)
+    assert "no answer within 0.2 s" in str(error)
     assert driver.closed
     assert error.connection_invalidated
     assert retry_after(error) == LATER_S
@@ -121,6 +123,7 @@ def test_a_connection_that_is_gone_is_told_as_one_with_each_way_to_ask(app: Flas
         line.shutdown(socket.SHUT_RDWR)
     with pytest.raises(OperationalError) as error:
         db.session.commit()
+    assert "server closed the connection" in str(error.value)
     assert error.value.connection_invalidated
     assert retry_after(error.value) == LATER_S
     assert driver.closed
@@ -128,6 +131,15 @@ def test_a_connection_that_is_gone_is_told_as_one_with_each_way_to_ask(app: Flas
         driver.ask(driver.pgconn.exec_, b"SELECT 1")
     db.session.rollback()
     assert SLEEP.first(seconds=0) is not None
+
+
+@pytest.mark.postgresql_only
+def test_why_a_server_ended_a_connection_is_told(app: Flask) -> None:
+    SLEEP.first(seconds=0)
+    break_connections()
+    with pytest.raises(OperationalError, match="terminating connection due to administrator command"):
+        SLEEP.first(seconds=0)
+    db.session.rollback()
 
 
 @pytest.mark.postgresql_only
