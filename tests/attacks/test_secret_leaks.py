@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy import text as sql
 
 from idp.models.base import db
 from idp.models.outbox import OutboxMessage
 from tests.actions import link
+from tests.support.canaries import Canaries
 from tests.support.canary_portals import PortalSide, add_portal_side
 from tests.support.canary_run import Browser, Insured, World, invite, register, sign_in, world
 
@@ -146,6 +148,20 @@ def test_no_secret_stands_in_the_database_in_clear(walked: World) -> None:
     assert walked.canaries.find_in_database(db.engine, files, only=secret) == []
     stored = walked.canaries.find_in_database(db.engine, files, only=["person: family name"])
     assert stored  # what may be stored is found, so the search works
+
+
+def test_the_search_of_a_database_finds_a_code_but_in_no_microseconds() -> None:
+    canaries = Canaries()
+    canaries.seed("code", "481516")
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        connection.execute(sql("CREATE TABLE message (moment TEXT, content TEXT)"))
+        connection.execute(sql("INSERT INTO message VALUES ('2026-11-27 06:58:01.481516', 'your code')"))
+    assert canaries.find_in_database(engine, [], only=["code"]) == []
+    with engine.begin() as connection:
+        connection.execute(sql("UPDATE message SET content = 'sent 2026-11-27 06:58:01.481516, 481516'"))
+    assert canaries.find_in_database(engine, [], only=["code"]) == ["code in table message"]
+    engine.dispose()
 
 
 MUTANTS = ["by_field", "by_sentence", "by_print", "by_exception"]

@@ -11,6 +11,8 @@ from urllib.parse import quote, quote_plus
 
 import sqlalchemy as sa
 
+# A moment as SQLite keeps it, whose microseconds may look like a code: six digits, thousands of moments, many codes.
+_MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2})\.\d{6}")
 SHORT = 8  # below this a value is looked for as a word only: six digits stand in many a number by chance
 
 
@@ -46,13 +48,16 @@ class Canaries:
         return found
 
     def find_in_database(self, engine: sa.Engine, files: list[Path], *, only: Iterable[str]) -> list[str]:
-        """Every value of every table, and the bytes of the files, where deleted rows still lie about."""
+        """Every value of every table, and the bytes of the files, where deleted rows still lie about.
+
+        Of a value that is a moment, and nothing else, the microseconds are left out.
+        """
         names = list(only)
         found = []
         for table in sa.inspect(engine).get_table_names():
             with engine.connect() as connection:
                 for row in connection.execute(sa.text(f'SELECT * FROM "{table}"')).mappings():  # noqa: S608
-                    text = "\n".join(str(value) for value in row.values())
+                    text = "\n".join(_shown(str(value)) for value in row.values())
                     found += [f"{name} in table {table}" for name in self.find(text, only=names)]
         for file in files:
             content = file.read_bytes().decode("latin-1")
@@ -61,6 +66,11 @@ class Canaries:
                 if len(value) > SHORT and value in content:
                     found.append(f"{name} in file {file.name}")
         return found
+
+
+def _shown(value: str) -> str:
+    moment = _MOMENT.fullmatch(value)
+    return value if moment is None else moment[1]
 
 
 def _dresses(value: str) -> set[str]:
