@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from idp.models.portal import Portal
-from idp.models.units import together
 from idp.protocol import authentication_context, consent
 from idp.protocol.authorization import AuthorizationRequest
 from idp.services.bundle import Services
@@ -13,15 +12,11 @@ from idp.services.sessions import SessionEnded, SignedOn
 
 def grant_code(bundle: Services, portal: Portal, request: AuthorizationRequest, session: SignedOn) -> str:
     """A grant for what was asked and allowed, and the code that it is redeemed by. Raises `SessionEnded`."""
-    sid = session.sid
-    if sid is None:
-        together()  # whoever else comes first to this portal waits until all of it is there
-        sid = bundle.sessions.portal_session(session.id, portal.id)
     allowed = consent.narrow(portal, session.account_id, request)
     grant = bundle.tokens.make_grant(
         session,
         portal,
-        sid,
+        session.sid or bundle.sessions.new_presence(),
         scope=allowed.scope,
         nonce=request.nonce,
         claims=allowed.claims,
@@ -31,6 +26,6 @@ def grant_code(bundle: Services, portal: Portal, request: AuthorizationRequest, 
     code, row = bundle.tokens.make_code(
         grant, redirect_uri=request.redirect_uri, code_challenge=request.code_challenge, dpop_jkt=request.dpop_jkt
     )
-    if not sign_on(grant, row):
+    if not sign_on(grant, row, enters=session.sid is None, touches=bundle.sessions.is_stale(session)):
         raise SessionEnded
     return code

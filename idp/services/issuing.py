@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CTE, Column, Insert, Table, bindparam, insert, select, update
+from sqlalchemy import CTE, Column, ColumnElement, Insert, Table, and_, bindparam, insert, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from idp.models.authorization import AccessToken, AuthorizationCode, RefreshToken
@@ -20,6 +20,7 @@ from idp.models.base import UTCDateTime, writes_in_queries
 from idp.models.live_grant import GRANT, NOW
 from idp.models.prepared import Prepared
 from idp.models.session import Session
+from idp.services.presences import enter, entering
 
 SESSION, CODE, TOKEN, REFRESH = (
     cast(Table, model.__table__) for model in (Session, AuthorizationCode, AccessToken, RefreshToken)
@@ -42,28 +43,36 @@ class Made:
     refresh: Mapping[str, Any] | None = None
 
 
-def _insert(table: Table, given: tuple[Column[Any], ...], prefix: str, used: CTE) -> Insert:
-    """A row of these values if something was used."""
-    values = [bindparam(f"{prefix}_{column.key}", type_=column.type) for column in given]
+def _insert(
+    table: Table, given: tuple[Column[Any], ...], prefix: str, used: CTE, **found: ColumnElement[Any]
+) -> Insert:
+    """A row of these values, and of what was found, if something was used."""
+    values = [
+        found.get(column.key, bindparam(f"{prefix}_{column.key}", type_=column.type)) for column in given
+    ]  # fmt: skip
     return insert(table).from_select([column.key for column in given], select(*values).select_from(used))
 
 
-STAYS = (  # the session, which is used
-    update(SESSION)
-    .where(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None))
-    .values(seen_at=NOW)
-    .returning(SESSION.c.id)
-)
-USE_SESSION = Prepared(STAYS)
+IS_OPEN = and_(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None))
+TOUCHED = update(SESSION).where(IS_OPEN).values(seen_at=NOW).returning(SESSION.c.id)
+HELD = select(SESSION.c.id).where(IS_OPEN).with_for_update(read=True)  # so long it is not ended
+TOUCH_SESSION = Prepared(TOUCHED)
 
 
-def _sign_on() -> Prepared:
-    stays = STAYS.cte("stays")
-    grant = _insert(GRANT, GRANT_GIVEN, "grant", stays).cte("given")
-    return Prepared(_insert(CODE, CODE_GIVEN, "code", stays).add_cte(grant))
+def _sign_on(*, enters: bool, touches: bool) -> Prepared:
+    used = stays = (TOUCHED if touches else HELD).cte("stays")
+    found: dict[str, ColumnElement[Any]] = {}
+    if enters:
+        ident, portal = (bindparam(f"grant_{key}", type_=GRANT.c[key].type) for key in ("sid", "portal_id"))
+        used = entering("postgresql", select(ident, stays.c.id, portal, NOW)).cte("entered")
+        found = {"sid": used.c.id}
+    grant = _insert(GRANT, GRANT_GIVEN, "grant", used, **found).cte("given")
+    return Prepared(_insert(CODE, CODE_GIVEN, "code", used).add_cte(grant))
 
 
-SIGN_ON = _sign_on()
+SIGN_ON = {
+    (enters, touches): _sign_on(enters=enters, touches=touches) for enters in (False, True) for touches in (False, True)
+}
 
 
 class _Statements:
@@ -125,17 +134,22 @@ class Usable:
         return statements.use_and_keep_both.count(**values) == 1
 
 
-def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any]) -> bool:
+def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any], *, enters: bool = False, touches: bool = True) -> bool:
     """Keep a grant and its code for its session; False, and nothing is kept, where somebody ended that.
 
-    Who ends it waits, and withdraws this with the rest.
+    `enters`: the portal is new to the session as far as is known, and the grant's `sid` is that of the presence to make
+    unless there is one by now. `touches`: that the session is used is written down, as it always is on SQLite, where
+    only who writes has a transaction. Who ends the session waits, and withdraws this with the rest.
     """
     used = {"session": grant["session_id"], "now": grant["created_at"]}
     if writes_in_queries():
         values = {f"grant_{name}": value for name, value in grant.items()}
-        return SIGN_ON.count(**used, **values, **{f"code_{name}": value for name, value in code.items()}) == 1
-    if USE_SESSION.first(**used) is None:
+        values |= {f"code_{name}": value for name, value in code.items()}
+        return SIGN_ON[enters, touches].count(**used, **values) == 1
+    if TOUCH_SESSION.first(**used) is None:
         return False
+    if enters:
+        grant = {**grant, "sid": enter(grant["sid"], grant["session_id"], grant["portal_id"], grant["created_at"])}
     keep_grant(grant)
     RECORD_CODE.count(**code)
     return True

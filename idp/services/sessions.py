@@ -7,27 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Table, and_, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Table, and_, bindparam, insert, select, update
 
 from idp.chance import Random, hash_of, new_id, token
 from idp.clock import Clock
 from idp.models.account import Account, Holder
-from idp.models.base import UTCDateTime, db, write
+from idp.models.base import db, write
 from idp.models.person import InsuredPerson
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
 from idp.models.session import PortalSession, Session, find_session
+from idp.services.presences import enter
 from idp.settings import Settings
 
 SESSION, ACCOUNT, PRESENCE, RECORD = (
     cast(Table, model.__table__) for model in (Session, Account, PortalSession, InsuredPerson)
 )
-NOW: BindParameter[datetime] = bindparam("now", type_=UTCDateTime())
 OPENED = (
     "id", "secret_hash", "account_id", "browser_hash", "created_at", "auth_time", "seen_at", "acr", "amr", "user_agent",
 )  # fmt: skip
@@ -45,8 +43,6 @@ AT_PORTAL = Prepared(
     )
     .where(SESSION.c.secret_hash == bindparam("secret"))
 )  # fmt: skip
-KEY = ("session_id", "portal_id")
-INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 TOUCHED_EVERY = timedelta(seconds=60)
 CONFIRMED_FOR = timedelta(minutes=10)
 
@@ -64,8 +60,7 @@ class SessionEnd:
     left: timedelta
 
 
-@dataclass(frozen=True)
-class SignedOn:
+class SignedOn(NamedTuple):
     """A live session as the request of a portal finds it, without an object graph; `sid` once the portal was in it."""
 
     id: UUID
@@ -73,22 +68,9 @@ class SignedOn:
     auth_time: datetime
     acr: str
     amr: list[str]
+    seen_at: datetime
     is_linked: bool  # the account to a record of the portal
     sid: UUID | None
-
-
-@cache
-def _enter(dialect: str) -> Prepared:
-    """A presence in a session that nobody ended, of this id unless there is one, and whose id it has."""
-    portal: BindParameter[UUID] = bindparam("portal", type_=PRESENCE.c.portal_id.type)
-    stays = (
-        select(bindparam("ident", type_=PRESENCE.c.id.type), SESSION.c.id, portal, NOW)
-        .where(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None))
-        .with_for_update(key_share=True)
-    )
-    entered = INSERTS[dialect](PRESENCE).from_select(["id", "session_id", "portal_id", "created_at"], stays)
-    entered = entered.on_conflict_do_update(index_elements=KEY, set_={"portal_id": portal})
-    return Prepared(entered.returning(PRESENCE.c.id))
 
 
 class Sessions:
@@ -132,10 +114,14 @@ class Sessions:
         found = find_session(hash_of(secret))
         if found is None or not self._is_live(*found):
             return None
-        session, now = found[0], self._clock.now()
-        if is_used and now - session.seen_at > TOUCHED_EVERY:
-            session.seen_at = now
+        session = found[0]
+        if is_used and self.is_stale(session):
+            session.seen_at = self._clock.now()
         return session
+
+    def is_stale(self, session: Session | SignedOn) -> bool:
+        """Whether its use is to be written down."""
+        return self._clock.now() - session.seen_at > TOUCHED_EVERY
 
     def former(self, secret: str) -> Session | None:
         """The session of this cookie that ended because it was left alone or grew old, and that nobody ended."""
@@ -149,7 +135,9 @@ class Sessions:
         row = AT_PORTAL.first(secret=hash_of(secret), portal=portal_id)
         if row is None or not self._is_live(row, row):
             return None
-        return SignedOn(row.id, row.account_id, row.auth_time, row.acr, row.amr, bool(row.is_linked), row.sid)
+        return SignedOn(
+            row.id, row.account_id, row.auth_time, row.acr, row.amr, row.seen_at, bool(row.is_linked), row.sid
+        )
 
     def extend(self, session: Session) -> None:
         """The person is still there."""
@@ -209,18 +197,16 @@ class Sessions:
         return found is not None
 
     def portal_session(self, session_id: UUID, portal_id: UUID) -> UUID:
-        """The presence of a portal in this session; made at its first sign-on. Its id is the `sid` claim.
-
-        Whoever signs this session out waits from here to the end of the transaction, and so does another tab: what is
-        given in it is withdrawn with all the rest, and one presence is made. Raises `SessionEnded`.
-        """
+        """The presence of a portal in this session; made at its first sign-on. Raises `SessionEnded`."""
         now = self._clock.now()
-        given = {"ident": new_id(self._random, now), "session": session_id, "portal": portal_id, "now": now}
-        found = _enter(db.engine.dialect.name).first(**given)
-        if found is None:
+        ident = enter(new_id(self._random, now), session_id, portal_id, now)
+        if ident is None:
             raise SessionEnded
-        ident: UUID = found.id
         return ident
+
+    def new_presence(self) -> UUID:
+        """The `sid` of a portal that is new to its session, unless another tab makes one before (issuing.py)."""
+        return new_id(self._random, self._clock.now())
 
     def presences(self, session_id: UUID) -> list[tuple[Portal, UUID]]:
         """The portals that took part in a session, oldest first, each with its `sid`."""

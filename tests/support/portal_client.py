@@ -135,7 +135,9 @@ def sign_in(services: Services, portal: Portal, email: str = "helene@example.ch"
 
 def as_signed_on(session: Session) -> SignedOn:
     """As the first request of a linked portal finds this session."""
-    return SignedOn(session.id, session.account_id, session.auth_time, session.acr, session.amr, True, None)
+    return SignedOn(
+        session.id, session.account_id, session.auth_time, session.acr, session.amr, session.seen_at, True, None
+    )
 
 
 def issue_code(
