@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets  # noqa: TID251 - this is the door
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
@@ -18,15 +18,29 @@ class Random(Protocol):
         ...
 
 
+PIECE, AT_ONCE = 64, 16
+_pieces: list[bytes] = []  # drawn and given to nobody
+os.register_at_fork(after_in_child=_pieces.clear)  # else a child would give what its parent gives
+
+
 class SystemRandom:
-    """The operating system's generator."""
+    """The operating system's generator, asked for several pieces at once: on each way to it other threads are let in,
+    and who asked waits for its turn again. Each piece is given once, and what is not needed of it never.
+    """
 
     def bytes(self, count: int) -> bytes:
-        return secrets.token_bytes(count)
+        if count > PIECE:
+            return secrets.token_bytes(count)
+        try:
+            piece = _pieces.pop()
+        except IndexError:
+            drawn = secrets.token_bytes(PIECE * AT_ONCE)
+            piece, *others = (drawn[at : at + PIECE] for at in range(0, len(drawn), PIECE))
+            _pieces.extend(others)
+        return piece[:count]
 
 
 SPARE = 8  # bytes more than letters that are wanted: some are refused, and to ask again costs more than to ask for more
-NAMES_AT_ONCE = 256
 ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -57,24 +71,6 @@ def token(random: Random, prefix: str = "") -> str:
     Letters and digits only: such a secret survives form encoding, copying by double click and every client library.
     """
     return prefix + pick(random, ALPHANUMERIC, 43)
-
-
-def namer(random: Random) -> Callable[[], str]:
-    """Makes names of 32 hexadecimal digits (128 bits) that nobody shares, no secrets: they are drawn many at once, for
-    other threads are let in on each way to the operating system.
-    """
-    ready: list[str] = []
-
-    def name() -> str:
-        try:
-            return ready.pop()
-        except IndexError:
-            drawn = random.bytes(16 * NAMES_AT_ONCE).hex()
-            first, *others = (drawn[at : at + 32] for at in range(0, len(drawn), 32))
-            ready.extend(others)
-            return first
-
-    return name
 
 
 def hash_of(secret: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import URL, Engine, make_url
 
-from idp.chance import Random, SystemRandom, namer
+from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
 from idp.models import disk, units
 from idp.models.base import db, prepare_sqlite
@@ -139,7 +139,6 @@ def build_services(
         maintenance=MaintenanceNotices(live, clock, audit),
         clock=clock,
         random=random,
-        new_request_id=namer(random),
         vault=vault,
         texts=texts,
         metrics=metrics,

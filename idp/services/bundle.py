@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import current_app
@@ -85,7 +84,6 @@ class Services:
     maintenance: MaintenanceNotices
     clock: Clock
     random: Random
-    new_request_id: Callable[[], str]
     vault: Vault
     texts: Texts
     metrics: Metrics

@@ -157,7 +157,7 @@ def begin(asked: Request, bundle: Services, trace: str = "") -> tuple[str, float
 
 def name(asked: Request, bundle: Services, trace: str = "") -> str:
     """The id of this request."""
-    return request_ids.of_request(asked, bundle.settings) or trace or bundle.new_request_id()
+    return request_ids.of_request(asked, bundle.settings) or trace or bundle.random.bytes(16).hex()
 
 
 def tell(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 
-from idp.chance import SystemRandom, namer, new_id
+import pytest
 
+from idp.chance import SystemRandom, new_id
+
+DRAWN = 500
 NOON = datetime(2026, 3, 27, 12, tzinfo=UTC)
 
 
@@ -24,9 +27,18 @@ def test_threads_never_share_an_id() -> None:
     assert len(made) == 8_000
 
 
-def test_names_are_all_different_also_those_of_another_process() -> None:
-    one, other = namer(SystemRandom()), namer(SystemRandom())
-    with ThreadPoolExecutor(8) as pool:
-        made = set(pool.map(lambda at: (one if at % 2 else other)(), range(8_000)))
-    assert len(made) == 8_000
-    assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in made)
+@pytest.mark.parametrize("count", [1, 14, 64, 65, 500])
+def test_threads_and_children_never_share_what_is_drawn(count: int) -> None:
+    """Children that are born while there is something drawn, of a parent that goes on."""
+    SystemRandom().bytes(1)
+    whole = max(1, 16 // count)  # pieces to make something that is not the same by chance
+    with get_context("fork").Pool(4) as children, ThreadPoolExecutor(4) as threads:
+        drawn = children.starmap_async(_draw, [(count, whole)] * 8)
+        made = [one for some in threads.map(_draw, [count] * 8, [whole] * 8) for one in some]
+        made += [one for some in drawn.get(60) for one in some]
+    assert {len(one) for one in made} == {count * whole}
+    assert len(set(made)) == len(made) == 16 * DRAWN
+
+
+def _draw(count: int, whole: int) -> list[bytes]:
+    return [b"".join(SystemRandom().bytes(count) for _ in range(whole)) for _ in range(DRAWN)]
