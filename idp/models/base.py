@@ -44,6 +44,7 @@ NAMING = {
 }
 
 BUSY_TIMEOUT_MS = 10_000
+NAIVE = "a naive datetime has no meaning here"
 PENDING = "once_committed"
 ALONE = "alone"  # the connection of statements that are kept each by itself (units.py)
 HELD = "held"  # the connection of a transaction that lasts
@@ -61,7 +62,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a naive datetime has no meaning here")
+            raise ValueError(NAIVE)
         return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, select
@@ -19,8 +18,7 @@ GRANT = cast(Table, Grant.__table__)
 ACCOUNT = cast(Table, Account.__table__)
 
 
-@dataclass(frozen=True)
-class LiveGrant:
+class LiveGrant(NamedTuple):
     """The facts of a grant that was alive when it was read."""
 
     id: UUID
@@ -37,7 +35,7 @@ class LiveGrant:
     expires_at: datetime
 
 
-NAMES = tuple(field.name for field in fields(LiveGrant))
+NAMES = LiveGrant._fields
 COLUMNS = tuple(GRANT.c[name].label(f"grant_{name}") for name in NAMES)
 OF_ACCOUNT = GRANT.join(ACCOUNT, ACCOUNT.c.id == GRANT.c.account_id)
 NOW = bindparam("now", type_=UTCDateTime())
@@ -51,4 +49,4 @@ CELLS = attrgetter(*(column.key for column in COLUMNS))
 
 def read(row: Any) -> LiveGrant:
     """The grant of a row that holds `COLUMNS`."""
-    return LiveGrant(*CELLS(row))
+    return LiveGrant._make(CELLS(row))

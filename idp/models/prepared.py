@@ -11,6 +11,7 @@ import json
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from operator import attrgetter, methodcaller
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import ALONE, UTCDateTime, connection_of_transaction, of_context
+from idp.models.base import ALONE, NAIVE, UTCDateTime, connection_of_transaction, of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
@@ -85,12 +86,12 @@ class Prepared:
 
 @dataclass(frozen=True, repr=False)
 class _Compiled:
-    """The text for one engine, and how values go in and come out. `order`: of the values, where they have no names."""
+    """The text for one engine, and how values go in and come out: by name, or in their order where they have none."""
 
     text: str
-    order: tuple[str, ...] | None
     given: tuple[tuple[str, Convert], ...]
     fixed: dict[str, Any]
+    order: tuple[tuple[str | None, Any], ...] | None  # what is fixed has no name, and stands itself
     row: Callable[[Any], Any] | None
     results: tuple[tuple[int, Callable[[Any], Any]], ...]
 
@@ -108,7 +109,7 @@ class _Compiled:
         names = [column.key for column in columns]
         return cls(
             text=compiled.string,
-            order=tuple(compiled.positiontup) if compiled.positional and compiled.positiontup else None,
+            order=_order(compiled.positiontup, given, fixed) if compiled.positional and compiled.positiontup else None,
             given=tuple(given),
             fixed=fixed,
             row=_row(names) if names else None,
@@ -116,10 +117,12 @@ class _Compiled:
         )
 
     def bind(self, values: dict[str, Any]) -> Any:
-        bound = {name: convert(values[name]) if convert else values[name] for name, convert in self.given}
-        if self.fixed:
-            bound |= self.fixed
-        return bound if self.order is None else [bound[name] for name in self.order]
+        if self.order is not None:
+            return [
+                convert if name is None else convert(values[name]) if convert else values[name]
+                for name, convert in self.order
+            ]
+        return {name: convert(values[name]) if convert else values[name] for name, convert in self.given} | self.fixed
 
     def read(self, found: tuple[Any, ...]) -> Any:
         if self.row and not self.results:
@@ -128,6 +131,13 @@ class _Compiled:
         for at, convert in self.results:
             cells[at] = convert(cells[at])
         return self.row(cells) if self.row else found
+
+
+def _order(
+    names: list[str], given: list[tuple[str, Convert]], fixed: dict[str, Any]
+) -> tuple[tuple[str | None, Any], ...]:
+    converts = dict(given)
+    return tuple((name, converts[name]) if name in converts else (None, fixed[name]) for name in names)
 
 
 def _cursor(connection: Connection) -> Any:
@@ -156,8 +166,14 @@ def _bound(kind: TypeEngine[Any], dialect: Dialect) -> Convert:
     if isinstance(kind, JSON) and dialect.name == POSTGRESQL:
         return _written
     if isinstance(kind, UTCDateTime) and dialect.name == POSTGRESQL:
-        return partial(kind.process_bind_param, dialect=dialect)  # after which there is nothing else to do
+        return _aware  # the driver takes a moment of any zone
     return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError(NAIVE)
+    return moment
 
 
 def _written(value: Any) -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Table, bindparam, select
@@ -18,8 +17,7 @@ ACCOUNT, PHONE = cast(Table, Account.__table__), cast(Table, Phone.__table__)
 RECORD = cast(Table, InsuredPerson.__table__)
 
 
-@dataclass(frozen=True, repr=False)
-class ToldPerson:
+class ToldPerson(NamedTuple):
     """Name, address and language are the account's, the rest is the fund's; `phone` is the factor, if there is one."""
 
     email: str
@@ -38,8 +36,12 @@ class ToldPerson:
     def full_name(self) -> str:
         return f"{self.given_name} {self.family_name}".strip()
 
+    def __repr__(self) -> str:
+        """Without what it says of anybody."""
+        return f"<{type(self).__name__}>"
 
-NAMES = tuple(field.name for field in fields(ToldPerson))
+
+NAMES = ToldPerson._fields
 SOURCES = {"registered_at": ACCOUNT.c.created_at, "record_id": RECORD.c.id, "phone": PHONE.c.number}
 OF_ACCOUNT = ("email", "given_name", "family_name", "language")
 COLUMNS = tuple(
@@ -58,7 +60,7 @@ FIND = Prepared(
 
 def read(row: Any) -> ToldPerson | None:
     """The person of a row that holds `COLUMNS`, if there is one."""
-    return ToldPerson(*CELLS(row)) if row.told_record_id is not None else None
+    return ToldPerson._make(CELLS(row)) if row.told_record_id is not None else None
 
 
 def find_told(account_id: UUID, portal_id: UUID) -> ToldPerson | None:

@@ -47,7 +47,7 @@ def make(bundle: Services, portal: Portal, wanted: Wanted) -> tuple[dict[str, An
     else:
         secret = token(bundle.random, PREFIX)
     row = {
-        **vars(facts), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
+        **facts._asdict(), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
         "token_hash": hash_of(secret), "portal_id": portal.id, "grant_id": wanted.grant.id if wanted.grant else None,
     }  # fmt: skip
     body = {

@@ -5,9 +5,8 @@ The database decides whether a token is alive; the signature of a JWT is for res
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Table, and_, bindparam, or_, select, update
@@ -57,8 +56,7 @@ REVOKE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TokenFacts:
+class TokenFacts(NamedTuple):
     """What is kept of a token beside its hash."""
 
     id: UUID
@@ -70,8 +68,7 @@ class TokenFacts:
     expires_at: datetime
 
 
-@dataclass(frozen=True)
-class LiveToken:
+class LiveToken(NamedTuple):
     """A token that counts now. `grant` is None where nobody signed in: the client credentials grant. `told` is the
     person at this portal, where it was asked for.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
@@ -107,6 +107,6 @@ def test_a_session_that_ended_since_it_was_read_gives_nothing(
         redirect_uri=portal.redirect_uris[0], scope="openid", asked_at=services.clock.now(), code_challenge=challenge()
     )
     with pytest.raises(SessionEnded):
-        grant_code(services, portal, wanted, replace(as_signed_on(session), sid=sid))
+        grant_code(services, portal, wanted, as_signed_on(session)._replace(sid=sid))
     db.session.commit()
     assert db.session.scalars(select(Grant).where(Grant.revoked_at.is_(None))).all() == []
