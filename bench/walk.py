@@ -23,6 +23,7 @@ from idp.models.portal import Portal
 from idp.services.bundle import Services
 from tests.actions import PASSWORD, enter_details, letter
 from tests.support.builders import add_person, add_portal
+from tests.support.figures import counting
 from tests.support.person import newest_code
 from tests.support.ports import five_free_ports
 from tests.support.relying_party import PORTAL_SECRET, VERIFIER, answer_of, challenge
@@ -72,10 +73,12 @@ class Place:
 
 
 @contextmanager
-def place(**changes: str) -> Iterator[Place]:
+def place(*, counts: bool = False, **changes: str) -> Iterator[Place]:
+    """`counts`: for `/metrics`, too."""
     with tempfile.TemporaryDirectory(prefix="connect-bench-") as name:
         issuer = f"http://localhost:{five_free_ports()}"
-        environ = installation(Path(name), issuer, CONNECT_LOG_LEVEL="warning", **changes)
+        figures = counting(Path(name)) if counts else {}
+        environ = installation(Path(name), issuer, CONNECT_LOG_LEVEL="warning", **figures, **changes)
         with inside(environ) as services:
             made = Place(issuer, Path(name), environ, services)
             secret = services.vault.mac("client-secret", PORTAL_SECRET)

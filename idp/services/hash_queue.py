@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
-from idp.services.metrics import HASH_PLACES, HASH_REFUSED, HASH_WAIT, Metrics
+from idp.services.metrics import HASH_PLACES, HASH_REFUSED, HASH_TIME, HASH_WAIT, Metrics
 
 KEPT_FREE = 2  # places that no single network can take from all the others
 LONGEST_WAIT_S = 5.0
@@ -78,8 +78,12 @@ class HashQueue:
         asked_at = time.perf_counter()
 
         def in_turn() -> T:
-            self._metrics.observe(HASH_WAIT, time.perf_counter() - asked_at)
-            return job()
+            began = time.perf_counter()
+            self._metrics.observe(HASH_WAIT, began - asked_at)
+            try:
+                return job()
+            finally:
+                self._metrics.observe(HASH_TIME, time.perf_counter() - began)
 
         turn = self._hashers.submit(in_turn)
         wait([turn], timeout=LONGEST_WAIT_S)

@@ -46,6 +46,7 @@ LOCKS = Metric("connect_locks", COUNTER, ("portal",), "Locks that began after to
 TOKENS = Metric("connect_token_answers", COUNTER, ("grant", "portal", "outcome"), "Answers of the token endpoint.")
 HASH_PLACES = Metric("connect_hash_places_held", LIVE_SUM, (), "Requests that hash a password or wait for it.")
 HASH_WAIT = Metric("connect_hash_wait_seconds", HISTOGRAM, (), "How long a password waited for its turn.", QUICK)
+HASH_TIME = Metric("connect_hash_seconds", HISTOGRAM, (), "How long a password was hashed.", QUICK)
 HASH_REFUSED = Metric("connect_hash_refusals", COUNTER, ("reason",), "Requests that found no place for a password.")
 VOLUME_REFUSED = Metric("connect_volume_refusals", COUNTER, ("volume",), "Requests beyond the share of their network.")
 REDIS_UP = Metric("connect_redis_up", LIVE_LEAST, (), "Whether Redis answers; absent where there is none.")
@@ -59,8 +60,8 @@ DUTY_DONE = Metric(
 )
 DUTY_FAULTS = Metric("connect_duty_faults", COUNTER, ("duty",), "Passes of a duty that a fault ended.")
 COUNTED = (
-    REQUESTS, LATENCY, JOURNEYS, STEPS, SIGN_INS, LOCKS, TOKENS, HASH_PLACES, HASH_WAIT, HASH_REFUSED, VOLUME_REFUSED,
-    REDIS_UP, REDIS_LOST, CONNECTIONS, CONNECTIONS_MOST, MESSAGES, SMS, DUTY_DONE, DUTY_FAULTS,
+    REQUESTS, LATENCY, JOURNEYS, STEPS, SIGN_INS, LOCKS, TOKENS, HASH_PLACES, HASH_WAIT, HASH_TIME, HASH_REFUSED,
+    VOLUME_REFUSED, REDIS_UP, REDIS_LOST, CONNECTIONS, CONNECTIONS_MOST, MESSAGES, SMS, DUTY_DONE, DUTY_FAULTS,
 )  # fmt: skip
 
 

@@ -68,6 +68,8 @@ def test_figures_are_what_was_done(web: Flask, portal: Portal, rp: RelyingParty,
     assert seen.of("connect_request_seconds_bucket", le="+Inf", **token) == 4
     assert 0 < seen.of("connect_request_seconds_sum", **token) < 60
     assert seen.of("connect_hash_wait_seconds_count") - before.of("connect_hash_wait_seconds_count") == 3
+    assert seen.of("connect_hash_seconds_count") - before.of("connect_hash_seconds_count") == 3
+    assert seen.of("connect_hash_seconds_sum") > before.of("connect_hash_seconds_sum")
     assert seen.of("connect_hash_places_held") == 0
     assert seen.of("connect_outbox_messages", channel="sms") == 2
     assert seen.of("connect_outbox_messages", channel="webhook") == 0

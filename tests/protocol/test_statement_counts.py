@@ -180,7 +180,7 @@ def test_a_sign_on_is_a_read_and_the_statement_that_keeps_its_code(
         return answer
 
     def keeps(*first: str) -> list[str]:
-        """That the session is used is written once a minute; PostgreSQL keeps all by one statement, in no transaction."""
+        """That the session is used is written once a minute; PostgreSQL keeps all by one statement."""
         if writes_in_queries():
             return ["SELECT session"]
         return ["UPDATE session", *first, "INSERT oauth_grant", "INSERT authorization_code", "COMMIT"]
