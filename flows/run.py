@@ -10,16 +10,15 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from flask import g
 from sqlalchemy import bindparam, insert, select, update
 
 from idp.chance import new_id, token
-from idp.models.base import ALONE, UTCDateTime, db, inserted_if_absent, once_committed
+from idp.models.base import UTCDateTime, db, inserted_if_absent, once_committed
 from idp.models.disk import waits_for_disk, without_waiting
 from idp.models.flow import RUN, Submission
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
-from idp.models.units import together
+from idp.models.units import is_alone, together
 from idp.services.bundle import Services
 from idp.services.metrics import JOURNEYS
 
@@ -147,7 +146,7 @@ def claim(run: Run, nonce: str) -> bool:
     """Whether this form is sent for the first time. A second click waits for the result of the first: for its first
     commit in the database, and from there on here.
     """
-    if _claim(db.engine.dialect.name, is_alone=ALONE in g).count(run=run.id, form=nonce[:64]) == 1:
+    if _claim(db.engine.dialect.name, is_alone=is_alone()).count(run=run.id, form=nonce[:64]) == 1:
         return True
     together()
     db.session.commit()

@@ -14,16 +14,17 @@ from idp.endpoints.answers import send, show_fault
 from idp.errors import ProtocolError
 from idp.models.base import db
 from idp.models.portal import Portal
-from idp.models.units import each_alone
+from idp.models.units import each_alone, together
 from idp.protocol import consent, par, request_sources, responses
 from idp.protocol import pending as waiting
 from idp.protocol.authorization import AuthorizationRequest
-from idp.protocol.authorization_code import grant_code
+from idp.protocol.authorization_code import Overtaken, grant_code
 from idp.protocol.interactions import Interaction, SignedIn, needed
 from idp.protocol.pending import Pending
 from idp.protocol.request_sources import Refused
+from idp.services import issuing
 from idp.services.bundle import Services, services
-from idp.services.sessions import SessionEnded, SignedOn
+from idp.services.sessions import SignedOn
 from idp.web.browser import browser_hash, ensure_browser
 from idp.web.errors import error_page
 from idp.web.guard import csrf_exempt
@@ -75,6 +76,7 @@ def _refuse(refused: Refused) -> Response:
 @blueprint.get("/authorize/resume/<handle>")
 def resume(handle: str) -> Response:
     """A journey that ended is a claim, not a permission: the policy is asked again."""
+    each_alone()
     pending = waiting.find(services(), handle, browser_hash())
     if pending is None:
         return error_page("x.login", 410)
@@ -84,8 +86,10 @@ def resume(handle: str) -> Response:
 
 
 def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | None, handle: str) -> Response:
-    if pending is None and wanted.pushed_id is None:  # which are used up together with what is given for them
+    if wanted.pushed_id is None:
         each_alone()
+    else:  # what was pushed is used up together with what is given for it
+        together()
     bundle, session = services(), signed_on(portal.id)
     try:
         if pending is not None and pending.is_denied:
@@ -96,12 +100,13 @@ def _decide(portal: Portal, wanted: AuthorizationRequest, pending: Pending | Non
     except ProtocolError as error:
         log.info("authorization_refused", error=error.code)
         return _answer(portal, wanted, pending, error)
-    if interaction is not None or session is None:
+    if interaction is not None and interaction is not Interaction.LOGIN:
         handle = handle or waiting.keep(bundle, portal, wanted, ensure_browser())
-        if interaction in (None, Interaction.LOGIN):
-            sign_in: Callable[[Portal, str, str | None], Response] = current_app.extensions[SIGN_IN]
-            return sign_in(portal, handle, wanted.login_hint)
         return redirect(f"/{portal.slug}/{interaction.path}?{urlencode({'for': handle})}", 303)
+    if interaction is not None or session is None:
+        handle = handle or waiting.keep(bundle, portal, wanted, ensure_browser(), is_followed=True)
+        sign_in: Callable[[Portal, str, str | None], Response] = current_app.extensions[SIGN_IN]
+        return sign_in(portal, handle, wanted.login_hint)
     return _answer(portal, wanted, pending, session)
 
 
@@ -110,15 +115,17 @@ def _answer(
 ) -> Response:
     """Answer the portal, once: with a code for this session, or with the error."""
     bundle = services()
-    if pending is not None and not waiting.consume(bundle, pending):
-        return redirect(f"/{portal.slug}/login", 303)
+    if pending is not None and (wanted.pushed_id is not None or isinstance(outcome, ProtocolError)):
+        if not issuing.answer(pending.id, bundle.clock.now()):
+            return redirect(f"/{portal.slug}/login", 303)
+        pending = None
     if wanted.pushed_id is not None and not par.consume(bundle, UUID(wanted.pushed_id)):
         return show_fault(ProtocolError("invalid_request_uri", "the pushed request was answered before"), portal)
     if isinstance(outcome, ProtocolError):
         return send(portal, responses.refusal(bundle, portal, wanted.callback, outcome))
     try:
-        code = grant_code(bundle, portal, wanted, outcome)
-    except SessionEnded:  # in another tab, a moment ago: nothing was answered yet, and the policy is asked again
+        code = grant_code(bundle, portal, wanted, outcome, answers=pending.id if pending else None)
+    except Overtaken:  # in another tab, a moment ago: nothing was answered here, and the policy is asked again
         db.session.rollback()
         return redirect(request.full_path.rstrip("?"), 303)
     return send(portal, responses.answer(bundle, portal, wanted.callback, code=code))

@@ -41,6 +41,11 @@ def each_alone() -> None:
     kept[ALONE] = spared.take()
 
 
+def is_alone() -> bool:
+    """Whether each statement is committed by itself now."""
+    return ALONE in of_context()
+
+
 def assure_transaction() -> None:
     """There is a connection for what is to be kept together after single statements. Whoever pays for a guess asks
     before those: where there is none the guess cannot be judged, and its price would be kept all the same. Raises what
@@ -61,7 +66,7 @@ def together() -> None:
 
 def keep() -> None:
     """What was written so far stays, whatever comes."""
-    if ALONE not in of_context():
+    if not is_alone():
         db.session.commit()
 
 

@@ -11,32 +11,34 @@ from sqlalchemy import Table, bindparam, insert, select, update
 
 from idp.chance import new_id, token
 from idp.models.authorization import PendingRequest
-from idp.models.base import UTCDateTime, write
+from idp.models.base import write
+from idp.models.disk import without_waiting
 from idp.models.known_portals import known_portal
 from idp.models.portal import Portal
 from idp.models.prepared import Prepared
+from idp.models.units import is_alone
 from idp.protocol.authorization import AuthorizationRequest
 from idp.services.bundle import Services
 
 PENDING = cast(Table, PendingRequest.__table__)
 GIVEN = ("id", "handle_hash", "browser_hash", "portal_id", "parameters", "created_at", "expires_at")
 KEEP = Prepared(insert(PENDING), *GIVEN)
+KEEP_UNHURRIED = Prepared(without_waiting(insert(PENDING)), *GIVEN)
 BY_HANDLE = Prepared(select(PENDING).where(PENDING.c.handle_hash == bindparam("handle")))
-CONSUME = Prepared(
-    update(PENDING)
-    .where(PENDING.c.id == bindparam("pending"), PENDING.c.consumed_at.is_(None))
-    .values(consumed_at=bindparam("now", type_=UTCDateTime()))
-)
 
 
 def _hash(handle: str) -> str:
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
-def keep(bundle: Services, portal: Portal, request: AuthorizationRequest, browser_hash: str) -> str:
-    """Let the request wait for its person in this browser; returns the handle it is found by."""
+def keep(
+    bundle: Services, portal: Portal, request: AuthorizationRequest, browser_hash: str, *, is_followed: bool = False
+) -> str:
+    """Let the request wait for its person in this browser; returns the handle it is found by. `is_followed`: by a
+    commit, before anybody is answered, and so it need not wait for the disk itself.
+    """
     now, handle = bundle.clock.now(), token(bundle.random)
-    KEEP.count(
+    (KEEP_UNHURRIED if is_followed and is_alone() else KEEP).count(
         id=new_id(bundle.random, now),
         handle_hash=_hash(handle),
         browser_hash=browser_hash,
@@ -76,8 +78,3 @@ def deny(bundle: Services, pending: Pending) -> None:
         .where(PendingRequest.id == pending.id, PendingRequest.consumed_at.is_(None))
         .values(denied_at=bundle.clock.now())
     )
-
-
-def consume(bundle: Services, pending: Pending) -> bool:
-    """Answer a waiting request once."""
-    return CONSUME.count(pending=pending.id, now=bundle.clock.now()) == 1

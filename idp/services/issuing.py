@@ -8,22 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CTE, Column, ColumnElement, Insert, Table, and_, bindparam, insert, select, update
+from sqlalchemy import CTE, Column, ColumnElement, Insert, Table, and_, bindparam, exists, insert, select, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from idp.models.authorization import AccessToken, AuthorizationCode, RefreshToken
+from idp.models.authorization import AccessToken, AuthorizationCode, PendingRequest, RefreshToken
 from idp.models.base import UTCDateTime, writes_in_queries
 from idp.models.live_grant import GRANT, NOW
 from idp.models.prepared import Prepared
 from idp.models.session import Session
 from idp.services.presences import enter, entering
 
-SESSION, CODE, TOKEN, REFRESH = (
-    cast(Table, model.__table__) for model in (Session, AuthorizationCode, AccessToken, RefreshToken)
+SESSION, PENDING, CODE, TOKEN, REFRESH = (
+    cast(Table, model.__table__) for model in (Session, PendingRequest, AuthorizationCode, AccessToken, RefreshToken)
 )
 GRANT_GIVEN = tuple(column for column in GRANT.c if column.key != "revoked_at")
 CODE_GIVEN = tuple(column for column in CODE.c if column.key != "used_at")
@@ -57,22 +59,28 @@ IS_OPEN = and_(SESSION.c.id == bindparam("session"), SESSION.c.ended_at.is_(None
 TOUCHED = update(SESSION).where(IS_OPEN).values(seen_at=NOW).returning(SESSION.c.id)
 HELD = select(SESSION.c.id).where(IS_OPEN).with_for_update(read=True)  # so long it is not ended
 TOUCH_SESSION = Prepared(TOUCHED)
+ANSWERED = (  # a request that waits, once
+    update(PENDING)
+    .where(PENDING.c.id == bindparam("request"), PENDING.c.consumed_at.is_(None))
+    .values(consumed_at=NOW)
+    .returning(PENDING.c.id)
+)
+ANSWER = Prepared(ANSWERED)
 
 
-def _sign_on(*, enters: bool, touches: bool) -> Prepared:
+@cache
+def _sign_on(*, enters: bool, touches: bool, answers: bool) -> Prepared:
     used = stays = (TOUCHED if touches else HELD).cte("stays")
     found: dict[str, ColumnElement[Any]] = {}
+    if answers:
+        used = ANSWERED.where(exists(stays.select())).cte("answered")
     if enters:
         ident, portal = (bindparam(f"grant_{key}", type_=GRANT.c[key].type) for key in ("sid", "portal_id"))
-        used = entering("postgresql", select(ident, stays.c.id, portal, NOW)).cte("entered")
+        session = bindparam("session", type_=SESSION.c.id.type)
+        used = entering("postgresql", select(ident, session, portal, NOW).select_from(used)).cte("entered")
         found = {"sid": used.c.id}
     grant = _insert(GRANT, GRANT_GIVEN, "grant", used, **found).cte("given")
     return Prepared(_insert(CODE, CODE_GIVEN, "code", used).add_cte(grant))
-
-
-SIGN_ON = {
-    (enters, touches): _sign_on(enters=enters, touches=touches) for enters in (False, True) for touches in (False, True)
-}
 
 
 class _Statements:
@@ -134,8 +142,17 @@ class Usable:
         return statements.use_and_keep_both.count(**values) == 1
 
 
-def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any], *, enters: bool = False, touches: bool = True) -> bool:
-    """Keep a grant and its code for its session; False, and nothing is kept, where somebody ended that.
+def answer(request_id: UUID, now: datetime) -> bool:
+    """A request that waits counts as answered; False where it was answered before."""
+    return ANSWER.first(request=request_id, now=now) is not None
+
+
+def sign_on(
+    grant: Mapping[str, Any], code: Mapping[str, Any], *,
+    enters: bool = False, touches: bool = True, answers: UUID | None = None,
+) -> bool:  # fmt: skip
+    """Keep a grant and its code for its session; False where somebody ended that, or answered the request `answers`:
+    then nothing is kept, on SQLite once the transaction is rolled back.
 
     `enters`: the portal is new to the session as far as is known, and the grant's `sid` is that of the presence to make
     unless there is one by now. `touches`: that the session is used is written down, as it always is on SQLite, where
@@ -145,8 +162,9 @@ def sign_on(grant: Mapping[str, Any], code: Mapping[str, Any], *, enters: bool =
     if writes_in_queries():
         values = {f"grant_{name}": value for name, value in grant.items()}
         values |= {f"code_{name}": value for name, value in code.items()}
-        return SIGN_ON[enters, touches].count(**used, **values) == 1
-    if TOUCH_SESSION.first(**used) is None:
+        keep = _sign_on(enters=enters, touches=touches, answers=answers is not None)
+        return keep.count(**used, **values, request=answers) == 1
+    if TOUCH_SESSION.first(**used) is None or not (answers is None or answer(answers, grant["created_at"])):
         return False
     if enters:
         grant = {**grant, "sid": enter(grant["sid"], grant["session_id"], grant["portal_id"], grant["created_at"])}

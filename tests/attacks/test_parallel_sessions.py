@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
+from idp.chance import hash_of
 from idp.clock import FrozenClock
 from idp.models.account import Account
 from idp.models.authorization import Grant
 from idp.models.base import db
 from idp.models.portal import Portal
 from idp.models.session import PortalSession, Session
+from idp.protocol import pending
 from idp.protocol.authorization import AuthorizationRequest
-from idp.protocol.authorization_code import grant_code
+from idp.protocol.authorization_code import Overtaken, grant_code
 from idp.services.bundle import Services
-from idp.services.sessions import SessionEnded
 from tests.support.instances import Instances
 from tests.support.person import ISSUER, Person
 from tests.support.portal_client import as_signed_on
@@ -27,6 +28,7 @@ from tests.support.relying_party import RelyingParty, challenge
 
 pytestmark = pytest.mark.both_engines
 
+BROWSER = "cc_br_" + "b" * 43
 ROUNDS = pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.long)])
 
 
@@ -54,6 +56,7 @@ def sessions(services: Services, rp: RelyingParty, count: int) -> list[Tab]:
 def sign_on(app: Flask, tab: Tab, _: int) -> str:
     client = app.test_client()
     client.set_cookie("connect_session", tab.secret, domain="localhost")
+    client.set_cookie("connect_browser", BROWSER, domain="localhost")
     answer = client.get(tab.address, base_url=ISSUER)
     return "code" if "code=" in answer.headers.get("Location", "") else f"{answer.status_code}"
 
@@ -95,6 +98,31 @@ def test_nothing_is_given_past_a_sign_out(
     assert db.session.scalars(live).all() == []
 
 
+@ROUNDS
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_request_that_waited_is_answered_once(
+    services: Services, portal: Portal, person: Person, rp: RelyingParty, environment: dict[str, str],
+    clock: FrozenClock, instances: Instances, rounds: int, is_first: bool,
+) -> None:  # fmt: skip
+    """Whoever presses the last button again and again has one code, and is led on everywhere else."""
+    wanted = AuthorizationRequest(
+        redirect_uri=portal.redirect_uris[0], scope="openid", asked_at=clock.now(), code_challenge=challenge(),
+        state="s",
+    )  # fmt: skip
+    tabs = []
+    for tab in sessions(services, rp, rounds):
+        if not is_first:
+            services.sessions.portal_session(tab.session_id, portal.id)
+        handle = pending.keep(services, portal, wanted, hash_of(BROWSER))
+        tabs.append(replace(tab, address=f"/authorize/resume/{handle}"))
+    db.session.commit()
+    outcomes = instances.race(environment, clock.now(), sign_on, tabs, clients=16)
+    assert [Counter(outcome) for outcome in outcomes] == [{"code": 1, "303": 15}] * rounds
+    db.session.rollback()
+    given = select(func.count()).select_from(Grant).group_by(Grant.session_id)
+    assert db.session.scalars(given).all() == [1] * rounds
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 def test_a_session_that_ended_since_it_was_read_gives_nothing(
     services: Services, portal: Portal, person: Person, app: Flask, is_first: bool
@@ -106,7 +134,7 @@ def test_a_session_that_ended_since_it_was_read_gives_nothing(
     wanted = AuthorizationRequest(
         redirect_uri=portal.redirect_uris[0], scope="openid", asked_at=services.clock.now(), code_challenge=challenge()
     )
-    with pytest.raises(SessionEnded):
+    with pytest.raises(Overtaken):
         grant_code(services, portal, wanted, as_signed_on(session)._replace(sid=sid))
     db.session.commit()
     assert db.session.scalars(select(Grant).where(Grant.revoked_at.is_(None))).all() == []

@@ -20,6 +20,7 @@ from tests.support.holder import ProofKey
 from tests.support.person import ISSUER
 from tests.support.portal_client import EVERY_GRANT, EXCHANGE, PortalClient, client, sign_in
 from tests.support.relying_party import answer_of, challenge
+from tests.support.walks import waiting_handle
 
 TABLE = re.compile(
     r"(?:WITH \w+ AS\s*\()?(?:(UPDATE)\s+(\w+)|(SELECT|INSERT|DELETE).*?(?:FROM|INTO)\s+(\w+))", re.DOTALL
@@ -189,6 +190,35 @@ def test_a_sign_on_is_a_read_and_the_statement_that_keeps_its_code(
     assert spent(portal, sign_on, 303) == ["SELECT session", *keeps()]
     clock.advance(timedelta(seconds=61))
     assert "UPDATE session" in spent(portal, sign_on, 303)
+
+
+def test_a_request_that_waits_is_kept_with_its_walk_and_answered_by_one_statement(
+    portal: PortalClient, services: Services
+) -> None:
+    browser = portal.web.test_client()
+    asked = {
+        "client_id": portal.portal.client_id, "response_type": "code", "redirect_uri": portal.portal.redirect_uris[0],
+        "scope": "openid profile", "state": "s", "nonce": "n", "code_challenge": challenge(),
+        "code_challenge_method": "S256",
+    }  # fmt: skip
+    addresses = []
+
+    def ask(path: str, **query: str) -> Any:
+        answer = browser.get(path, query_string=query, base_url=ISSUER)
+        addresses.append(answer.headers["Location"])
+        return answer
+
+    ends = [] if writes_in_queries() else ["COMMIT"]
+    kept = spent(portal, lambda: ask("/authorize", **asked), 303)
+    assert kept == ["INSERT pending_request", "INSERT flow_run", *ends]
+    handle = waiting_handle(services, addresses[-1])
+    browser.set_cookie("connect_session", sign_in(services, portal.portal)[1], domain="localhost")
+    answered = spent(portal, lambda: ask(f"/authorize/resume/{handle}"), 303)
+    assert "code" in answer_of(addresses[-1])
+    assert answered[:2] == ["SELECT pending_request", "SELECT session"]
+    given = ["portal_session", "oauth_grant", "authorization_code"]
+    one_by_one = ["UPDATE session", "UPDATE pending_request", *(f"INSERT {table}" for table in given)]
+    assert answered[2:] == (["SELECT session"] if writes_in_queries() else [*one_by_one, "COMMIT"])
 
 
 def test_userinfo_asks_for_the_token_with_its_person(portal: PortalClient) -> None:
