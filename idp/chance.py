@@ -25,7 +25,7 @@ os.register_at_fork(after_in_child=_pieces.clear)  # else a child would give wha
 
 class SystemRandom:
     """The operating system's generator, asked for several pieces at once: on each way to it other threads are let in,
-    and who asked waits for its turn again. Each piece is given once, and what is not needed of it never.
+    and who asked waits for its turn again. Each piece is given once, and its rest thrown away.
     """
 
     def bytes(self, count: int) -> bytes:

@@ -7,15 +7,15 @@ from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Select, Table, bindparam, select
+from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from idp.models.base import UTCDateTime, db
+from idp.models.base import db
+from idp.models.live_grant import NOW
 from idp.models.prepared import Prepared
 from idp.models.session import PortalSession, Session
 
 SESSION, PRESENCE = cast(Table, Session.__table__), cast(Table, PortalSession.__table__)
-NOW: BindParameter[datetime] = bindparam("now", type_=UTCDateTime())
 GIVEN = ("id", "session_id", "portal_id", "created_at")
 KEY = ("session_id", "portal_id")
 INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
