@@ -62,7 +62,7 @@ def verified(portal: Portal, token: str, pinned: str | None) -> dict[str, Any]:
     if not allows_algorithm(portal, alg):
         raise InvalidToken("the profile does not allow this algorithm")
     for key in services().portal_keys.keys_of(portal, kid if isinstance(kid, str) else None):
-        is_named = kid is None or key.get("kid") in {None, kid}
+        is_named = kid is None or key.get("kid") in (None, kid)  # which may be anything
         if is_named and alg in algorithms_of(key) and pinned in {None, alg}:
             try:
                 return verify(token, key, alg=alg)

@@ -27,7 +27,7 @@ def guarded(request: Request, work: Callable[[], Response]) -> Response:
         return work()
     except ProtocolError as error:
         return refuse(error)
-    except (ValueError, TypeError, UnicodeError) as error:
+    except ValueError as error:
         log.warning("request_malformed", kind=type(error).__name__)
         return refuse(ProtocolError("invalid_request", "a parameter is malformed"))
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from idp.models.base import db
+from idp.services import issuing
 from idp.services.bundle import Services
 from tests.support.holder import ProofKey, b64url
 from tests.support.person import ISSUER
@@ -167,3 +168,9 @@ def test_malformed_basic_headers_are_refused_quickly(portal: PortalClient, encod
     assert time.process_time() - begun < 10
     assert answer.status_code == 401
     examined(answer)
+
+
+def test_a_fault_of_ours_is_not_laid_at_the_client(portal: PortalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuing, "record", lambda _made: len(None))  # type: ignore[arg-type]
+    answer = portal.post("/token", {"grant_type": "client_credentials"})
+    assert (answer.status_code, answer.get_json()["error"]) == (500, "server_error")

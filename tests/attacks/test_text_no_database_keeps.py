@@ -60,7 +60,7 @@ def test_in_a_signed_assertion(signer: PortalClient, bad: str) -> None:
             answer = signer.refresh("x", client_assertion=signer.assertion(**{name: value}))
             answered(answer, (name, value))
             assert answer.status_code in {400, 401}, (name, value)
-    for header in ({"kid": bad}, {"typ": bad}, {"x": bad}, {"kid": [bad]}):
+    for header in ({"kid": bad}, {"typ": bad}, {"x": bad}, {"kid": [bad]}, {"typ": [bad]}, {"typ": {bad: bad}}):
         answered(signer.refresh("x", client_assertion=signer.assertion(header)), header)
 
 
