@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from pydantic_core import to_json
 
 from keys import base64url
 from keys.jwk import ALGORITHMS, PrivateKey, known_as
@@ -26,7 +27,6 @@ warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=Securi
 
 ES256, P256_BYTES = ECDSA(SHA256()), 32
 LARGEST_TOKEN = 16 * 1024
-_json = json.JSONEncoder(separators=(",", ":")).encode
 REFUSED_HEADERS = {"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc"}
 
 
@@ -58,8 +58,8 @@ class Signer:
         """The compact serialisation (RFC 7515 §7.1) with `alg`, `kid` and `typ` in its header."""
         header = self._headers.get(typ)
         if header is None:
-            header = self._headers[typ] = base64url.encode(_json({**self._names, "typ": typ}).encode())
-        signed = f"{header}.{base64url.encode(_json(claims).encode())}"
+            header = self._headers[typ] = base64url.encode(to_json({**self._names, "typ": typ}))
+        signed = f"{header}.{base64url.encode(to_json(claims))}"
         return f"{signed}.{base64url.encode(self._signature(signed.encode()))}"
 
 

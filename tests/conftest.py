@@ -27,6 +27,7 @@ from sqlalchemy import Connection, Engine, event
 
 from idp.clock import FrozenClock
 from idp.models.base import db
+from idp.models.context import InContext
 from idp.models.portal import Portal
 from idp.models.signing_key import SigningKey
 from idp.services.assembly import attach, build_services
@@ -238,7 +239,7 @@ def closed_pools() -> Iterator[None]:
 @pytest.fixture
 def app(database: str, services: Services, closed_pools: None) -> Iterator[Flask]:
     """A bare application inside its context, on an empty database of either engine."""
-    app = Flask("test")
+    app = InContext("test")
     attach(app, services)
     with app.app_context():
         yield app

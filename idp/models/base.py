@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app, g
+from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as SessionOfFlask
 from sqlalchemy import (
@@ -29,6 +29,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, registry
 from sqlalchemy.types import TypeDecorator
 
+from idp.models.context import of_context
 from idp.models.outage import PRIMARY_CODE
 from idp.models.sqlite_turns import take_turns
 
@@ -84,12 +85,6 @@ class Base(DeclarativeBase):
             list[str]: JSONDocument,
         },
     )
-
-
-def of_context() -> dict[str, Any]:
-    """What `g` holds, for whoever asks it often: each question through the proxy is three calls of functions."""
-    kept: dict[str, Any] = vars(g._get_current_object())
-    return kept
 
 
 class _Session(SessionOfFlask):

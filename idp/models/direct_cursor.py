@@ -6,26 +6,23 @@ This one serves statements with positional parameters, and prepares each at its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
 from sqlalchemy import Connection
 
 from idp.models.postgresql import PatientConnection
 
 CURSOR = "direct_cursor"
-_scan = cast(Any, json.JSONDecoder()).scan_once
-
-
-def _read_json(written: Any) -> Any:
-    """What the server wrote, which has neither a mark of its encoding nor space around it."""
-    return _scan(written.decode(), 0)[0]
+# Of what it reads names alone are kept for the next time: values are of persons.
+read_json = partial(from_json, cache_strings="keys")
 
 
 class DirectCursor:
@@ -43,7 +40,7 @@ class DirectCursor:
 
     def __init__(self, connection: PatientConnection) -> None:
         self.driver_connection = connection
-        set_json_loads(_read_json, connection)
+        set_json_loads(read_json, connection)
         self._transformer = Transformer(connection)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}  # by text and types of the parameters
         self._numbers = count()

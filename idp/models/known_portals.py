@@ -1,7 +1,6 @@
 """Portals as they are only read: each at most once a second in a process, and shared by its requests.
 
-What this process commits counts with its next request, what another one does within a second. The rows stand apart from
-any session and are only read.
+What this process commits counts with its next request, what another one does within a second.
 """
 
 from __future__ import annotations
@@ -21,9 +20,31 @@ from idp.models.base import db
 from idp.models.portal import Portal, find_client, find_portal, load_enabled
 
 FRESH_FOR_S = 1.0
+COLUMNS = tuple(Portal.__table__.columns.keys())
 CHANGED, KNOWN = "portals_changed", "known_portals"
 
 _Name = str | UUID | tuple[str, str]
+
+
+class KnownPortal(Portal):
+    """A portal's columns as they were read: no session has it, nobody writes it, and reading one is no call of a
+    function, as it is for a row (a dozen of them are read for each token).
+    """
+
+    __abstract__ = True  # not a class of rows
+
+    @classmethod
+    def of(cls, row: Portal) -> KnownPortal:
+        made = cls.__new__(cls)
+        vars(made).update((name, getattr(row, name)) for name in COLUMNS)
+        return made
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} of a portal that is only read")
+
+
+for _name in COLUMNS:
+    setattr(KnownPortal, _name, None)  # where a row has what looks for a column
 
 
 @dataclass(eq=False)
@@ -59,9 +80,10 @@ def _fresh(name: _Name) -> Portal | None:
 def _keep(name: _Name, find: Callable[[], Portal | None]) -> Portal | None:
     """Who is unknown is asked for again: strangers choose what they ask for, and memory is not theirs to fill."""
     known, asked_at = _known(), time.monotonic()  # a change that is committed meanwhile leaves another one behind
-    portal = find()
-    if portal is not None:
-        db.session.expunge(portal)  # a commit must not make it be asked for again
+    row, portal = find(), None
+    if row is not None:
+        portal = KnownPortal.of(row)
+        db.session.expunge(row)  # else a session that lasts would find it again as it is now
         known[portal.client_id] = known[portal.id] = known["slug", portal.slug] = (portal, asked_at)
     else:
         known.pop(name, None)

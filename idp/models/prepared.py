@@ -7,7 +7,6 @@ Half of what a short statement costs through SQLAlchemy is the way there and bac
 
 from __future__ import annotations
 
-import json
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +16,15 @@ from operator import attrgetter, methodcaller
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic_core import to_json
 from sqlalchemy import JSON, Connection, Dialect, Executable
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from idp.models.base import ALONE, NAIVE, UTCDateTime, connection_of_transaction, of_context
+from idp.models.base import ALONE, NAIVE, UTCDateTime, connection_of_transaction
+from idp.models.context import of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single
@@ -178,7 +179,7 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 def _written(value: Any) -> str | None:
     """JSON as text, of which the statement's cast makes what the column holds; nothing is NULL (`none_as_null`)."""
-    return None if value is None else json.dumps(value)
+    return None if value is None else to_json(value).decode()
 
 
 def _read(kind: TypeEngine[Any], dialect: Dialect) -> Convert:

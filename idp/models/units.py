@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
-from idp.models.base import ALONE, OPENED, db, of_context
+from idp.models.base import ALONE, OPENED, db
+from idp.models.context import of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single, SingleStatements

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from idp.chance import hash_of, new_id, token
 from idp.models.live_grant import LiveGrant
@@ -17,8 +16,7 @@ TYPE = "at+jwt"
 ALG = "ES256"  # what a resource server verifies is our choice, and RS256 costs twenty times as much
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a token is to be good for. `grant` is None where nobody signed in."""
 
     grant: LiveGrant | None
@@ -47,8 +45,10 @@ def make(bundle: Services, portal: Portal, wanted: Wanted) -> tuple[dict[str, An
     else:
         secret = token(bundle.random, PREFIX)
     row = {
-        **facts._asdict(), "audience": list(facts.audience), "confirmation": facts.confirmation or None,
-        "token_hash": hash_of(secret), "portal_id": portal.id, "grant_id": wanted.grant.id if wanted.grant else None,
+        "id": facts.id, "token_hash": hash_of(secret), "portal_id": portal.id,
+        "grant_id": wanted.grant.id if wanted.grant else None, "scope": facts.scope, "audience": facts.audience,
+        "confirmation": facts.confirmation or None, "actor": facts.actor, "created_at": now,
+        "expires_at": facts.expires_at,
     }  # fmt: skip
     body = {
         "access_token": secret,

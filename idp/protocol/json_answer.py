@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import structlog
 from flask import Response, g
+from pydantic_core import to_json
 from werkzeug.datastructures import Headers
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -34,7 +34,7 @@ class _Headers(Headers):
 
 
 def answer(body: dict[str, Any], status: int = 200) -> Response:
-    written, settings = json.dumps(body).encode(), services().settings
+    written, settings = to_json(body), services().settings
     headers = [("Content-Type", "application/json"), ("Pragma", "no-cache"), ("Content-Length", str(len(written)))]
     if settings.dpop_nonce:
         headers.append(("DPoP-Nonce", dpop.nonce(services())))  # RFC 9449 §8.2: the next one, before it is asked for

@@ -14,7 +14,8 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request, TokenEndp
 from flask import Request, Response
 
 from idp.errors import ProtocolError
-from idp.models.base import of_context, once_committed
+from idp.models.base import once_committed
+from idp.models.context import of_context
 from idp.models.units import each_alone
 from idp.protocol import api_client, client_auth, confirmation, dpop
 from idp.protocol.client import Client

@@ -64,6 +64,6 @@ def check_form(request: Request) -> None:
         raise ProtocolError("invalid_request", "parameters belong in the body")
     if request.mimetype != FORM:
         raise ProtocolError("invalid_request", f"the body must be {FORM}")
-    for name, values in request.form.lists():
+    for name, values in dict.items(request.form):  # which holds lists, and copies each to be asked for them
         if len(values) > 1 and name not in REPEATABLE:
             raise ProtocolError("invalid_request", "a parameter is repeated")

@@ -12,6 +12,7 @@ from idp.chance import Random, SystemRandom
 from idp.clock import Clock, SystemClock
 from idp.models import disk, units
 from idp.models.base import db, prepare_sqlite
+from idp.models.context import InContext
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
@@ -240,6 +241,6 @@ def _located(url: URL) -> URL:
 
 def bare_app(services: Services) -> Flask:
     """An application without routes: the context the command line and the worker run in."""
-    app = Flask("connect")
+    app = InContext("connect")
     attach(app, services)
     return app

@@ -13,7 +13,8 @@ from flask.wrappers import Response
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
 
-from idp.models.base import ALONE, OPENED, of_context
+from idp.models.base import ALONE, OPENED
+from idp.models.context import InContext, of_context
 from idp.web.in_memory import InMemory
 from idp.web.plain_answer import PlainAnswer
 
@@ -29,7 +30,7 @@ class NoSession(SessionInterface):
         return self.nobodys
 
 
-class Application(Flask):
+class Application(InContext):
     request_class = InMemory
     response_class = PlainAnswer
     session_interface = NoSession()

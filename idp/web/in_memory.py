@@ -15,6 +15,15 @@ from werkzeug.utils import cached_property
 class Values(ImmutableMultiDict[str, Any]):
     """Asked for one name after the other, most of which are not there: no exception is raised and caught for each."""
 
+    def __init__(self, given: Any = None) -> None:
+        if type(given) is not list:
+            super().__init__(given)
+            return
+        values: dict[str, Any] = {}  # pairs, as everything of a request comes, need not be looked at for what they are
+        for name, value in given:
+            values.setdefault(name, []).append(value)
+        dict.__init__(self, values)
+
     def get(self, key: str, default: Any = None, type: Any = None) -> Any:  # type: ignore[override]
         if type is not None:
             return super().get(key, default, type)

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from flask import Flask, Request, Response, g
 
-from idp.models.base import of_context
+from idp.models.context import of_context
 from idp.services import statements
 from idp.services.bundle import Services, services
 from idp.services.metrics import LATENCY, REQUESTS

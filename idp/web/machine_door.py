@@ -16,7 +16,8 @@ from flask import Flask, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.http import remove_entity_headers
 
-from idp.models.base import db, of_context
+from idp.models.base import db
+from idp.models.context import of_context
 from idp.services import statements
 from idp.services.bundle import Services
 from idp.web import errors, headers, log, precedence, trace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 LONGEST_LENGTH = len(str(LARGEST_BODY))
 NOT_MODIFIED = 304
+LENGTH = {"Content-Length", "content-length"}
 NO_STORE = "Cache-Control", "no-store"
 REASONS = {200: "200 OK", 201: "201 CREATED", 400: "400 BAD REQUEST", 401: "401 UNAUTHORIZED"}
 Endpoint = Callable[[Request], Response]
@@ -68,6 +70,7 @@ class MachineDoor:
         settings = bundle.settings
         self._hosts = {settings.host, settings.mtls_host} - {None}
         fixed = {"Content-Security-Policy": headers.policy(()), **headers.of_every_answer(settings)}
+        self._unsaid: dict[tuple[str, ...], list[tuple[str, str]]] = {}  # by the names of the headers of an answer
         self._fixed = tuple((name.lower(), (name, value)) for name, value in fixed.items())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -126,8 +129,7 @@ class MachineDoor:
         of, ready = self._ready.get(request.path, (None, []))
         if of is not document:
             ready = [*document.headers, ("Content-Length", str(len(document.body)))]
-            said = {name.lower() for name, _ in ready}
-            ready += [pair for name, pair in self._fixed if name not in said]
+            ready += self._besides(tuple([name for name, _ in ready]))
             self._ready[request.path] = document, ready
         log.tell(self._bundle, *known, known, 200, time.perf_counter() - began, request_id=request_id)
         start_response(REASONS[200], [*ready, ("X-Request-Id", request_id)])
@@ -155,13 +157,8 @@ class MachineDoor:
         body = _body(response) if status != NOT_MODIFIED else b""
         if status == NOT_MODIFIED:  # the asker has what these tell of (RFC 9110 §15.4.5)
             remove_entity_headers(response.headers)
-        sent, said = [], set()
-        for name, value in response.headers:
-            lowered = name.lower()
-            if lowered != "content-length":
-                sent.append((name, value))
-                said.add(lowered)
-        sent += [pair for name, pair in self._fixed if name not in said]
+        sent = [pair for pair in response.headers if pair[0] not in LENGTH]
+        sent += self._besides(tuple([name for name, _ in sent]))
         if not of_context().get(CACHEABLE):
             sent.append(NO_STORE)
         sent.append(("X-Request-Id", request_id))
@@ -169,6 +166,14 @@ class MachineDoor:
             sent.append(("Content-Length", str(len(body))))
         start_response(REASONS.get(status, response.status), sent)
         return [body]
+
+    def _besides(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
+        """What each answer says and this one does not say itself. The names are ours, so there are few kinds of it."""
+        besides = self._unsaid.get(names)
+        if besides is None:
+            said = {name.lower() for name in names}
+            besides = self._unsaid[names] = [pair for name, pair in self._fixed if name not in said]
+        return besides
 
 
 def _body(response: Response) -> bytes:

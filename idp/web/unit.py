@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from idp.models.base import OPENED, READS_STAY, db, of_context
+from idp.models.base import OPENED, READS_STAY, db
+from idp.models.context import of_context
 from idp.models.units import give_back
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from idp.models.authorization import AccessToken
 from idp.models.base import Base, db
+from idp.models.context import InContext
 from idp.models.person import InsuredPerson, RegistrationCode
 from idp.models.person_word import PersonWord
 from idp.models.portal import Portal
@@ -37,7 +38,7 @@ def empty(request: pytest.FixtureRequest, run_folder: Path, tmp_path: Path) -> I
     apps: list[Flask] = []
 
     def make(name: str) -> Flask:
-        app = Flask(name)
+        app = InContext(name)
         app.config["SQLALCHEMY_DATABASE_URI"] = (
             f"sqlite:///{tmp_path}/{name}.db"
             if request.param == SQLITE

@@ -19,7 +19,7 @@ from tests.support.relying_party import header_of
 
 API = "https://api.cpx.example.ch/v1"
 SIGNED = "application/token-introspection+jwt"
-NOTHING = b'{"active": false}'
+NOTHING = b'{"active":false}'
 
 
 @pytest.fixture

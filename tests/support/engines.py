@@ -16,6 +16,7 @@ from flask import Flask
 from sqlalchemy import delete
 
 from idp.models.base import ALONE, Base, db
+from idp.models.context import InContext
 from idp.models.single_statements import SingleStatements
 from idp.services import schema
 from tests.support import servers
@@ -92,7 +93,7 @@ def _copy_template(server: psycopg.Connection[tuple[object, ...]], host: Path, n
 
 
 def _migrate(url: str) -> None:
-    app = Flask("template")
+    app = InContext("template")
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     db.init_app(app)
     with app.app_context():

@@ -15,6 +15,7 @@ from idp.clock import FrozenClock
 from idp.models.audit import AuditEvent
 from idp.models.audit_months import AHEAD, ELSE, make_months, partitions
 from idp.models.base import db
+from idp.models.context import InContext
 from idp.models.postgresql import prepare_postgresql
 from idp.services import housekeeping, schema
 from idp.services.audit import AuditTag
@@ -31,7 +32,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def fresh(services: Services, run_folder: Path) -> Iterator[Flask]:
     """An application on an empty database of its own: partitions that a test makes would stay in a shared one."""
-    app = Flask("months")
+    app = InContext("months")
     app.config["SQLALCHEMY_DATABASE_URI"] = empty_postgresql_database(run_folder, f"months_{worker_number()}")
     db.init_app(app)
     with app.app_context():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 from sqlalchemy import text as sql
+from sqlalchemy.orm.exc import UnmappedInstanceError
 
 from idp.models import known_portals
 from idp.models.base import db
@@ -31,6 +32,19 @@ def test_it_is_read_once_under_all_its_names(portal: Portal, asked: list[str]) -
     assert known_client(client_id) is first
     assert known_slug(slug) is first
     assert len(asked) == 1
+
+
+def test_it_says_what_its_row_says_and_is_only_read(portal: Portal) -> None:
+    known = known_slug(portal.slug)
+    assert known is not None
+    assert {name: getattr(known, name) for name in known_portals.COLUMNS} == {
+        attribute.key: getattr(portal, attribute.key) for attribute in inspect(Portal).column_attrs
+    }
+    assert (known.name("de"), known.opening_hours("it")) == (portal.name("de"), portal.opening_hours("it"))
+    with pytest.raises(AttributeError, match="disabled_at"):
+        known.disabled_at = BORN
+    with pytest.raises(UnmappedInstanceError):
+        db.session.add(known)
 
 
 def test_what_this_process_commits_counts_at_once(portal: Portal) -> None:
