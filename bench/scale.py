@@ -1,4 +1,5 @@
-"""Whether a second process doubles what Connect answers: code exchanges with one and with two, in turns in one run.
+"""Whether a second process, or a second instance behind nginx, doubles what Connect answers: code exchanges with one
+and with two, in turns in one run.
 
 A second process helps only where a core is free for it. So requests a second are held to their target where load and
 database have cores of their own; everywhere, what a request costs the processes may hardly grow with their number.
@@ -12,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bench import instances
 from bench.load import drive
 from bench.portal_calls import FASTEST, OURSELVES, THREADS, WARM_SECONDS
 from bench.report import RATIO, Figure, Report, circumstances, processor_ms
@@ -22,6 +24,7 @@ from tests.support import servers
 from tests.support.engines import empty_postgresql_database
 
 TARGET = 1.8
+DEARER = round(2 / TARGET, 2)
 ROUNDS, SECONDS = 5, 3
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
 COUNTS = (1, 2)
@@ -54,12 +57,14 @@ def measure(*, quick: bool) -> Report:
     finally:
         servers.stop_all(run)
         os.sched_setaffinity(0, before)
+    load_core = (os.cpu_count() or 1) - 1
+    shares = instances.measure(rounds=rounds, seconds=seconds, warm=warm, core=load_core, connections=CONNECTIONS)
     report = Report("scale", circumstances(
-        rounds=rounds, seconds=seconds, connections=CONNECTIONS, server="granian, 1 and 2 processes",
+        rounds=rounds, seconds=seconds, connections=CONNECTIONS, server="granian, 1 and 2 processes; 1 and 2 instances",
         database="PostgreSQL 15, synchronous_commit=on", load_and_database="cores of their own" if is_roomy else
         "on the same cores",
     ))  # fmt: skip
-    report.figures = _figures(speeds, costs, is_roomy=is_roomy)
+    report.figures = _figures(speeds, costs, is_roomy=is_roomy) + _behind_nginx(shares)
     return report
 
 
@@ -100,13 +105,27 @@ def _settle(workers: list[int]) -> None:
 
 
 def _figures(speeds: dict[int, list[float]], costs: dict[int, list[float]], *, is_roomy: bool) -> list[Figure]:
-    one, two = COUNTS
-    faster = [more / fewer for fewer, more in zip(speeds[one], speeds[two], strict=True)]
-    dearer = [more / fewer for fewer, more in zip(costs[one], costs[two], strict=True)]
     target = TARGET if is_roomy else None
     return [
         *(Figure(f"exchanges, {count} process{'es' * (count > 1)}", "/s", speeds[count]) for count in COUNTS),
-        Figure("two processes against one", RATIO, faster, target, more_is_better=True),
+        Figure("two processes against one", RATIO, _ratios(speeds), target, more_is_better=True),
         *(Figure(f"computed for one, {count} process{'es' * (count > 1)}", "ms", costs[count]) for count in COUNTS),
-        Figure("computed for one, two processes against one", RATIO, dearer, round(2 / TARGET, 2)),
+        Figure("computed for one, two processes against one", RATIO, _ratios(costs), DEARER),
     ]
+
+
+def _behind_nginx(shares: instances.Shares) -> list[Figure]:
+    """Nobody there has a core of their own, so only what an exchange costs the instances has a target."""
+    names = {1: "1 instance", 2: "2 instances"}
+    return [
+        *(Figure(f"behind nginx: exchanges, {names[count]}", "/s", shares.per_second[count]) for count in COUNTS),
+        Figure("behind nginx: two instances against one", RATIO, _ratios(shares.per_second)),
+        *(Figure(f"behind nginx: computed for one, {names[count]}", "ms", shares.ours[count]) for count in COUNTS),
+        *(Figure(f"behind nginx: by nginx, {names[count]}", "ms", shares.of_nginx[count]) for count in COUNTS),
+        Figure("behind nginx: computed for one, two instances against one", RATIO, _ratios(shares.ours), DEARER),
+    ]
+
+
+def _ratios(rounds: dict[int, list[float]]) -> list[float]:
+    one, two = COUNTS
+    return [more / fewer for fewer, more in zip(rounds[one], rounds[two], strict=True)]

@@ -53,6 +53,7 @@ class Side:
     paths: dict[str, str]
     clients: dict[str, Client] = field(repr=False)  # by the algorithm of their ID tokens
     made: Callable[[str, str, int], list[str]] = field(repr=False)
+    certificate: str | bool = True  # the file of one that none of the known issuers signed
 
     def client(self, algorithm: str) -> Client:
         """The portal with this algorithm; any where nothing is signed."""

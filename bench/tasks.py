@@ -90,7 +90,7 @@ def look(task: Task, side: Side, algorithm: str, value: str) -> None:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     answer = requests.request(
         asked.method, side.origin + asked.path, data=asked.body or None, timeout=30, allow_redirects=False,
-        headers={name: said for name, said in headers.items() if said},
+        headers={name: said for name, said in headers.items() if said}, verify=side.certificate,
     )  # fmt: skip
     try:
         is_right = _is_right(task, side, algorithm, value, answer)
@@ -133,9 +133,13 @@ def _is_opaque(token: str) -> bool:
     return bool(token) and "." not in token
 
 
+def _keys(side: Side) -> Any:
+    return requests.get(side.origin + side.paths["jwks"], timeout=30, verify=side.certificate).json()
+
+
 def _verify(id_token: str, side: Side, algorithm: str) -> None:
     """Raises `ValueError` unless it is this provider's word to this portal, signed as agreed."""
-    keys = KeySet.import_key_set(requests.get(side.origin + side.paths["jwks"], timeout=30).json())
+    keys = KeySet.import_key_set(_keys(side))
     claims = jwt.decode(id_token, keys, algorithms=[algorithm]).claims
     audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if not claims["iss"].startswith(side.origin) or side.client(algorithm).client_id not in audience:

@@ -81,12 +81,17 @@ def place(*, counts: bool = False, **changes: str) -> Iterator[Place]:
         environ = installation(Path(name), issuer, CONNECT_LOG_LEVEL="warning", **figures, **changes)
         with inside(environ) as services:
             made = Place(issuer, Path(name), environ, services)
-            secret = services.vault.mac("client-secret", PORTAL_SECRET)
-            made.portals = [add_portal(slug, client_secret_hash=secret) for slug in ("cpx", SECOND_PORTAL)]
+            made.portals = add_portals(services)
             try:
                 yield made
             finally:
                 made.stop()
+
+
+def add_portals(services: Services) -> list[Portal]:
+    """The two whom everything here is measured for."""
+    secret = services.vault.mac("client-secret", PORTAL_SECRET)
+    return [add_portal(slug, client_secret_hash=secret) for slug in ("cpx", SECOND_PORTAL)]
 
 
 class Stopwatch:
