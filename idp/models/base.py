@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as SessionOfFlask
 from sqlalchemy import (
@@ -29,7 +28,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, registry
 from sqlalchemy.types import TypeDecorator
 
-from idp.models.context import of_context
+from idp.models.context import APPLICATION, of_context
 from idp.models.outage import PRIMARY_CODE
 from idp.models.sqlite_turns import take_turns
 
@@ -191,7 +190,7 @@ def write(statement: Executable) -> int:
 
 def writes_in_queries() -> bool:
     """Whether an INSERT or UPDATE may stand in the WITH of a query: on PostgreSQL."""
-    return current_app._get_current_object().extensions[ALONE] is not None  # type: ignore[attr-defined]
+    return of_context()[APPLICATION].extensions[ALONE] is not None
 
 
 def insert_if_absent(model: type[Base], **values: Any) -> bool:

@@ -11,14 +11,16 @@ from typing import Any
 from flask import Flask
 from flask.ctx import AppContext
 
+APPLICATION = "application"
 _HELD: ContextVar[dict[str, Any]] = ContextVar("held")
-of_context = _HELD.get  # what `g` holds; `LookupError` outside of every context
+of_context = _HELD.get  # what `g` holds, and the application itself; `LookupError` outside of every context
 
 
 class _Context(AppContext):
     def __init__(self, app: Flask) -> None:
         super().__init__(app)
         self._held = vars(self.g)
+        self._held[APPLICATION] = app
         self._before: list[Token[dict[str, Any]]] = []  # one for each time it was entered
 
     def push(self) -> None:

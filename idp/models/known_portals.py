@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakSet
 
-from flask import current_app
 from sqlalchemy import event
 from sqlalchemy.orm import Mapper, Session
 
 from idp.models.base import db
+from idp.models.context import APPLICATION, of_context
 from idp.models.portal import Portal, find_client, find_portal, load_enabled
 
 FRESH_FOR_S = 1.0
@@ -91,7 +91,7 @@ def _keep(name: _Name, find: Callable[[], Portal | None]) -> Portal | None:
 
 
 def _known() -> dict[_Name, tuple[Portal, float]]:
-    extensions = current_app._get_current_object().extensions  # type: ignore[attr-defined]
+    extensions = of_context()[APPLICATION].extensions
     known: _Known | None = extensions.get(KNOWN)
     if known is None:
         known = extensions.setdefault(KNOWN, _Known())

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Flask, current_app
+from flask import Flask
 
 from idp.models.base import ALONE, OPENED, db
-from idp.models.context import of_context
+from idp.models.context import APPLICATION, of_context
 
 if TYPE_CHECKING:
     from idp.models.single_statements import Single, SingleStatements
@@ -35,8 +35,8 @@ def each_alone() -> None:
     """From here on each statement is committed by itself, unless a transaction was begun; each sees what was committed
     before it, as without this. Raises what connecting raises.
     """
-    spared: SingleStatements | None = current_app._get_current_object().extensions[ALONE]  # type: ignore[attr-defined]
     kept = of_context()
+    spared: SingleStatements | None = kept[APPLICATION].extensions[ALONE]
     if spared is None or ALONE in kept or (OPENED in kept and db.session().in_transaction()):
         return
     kept[ALONE] = spared.take()
@@ -52,7 +52,8 @@ def assure_transaction() -> None:
     before those: where there is none the guess cannot be judged, and its price would be kept all the same. Raises what
     connecting raises.
     """
-    if current_app.extensions[ALONE] is not None and ALONE not in of_context():  # else each would wait for the other
+    kept = of_context()
+    if kept[APPLICATION].extensions[ALONE] is not None and ALONE not in kept:  # else each would wait for the other
         db.engine.connect().close()
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from flask import Request
@@ -19,8 +18,7 @@ from idp.services.bundle import Services
 JKT, X5T = "jkt", "x5t#S256"
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """What a request shows of keys: a proof signed with one, a certificate used in its handshake, or neither."""
 
     proof: dpop.Proof | None

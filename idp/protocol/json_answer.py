@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import structlog
@@ -24,8 +25,14 @@ class JSONAnswer(Response):
         self.headers = _Headers(headers)
         self.response = [body]
         self.direct_passthrough = False
-        self._status, self._status_code = f"{status} {HTTP_STATUS_CODES[status].upper()}", status
+        self._status, self._status_code = _line(status), status
         self._on_close = []
+
+
+@cache
+def _line(status: int) -> str:
+    """The status with its reason, as Werkzeug writes it."""
+    return f"{status} {HTTP_STATUS_CODES[status].upper()}"
 
 
 class _Headers(Headers):

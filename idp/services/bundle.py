@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import current_app
-
 from idp.chance import Random
 from idp.clock import Clock
+from idp.models.context import APPLICATION, of_context
 from idp.services.access_tokens import AccessTokens
 from idp.services.accounts import Accounts
 from idp.services.api_clients import ApiClients
@@ -148,6 +147,5 @@ class Services:
 
 def services() -> Services:
     """The bundle of the current application."""
-    # Through the proxy's object, not the proxy: this is asked many times in a request.
-    found: Services = current_app._get_current_object().extensions["connect"]  # type: ignore[attr-defined]
+    found: Services = of_context()[APPLICATION].extensions["connect"]
     return found

@@ -23,11 +23,11 @@ class ClientSecrets:
 
     def is_right(self, owner: HasClientSecrets | None, given: str) -> bool:
         """Whether this is a secret of the owner; both are compared, and an unknown owner costs the same."""
-        shown = self._vault.mac("client-secret", given).encode()
+        shown = self._vault.mac("client-secret", given)
         stored = (owner.client_secret_hash if owner else None) or ""
-        is_newer = hmac.compare_digest(shown, stored.encode())
+        is_newer = hmac.compare_digest(shown, stored)
         before = (owner.previous_secret_hash if owner and self.has_previous(owner) else None) or ""
-        is_older = hmac.compare_digest(shown, before.encode())
+        is_older = hmac.compare_digest(shown, before)
         return is_newer or is_older
 
     def has_previous(self, owner: HasClientSecrets) -> bool:
