@@ -18,9 +18,18 @@ class Random(Protocol):
         ...
 
 
-PIECE, AT_ONCE = 64, 16
-_pieces: list[bytes] = []  # drawn and given to nobody
-os.register_at_fork(after_in_child=_pieces.clear)  # else a child would give what its parent gives
+SMALL, LARGE, DRAWN = 16, 64, 1024  # bytes: of an id, of a secret with what is refused of it, of one way to the system
+_small: list[bytes] = []  # drawn and given to nobody
+_large: list[bytes] = []
+
+
+def _forget() -> None:
+    """Else a child would give what its parent gives."""
+    _small.clear()
+    _large.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class SystemRandom:
@@ -29,14 +38,15 @@ class SystemRandom:
     """
 
     def bytes(self, count: int) -> bytes:
-        if count > PIECE:
+        if count > LARGE:
             return secrets.token_bytes(count)
+        size, pieces = (SMALL, _small) if count <= SMALL else (LARGE, _large)
         try:
-            piece = _pieces.pop()
+            piece = pieces.pop()
         except IndexError:
-            drawn = secrets.token_bytes(PIECE * AT_ONCE)
-            piece, *others = (drawn[at : at + PIECE] for at in range(0, len(drawn), PIECE))
-            _pieces.extend(others)
+            drawn = secrets.token_bytes(DRAWN)
+            piece, *others = (drawn[at : at + size] for at in range(0, DRAWN, size))
+            pieces.extend(others)
         return piece[:count]
 
 

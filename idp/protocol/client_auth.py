@@ -6,7 +6,6 @@ certificate where nothing else is shown (RFC 8705 §2).
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ def _basic(authorization: str) -> Presented:
     if scheme.lower() != "basic":
         raise refused("not the Basic scheme", basic=True)
     try:
-        client_id, found, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        client_id, found, secret = binascii.a2b_base64(encoded.strip(), strict_mode=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise refused("the Basic header cannot be read", basic=True) from None
     if not found:

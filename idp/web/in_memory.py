@@ -30,6 +30,9 @@ class Values(ImmutableMultiDict[str, Any]):
         found: Any = dict.get(self, key)  # all values of this name
         return found[0] if found else default
 
+    def getlist(self, key: str, type: Any = None) -> list[Any]:
+        return list(dict.get(self, key, ())) if type is None else super().getlist(key, type)
+
     def __repr__(self) -> str:
         """Without what they say: a secret may be among them."""
         return f"<{type(self).__name__}>"

@@ -166,13 +166,13 @@ def tell(
     """The line of a request that was answered, and its figures under the route and method that are known; `more`
     stands in the line.
     """
-    spent = round(seconds * 1000, 1)
+    spent = seconds * 1000
     if ACCESS.isEnabledFor(logging.INFO):
-        access.info("request", method=method, rule=rule, status_code=status, ms=spent, **more)
+        access.info("request", method=method, rule=rule, status_code=status, ms=round(spent, 1), **more)
     if spent > bundle.settings.slow_request_ms:
         count, waited = statements.spent()
         access.warning(
-            "slow_request", method=method, rule=rule, status_code=status, ms=spent, statements=count,
+            "slow_request", method=method, rule=rule, status_code=status, ms=round(spent, 1), statements=count,
             database_ms=round(waited * 1000, 1), **more,
         )  # fmt: skip
     bundle.metrics.count(REQUESTS, *known, str(status))

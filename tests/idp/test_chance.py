@@ -27,10 +27,10 @@ def test_threads_never_share_an_id() -> None:
     assert len(made) == 8_000
 
 
-@pytest.mark.parametrize("count", [1, 14, 64, 65, 500])
+@pytest.mark.parametrize("count", [1, 16, 17, 64, 65, 500])
 def test_threads_and_children_never_share_what_is_drawn(count: int) -> None:
     """Children that are born while there is something drawn, of a parent that goes on."""
-    SystemRandom().bytes(1)
+    SystemRandom().bytes(count)
     whole = max(1, 16 // count)  # pieces to make something that is not the same by chance
     with get_context("fork").Pool(4) as children, ThreadPoolExecutor(4) as threads:
         drawn = children.starmap_async(_draw, [(count, whole)] * 8)

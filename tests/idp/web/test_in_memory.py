@@ -40,3 +40,4 @@ def test_a_value_is_found_as_werkzeug_finds_it(name: str, default: str | None, k
     given = [("once", "1"), ("twice", "2"), ("twice", "3")]
     ours, theirs = Values(given), ImmutableMultiDict(given)
     assert ours.get(name, default, kind) == theirs.get(name, default, kind)  # type: ignore[call-overload]
+    assert ours.getlist(name, kind) == theirs.getlist(name, kind)  # type: ignore[arg-type]
