@@ -5,6 +5,7 @@ both of them, in turns. nginx, TLS, passwords and the replica are there as an op
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from tests.support.ports import free_ports
 from tests.support.served import installation
 
 COUNTS = (1, 2)
+CATCHES_UP_WITHIN_S = 60
+BEHIND = "SELECT 1 FROM pg_stat_replication WHERE replay_lsn IS DISTINCT FROM pg_current_wal_lsn()"
 (EXCHANGE,) = CALLS["exchange"]
 
 
@@ -85,11 +88,22 @@ def _drive(
     look(EXCHANGE, side, ES256, first)
     values.write_text("\n".join(rest) + "\n", encoding="ascii")
     asked = replace(call(EXCHANGE, side, ES256), values=values)
+    _catch_up(cluster)
     before = _computed(cluster)
     answered = drive(side.origin, asked, seconds=seconds, core=core, connections=connections)
     after, count = _computed(cluster), answered.per_second * seconds
     ours, of_nginx = ((now - then) / count for then, now in zip(before, after, strict=True))
     return answered.per_second, ours, of_nginx
+
+
+def _catch_up(cluster: Cluster) -> None:
+    """Until the replica has replayed what was just made: in the measured seconds it would do so on the same cores."""
+    deadline = time.monotonic() + CATCHES_UP_WITHIN_S
+    with cluster.postgresql.connect(0) as server:
+        while server.execute(BEHIND).fetchone() is not None:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the replica did not catch up")
+            time.sleep(0.1)
 
 
 def _computed(cluster: Cluster) -> tuple[float, float]:

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import instances
+from bench.instances import COUNTS, EXCHANGE
 from bench.load import drive
 from bench.portal_calls import FASTEST, OURSELVES, THREADS, WARM_SECONDS
 from bench.report import RATIO, Figure, Report, circumstances, processor_ms
 from bench.sides import ES256, Side, connect
-from bench.tasks import CALLS, call, look
+from bench.tasks import call, look
 from bench.walk import Place, place
 from tests.support import servers
 from tests.support.engines import empty_postgresql_database
@@ -27,11 +28,9 @@ TARGET = 1.8
 DEARER = round(2 / TARGET, 2)
 ROUNDS, SECONDS = 5, 3
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1
-COUNTS = (1, 2)
 CONNECTIONS = 32  # so many that each process has its share, whoever takes them
 CORES = 4  # two for the processes, two for load and database
 STARTS_WITHIN_S, IDLE_S = 30, 0.3
-(EXCHANGE,) = CALLS["exchange"]
 
 
 def measure(*, quick: bool) -> Report:
